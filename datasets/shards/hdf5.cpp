@@ -1,0 +1,158 @@
+#include "datasets/shards/hdf5.h"
+
+#include <hdf5.h>
+
+#include <array>
+#include <mutex>
+
+#include "framework/base/error.h"
+
+namespace thaw {
+namespace {
+
+// One caller at a time: not every build of the library takes several threads.
+std::mutex& library() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+// The error stack as one line, outermost call first; empties it.
+std::string reasons() {
+  std::string text;
+  H5Ewalk2(
+      H5E_DEFAULT, H5E_WALK_DOWNWARD,
+      [](unsigned, const H5E_error2_t* error, void* into) -> herr_t {
+        auto& all = *static_cast<std::string*>(into);
+        if (error->desc != nullptr) all += (all.empty() ? "" : "; ") + std::string(error->desc);
+        return 0;
+      },
+      &text);
+  H5Eclear2(H5E_DEFAULT);
+  return text.empty() ? "no reason given" : text;
+}
+
+template <typename Result>
+Result checked(Result result, const char* call, const std::string& where) {
+  if (result >= 0) return result;
+  const std::string_view name(call);
+  throw DataError("{}: HDF5's {} failed: {}", where, name.substr(0, name.find('(')), reasons());
+}
+#define THAW_H5(where, call) checked(call, #call, where)
+
+// Closes what was opened; a library without a printer of its own, since errors are thrown.
+class Handle {
+ public:
+  Handle(hid_t id, herr_t (*closer)(hid_t)) : id_(id), closer_(closer) {}
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  ~Handle() { close(); }
+  operator hid_t() const { return id_; }
+  herr_t close() { return id_ < 0 ? 0 : closer_(std::exchange(id_, -1)); }
+
+ private:
+  hid_t id_;
+  herr_t (*closer_)(hid_t);
+};
+
+// The printer is a setting of each thread in a thread-safe build.
+void silence() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+
+hid_t file_type(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::u8: return H5T_STD_U8LE;
+    case Dtype::u16: return H5T_STD_U16LE;
+    case Dtype::u32: return H5T_STD_U32LE;
+    case Dtype::u64: return H5T_STD_U64LE;
+    case Dtype::i32: return H5T_STD_I32LE;
+    case Dtype::f32: return H5T_IEEE_F32LE;
+  }
+  return -1;
+}
+
+constexpr std::array<std::pair<const char*, std::size_t>, 6> dtypes{{{"u8", 1}, {"u16", 2}, {"u32", 4}, {"u64", 8}, {"i32", 4}, {"f32", 4}}};
+
+}  // namespace
+
+const char* name_of(Dtype dtype) { return dtypes[static_cast<std::size_t>(dtype)].first; }
+std::size_t size_of(Dtype dtype) { return dtypes[static_cast<std::size_t>(dtype)].second; }
+
+Dtype dtype_of(const std::string& name, const std::string& where) {
+  for (std::size_t i = 0; i < dtypes.size(); ++i)
+    if (name == dtypes[i].first) return static_cast<Dtype>(i);
+  throw DataError("{}: expected a dtype (u8, u16, u32, u64, i32, f32), found '{}'", where, name);
+}
+
+struct Hdf5Writer::State {
+  std::string where = "a shard in memory";
+  std::unique_ptr<Handle> file;
+};
+
+Hdf5Writer::Hdf5Writer() : state_(std::make_unique<State>()) {
+  const std::lock_guard lock(library());
+  silence();
+  const std::string& where = state_->where;
+  const Handle access(THAW_H5(where, H5Pcreate(H5P_FILE_ACCESS)), H5Pclose);
+  THAW_H5(where, H5Pset_fapl_core(access, std::size_t{1} << 20, false));  // grows in memory, never on disk
+  THAW_H5(where, H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18));  // a file image keeps the checksum of a newer superblock stale
+  const Handle creation(THAW_H5(where, H5Pcreate(H5P_FILE_CREATE)), H5Pclose);
+  THAW_H5(where, H5Pset_obj_track_times(creation, false));
+  state_->file = std::make_unique<Handle>(THAW_H5(where, H5Fcreate("shard", H5F_ACC_TRUNC, creation, access)), H5Fclose);
+}
+
+Hdf5Writer::~Hdf5Writer() {
+  const std::lock_guard lock(library());
+  state_.reset();
+}
+
+void Hdf5Writer::add(const std::string& dataset, Dtype dtype, const void* data, std::uint64_t count) {
+  const std::lock_guard lock(library());
+  silence();
+  const std::string where = state_->where + ": " + dataset;
+  const hsize_t extent = count;
+  const Handle space(THAW_H5(where, H5Screate_simple(1, &extent, nullptr)), H5Sclose);
+  const Handle creation(THAW_H5(where, H5Pcreate(H5P_DATASET_CREATE)), H5Pclose);
+  THAW_H5(where, H5Pset_obj_track_times(creation, false));
+  THAW_H5(where, H5Pset_layout(creation, H5D_CONTIGUOUS));
+  const Handle set(THAW_H5(where, H5Dcreate2(*state_->file, dataset.c_str(), file_type(dtype), space, H5P_DEFAULT, creation, H5P_DEFAULT)), H5Dclose);
+  if (count > 0) THAW_H5(where, H5Dwrite(set, file_type(dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, data));
+}
+
+std::string Hdf5Writer::finish() {
+  const std::lock_guard lock(library());
+  silence();
+  const hid_t file = *state_->file;
+  THAW_H5(state_->where, H5Fflush(file, H5F_SCOPE_GLOBAL));
+  std::string bytes(static_cast<std::size_t>(THAW_H5(state_->where, H5Fget_file_image(file, nullptr, 0))), '\0');
+  THAW_H5(state_->where, H5Fget_file_image(file, bytes.data(), bytes.size()));
+  THAW_H5(state_->where, state_->file->close());
+  return bytes;
+}
+
+std::vector<Extent> find_datasets(const fs::path& path, const std::vector<std::pair<std::string, Dtype>>& datasets) {
+  const std::lock_guard lock(library());
+  silence();
+  const std::string name = path.string();
+  const Handle access(THAW_H5(name, H5Pcreate(H5P_FILE_ACCESS)), H5Pclose);
+  THAW_H5(name, H5Pset_file_locking(access, false, true));  // shared file systems may have no locks to give
+  const Handle file(THAW_H5(name, H5Fopen(name.c_str(), H5F_ACC_RDONLY, access)), H5Fclose);
+  std::vector<Extent> extents;
+  for (const auto& [dataset, dtype] : datasets) {
+    const std::string where = name + ": /" + dataset;
+    const Handle set(THAW_H5(where, H5Dopen2(file, dataset.c_str(), H5P_DEFAULT)), H5Dclose);
+    const Handle type(THAW_H5(where, H5Dget_type(set)), H5Tclose);
+    if (THAW_H5(where, H5Tequal(type, file_type(dtype))) == 0) throw DataError("{}: expected values of {}, found another type", where, name_of(dtype));
+    const Handle creation(THAW_H5(where, H5Dget_create_plist(set)), H5Pclose);
+    if (THAW_H5(where, H5Pget_layout(creation)) != H5D_CONTIGUOUS || THAW_H5(where, H5Pget_external_count(creation)) != 0)
+      throw DataError("{}: expected a contiguous layout inside the file, found another one", where);
+    const Handle space(THAW_H5(where, H5Dget_space(set)), H5Sclose);
+    hsize_t count = 0;
+    if (THAW_H5(where, H5Sget_simple_extent_ndims(space)) != 1) throw DataError("{}: expected one dimension", where);
+    THAW_H5(where, H5Sget_simple_extent_dims(space, &count, nullptr));
+    const haddr_t offset = count == 0 ? 0 : H5Dget_offset(set);
+    if (offset == HADDR_UNDEF) throw DataError("{}: expected {} values, found none written", where, count);
+    extents.push_back({offset, count});
+  }
+  return extents;
+}
+
+}  // namespace thaw

@@ -1,0 +1,44 @@
+// HDF5's C library, as far as shards need it: files built in memory from flat arrays, and where such arrays lie in a file.
+// Every call is checked; a failure is a DataError that carries HDF5's own reasons. Files are little-endian and contiguous,
+// hold no times, and keep to the 1.8 format, so that the same arrays give the same bytes and every HDF5 tool reads them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "framework/base/file.h"
+
+namespace thaw {
+
+enum class Dtype { u8, u16, u32, u64, i32, f32 };
+const char* name_of(Dtype dtype);                // "u8", …
+Dtype dtype_of(const std::string& name, const std::string& where);  // DataError
+std::size_t size_of(Dtype dtype);
+
+class Hdf5Writer {
+ public:
+  Hdf5Writer();
+  ~Hdf5Writer();
+  Hdf5Writer(const Hdf5Writer&) = delete;
+  Hdf5Writer& operator=(const Hdf5Writer&) = delete;
+  void add(const std::string& dataset, Dtype dtype, const void* data, std::uint64_t count);
+  std::string finish();  // the file's bytes
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Where a dataset's values lie in the file.
+struct Extent {
+  std::uint64_t offset = 0, count = 0;  // bytes from the start, values
+};
+
+// Opens the file without locks, looks up each dataset, checks its type, rank and layout, and closes it.
+// DataError naming file and dataset. That the extents end inside the file is the caller's to check.
+std::vector<Extent> find_datasets(const fs::path& file, const std::vector<std::pair<std::string, Dtype>>& datasets);
+
+}  // namespace thaw

@@ -1,0 +1,164 @@
+#include "datasets/shards/index.h"
+
+#include <algorithm>
+#include <set>
+
+#include "framework/base/error.h"
+#include "framework/base/hash.h"
+
+namespace thaw {
+namespace {
+
+std::uint64_t count_of(const JsonView& view) {
+  const std::int64_t value = view.integer();
+  if (value < 0) view.fail("a count");
+  return static_cast<std::uint64_t>(value);
+}
+
+LabelKind label_kind_of(const JsonView& view) {
+  for (const LabelKind kind : {LabelKind::one, LabelKind::several, LabelKind::number, LabelKind::none})
+    if (view.text() == name_of(kind)) return kind;
+  view.fail("one, several, number or none");
+}
+
+void check(const ShardIndex& index, const std::string& where) {
+  std::uint64_t rows = 0, tokens = 0, truncated = 0, longest = 0;
+  std::set<std::string> files;
+  for (const ShardEntry& shard : index.shards) {
+    rows += shard.rows, tokens += shard.tokens, truncated += shard.truncated;
+    longest = std::max(longest, shard.longest);
+    if (!files.insert(shard.file).second) throw DataError("{}: shards: {} is listed twice", where, shard.file);
+  }
+  if (rows != index.rows || tokens != index.tokens || truncated != index.truncated || longest != index.longest)
+    throw DataError("{}: the shards add up to {} rows and {} tokens, expected {} and {}: shard it again", where, rows, tokens, index.rows, index.tokens);
+  const std::set<std::string> labels(index.labels.begin(), index.labels.end());
+  if (labels.size() != index.labels.size()) throw DataError("{}: labels: one is named twice", where);
+  if (index.rows == 0) throw DataError("{}: expected rows, found none", where);
+  const bool wide = std::find(index.columns.begin(), index.columns.end(), std::pair(std::string("input_ids"), Dtype::u32)) != index.columns.end();
+  if (index.columns != columns_for(index.label_kind, wide, index.has("second_start"), index.has("weight"), index.has("group")))
+    throw DataError("{}: columns: not those of labels of kind '{}': shard it again", where, name_of(index.label_kind));
+}
+
+}  // namespace
+
+std::vector<std::string> block_checksums(std::string_view bytes) {
+  std::vector<std::string> sums;
+  for (std::size_t at = 0; at < bytes.size(); at += block_bytes) sums.push_back(hash_hex(bytes.substr(at, block_bytes)));
+  return sums;
+}
+
+std::string shard_file_name(const std::string& name, std::uint64_t shard, std::uint64_t shards) {
+  return fmt::format("{}-{:05}-of-{:05}.h5", name, shard, shards);
+}
+
+std::vector<std::pair<std::string, Dtype>> columns_for(LabelKind kind, bool wide_ids, bool pairs, bool weights, bool groups) {
+  std::vector<std::pair<std::string, Dtype>> columns;
+  const auto flat = [&](const char* name, Dtype dtype) {
+    columns.emplace_back(name, dtype);
+    columns.emplace_back(std::string(name) + "_offsets", Dtype::u64);
+  };
+  flat("input_ids", wide_ids ? Dtype::u32 : Dtype::u16);
+  if (pairs) columns.emplace_back("second_start", Dtype::u32);
+  if (kind == LabelKind::one) columns.emplace_back("labels", Dtype::i32);
+  if (kind == LabelKind::several) flat("labels", Dtype::i32);
+  if (kind == LabelKind::number) columns.emplace_back("labels", Dtype::f32);
+  if (weights) columns.emplace_back("weight", Dtype::f32);
+  if (groups) flat("group", Dtype::u8);
+  flat("text", Dtype::u8);
+  if (pairs) flat("text_pair", Dtype::u8);
+  flat("id", Dtype::u8);
+  columns.emplace_back("source_line", Dtype::u64);
+  return columns;
+}
+
+OrderedJson ShardEntry::to_json() const {
+  return {{"file", file}, {"rows", rows}, {"tokens", tokens}, {"truncated", truncated}, {"longest", longest}, {"bytes", bytes}, {"xxh3", xxh3}};
+}
+
+ShardEntry ShardEntry::read(const JsonView& view) {
+  ShardEntry entry;
+  entry.file = view["file"].text();
+  if (entry.file.empty() || entry.file.find('/') != std::string::npos || entry.file.find('\0') != std::string::npos || entry.file.front() == '.')
+    view["file"].fail("the name of a file in this directory");
+  entry.rows = count_of(view["rows"]);
+  entry.tokens = count_of(view["tokens"]);
+  entry.truncated = count_of(view["truncated"]);
+  entry.longest = count_of(view["longest"]);
+  entry.bytes = count_of(view["bytes"]);
+  if (entry.rows == 0 || entry.rows > entry.bytes) view["rows"].fail("between 1 and the file's bytes");
+  if (entry.tokens > entry.bytes) view["tokens"].fail("fewer than the file's bytes");
+  const JsonView sums = view["xxh3"];
+  if (!sums.raw().is_array() || sums.size() != (entry.bytes + block_bytes - 1) / block_bytes) sums.fail("a checksum a block");
+  for (std::size_t i = 0; i < sums.size(); ++i) entry.xxh3.push_back(sums[i].text());
+  return entry;
+}
+
+bool ShardIndex::has(const std::string& column) const {
+  return std::any_of(columns.begin(), columns.end(), [&](const auto& entry) { return entry.first == column; });
+}
+
+std::string ShardIndex::to_text() const {
+  OrderedJson json{{"format_version", shard_format_version}, {"kind", "text"}, {"name", name}};
+  json["labels"] = OrderedJson{{"kind", name_of(label_kind)}, {"names", labels}};
+  json["max_length"] = max_length;
+  json["rows"] = rows;
+  json["tokens"] = tokens;
+  json["truncated"] = truncated;
+  json["longest"] = longest;
+  json["repaired_rows"] = repaired;
+  json["skipped_rows"] = skipped;
+  json["tokenizer"] = OrderedJson{{"fingerprint", tokenizer}, {"vocabulary_size", vocabulary_size}};
+  json["options"] = options;
+  for (const auto& [column, dtype] : columns) json["columns"].push_back(OrderedJson{{"name", column}, {"dtype", name_of(dtype)}, {"codec", "none"}});
+  json["block_bytes"] = block_bytes;
+  for (const SourceEntry& source : sources) json["sources"].push_back(OrderedJson{{"path", source.path}, {"xxh3", source.xxh3}, {"rows", source.rows}});
+  for (const ShardEntry& shard : shards) json["shards"].push_back(shard.to_json());
+  return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
+
+ShardIndex ShardIndex::read(const fs::path& directory) {
+  if (!fs::exists(directory)) throw DataError(ExitCode::input_missing, "{}: there is no such directory", directory.string());
+  const fs::path path = directory / "index.json";
+  if (!fs::exists(path))
+    throw DataError("{}: expected index.json in a directory of shards: sharding was not finished, or this is another directory", directory.string());
+  const JsonFile file(path);
+  const JsonView view = file.view();
+  if (view["format_version"].integer() != shard_format_version)
+    throw DataError("{}: format_version: expected {}, found {}: shard it again with this version of thaw, or read it with the one that wrote it",
+                    path.string(), shard_format_version, view["format_version"].integer());
+  if (view["kind"].text() != "text") view["kind"].fail("\"text\"");
+  ShardIndex index;
+  index.name = view["name"].text();
+  index.label_kind = label_kind_of(view["labels"]["kind"]);
+  const JsonView names = view["labels"]["names"];
+  if (!names.raw().is_array()) names.fail("an array");
+  for (std::size_t i = 0; i < names.size(); ++i) index.labels.push_back(names[i].text());
+  index.max_length = view["max_length"].integer();
+  index.rows = count_of(view["rows"]);
+  index.tokens = count_of(view["tokens"]);
+  index.truncated = count_of(view["truncated"]);
+  index.longest = count_of(view["longest"]);
+  index.repaired = count_of(view["repaired_rows"]);
+  index.skipped = count_of(view["skipped_rows"]);
+  index.tokenizer = view["tokenizer"]["fingerprint"].text();
+  index.vocabulary_size = count_of(view["tokenizer"]["vocabulary_size"]);
+  index.options = view["options"].text();
+  const JsonView columns = view["columns"];
+  if (!columns.raw().is_array()) columns.fail("an array");
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i]["codec"].text() != "none") columns[i]["codec"].fail("\"none\"");
+    index.columns.emplace_back(columns[i]["name"].text(), dtype_of(columns[i]["dtype"].text(), columns[i]["dtype"].where()));
+  }
+  if (count_of(view["block_bytes"]) != block_bytes) view["block_bytes"].fail(std::to_string(block_bytes));
+  const JsonView sources = view["sources"];
+  if (!sources.raw().is_array()) sources.fail("an array");
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    index.sources.push_back({sources[i]["path"].text(), sources[i]["xxh3"].text(), count_of(sources[i]["rows"])});
+  const JsonView shards = view["shards"];
+  if (!shards.raw().is_array()) shards.fail("an array");
+  for (std::size_t i = 0; i < shards.size(); ++i) index.shards.push_back(ShardEntry::read(shards[i]));
+  check(index, path.string());
+  return index;
+}
+
+}  // namespace thaw

@@ -1,0 +1,26 @@
+// A row of a source file, before it is tokenised.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace thaw {
+
+// What the label column holds. `none`: there is none, as for prediction.
+enum class LabelKind { one, several, number, none };
+const char* name_of(LabelKind kind);  // "one", "several", "number", "none"
+
+struct Row {
+  std::string id;                   // the id column, else the source line as text
+  std::uint64_t line = 0;           // where the row begins in its file, from 1
+  std::string text;                 // valid UTF-8
+  std::optional<std::string> pair;  // the second text
+  std::vector<std::string> labels;  // LabelKind::one: exactly one; several: any number
+  double target = 0;                // LabelKind::number
+  double weight = 1;                // finite, not negative
+  std::string group, split;
+};
+
+}  // namespace thaw

@@ -1,0 +1,254 @@
+#include "datasets/shards/shard.h"
+
+#include <algorithm>
+#include <map>
+
+#include "datasets/shards/shard_builder.h"
+#include "datasets/shards/split.h"
+#include "framework/base/error.h"
+#include "framework/base/hash.h"
+
+namespace thaw {
+namespace {
+
+std::string file_safe(std::string name) {
+  for (char& c : name)
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-')) c = '_';
+  return name.empty() || name == "-" ? "stdin" : name.substr(0, 100);
+}
+
+bool intact(const fs::path& directory, const ShardEntry& entry) {
+  std::error_code error;
+  const fs::path path = directory / entry.file;
+  if (fs::file_size(path, error) != entry.bytes || error) return false;
+  return block_checksums(MappedFile(path).text()) == entry.xxh3;
+}
+
+// One directory under way: its index, and which shards are there already.
+struct Output {
+  std::string split;
+  fs::path path;
+  ShardIndex index;                          // rows, tokens and checksums are filled in at the end
+  std::uint64_t shards = 0;
+  std::vector<std::optional<ShardEntry>> done;  // of this rank's shards
+  std::optional<ShardBuilder> builder;
+  std::uint64_t next_row = 0;
+
+  std::uint64_t first_shard = 0;             // counted over all directories, for sharing them out
+  fs::path sidecar(std::uint64_t shard) const { return path / (index_file(shard) + ".json"); }
+  std::string index_file(std::uint64_t shard) const { return shard_file_name(index.name, shard, shards); }
+};
+
+class Sharding {
+ public:
+  Sharding(const std::vector<fs::path>& paths, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options, const ShardRanks& ranks)
+      : encoder_(encoder), options_(options), ranks_(ranks) {
+    if (paths.empty()) throw DataError("no source file was named");
+    if (options.rows_per_shard == 0) throw DataError("rows a shard: expected 1 or more");
+    const bool standard_input = std::find(paths.begin(), paths.end(), fs::path("-")) != paths.end();
+    if (standard_input && ranks.size > 1) throw UsageError("standard input reaches one rank alone: write it to a file first, or shard it on one rank");
+    for (const fs::path& path : paths) sources_.push_back(std::make_shared<SourceText>(path));
+    scan_ = scan_sources(sources_, options_);
+    std::vector<SourceEntry> entries;
+    std::string identity = options_fingerprint(options_, encoder_);
+    for (std::size_t s = 0; s < paths.size(); ++s) {
+      entries.push_back({paths[s].string(), hash_hex(sources_[s]->text()), 0});
+      identity += fmt::format(",{} {}", entries.back().xxh3, static_cast<int>(format_of(paths[s], options_.read.format)));
+    }
+    std::uint64_t shards = 0;
+    for (std::size_t i = 0; i < scan_.splits.size(); ++i) {
+      Output& output = outputs_.emplace_back();
+      output.split = scan_.splits[i];
+      output.path = output.split.empty() ? out : out / output.split;
+      ShardIndex& index = output.index;
+      index.name = output.split.empty() ? file_safe(paths[0].stem().string()) : output.split;
+      index.label_kind = options_.read.label_kind;
+      index.labels = scan_.labels;
+      index.max_length = options_.max_length;
+      index.vocabulary_size = encoder_.vocabulary_size();
+      index.tokenizer = encoder_.fingerprint();
+      index.columns = columns_for(index.label_kind, index.vocabulary_size > 65536, !options_.read.pair.empty(), !options_.read.weight.empty(),
+                                  !options_.read.group.empty());
+      for (const ReadCounts& counts : scan_.counts) index.repaired += counts.repaired, index.skipped += counts.skipped;
+      index.options = hash_hex(identity + "," + index.name);
+      index.sources = entries;
+      for (std::size_t s = 0; s < entries.size(); ++s) index.sources[s].rows = scan_.source_rows[i][s];
+      index.rows = scan_.rows[i];
+      output.shards = (index.rows + options_.rows_per_shard - 1) / options_.rows_per_shard;
+      output.done.resize(output.shards);
+      output.first_shard = shards;
+      shards += output.shards;
+    }
+  }
+
+  std::string summary() const { return scan_.summary() + outputs_[0].index.options; }
+
+  // Finished shards of an earlier, interrupted run, or of a finished one.
+  void find_finished() {
+    for (Output& output : outputs_) {
+      std::map<std::string, ShardEntry> known;
+      if (fs::exists(output.path / "index.json")) {
+        const ShardIndex old = ShardIndex::read(output.path);
+        if (old.options != output.index.options)
+          throw DataError(ExitCode::cannot_write, "{}: holds finished shards of other sources, options or tokenizer: remove it, or choose another directory",
+                          output.path.string());
+        for (const ShardEntry& entry : old.shards) known.emplace(entry.file, entry);
+      }
+      for (std::uint64_t shard = 0; shard < output.shards; ++shard) {
+        if (!mine(output, shard)) continue;
+        std::optional<ShardEntry> entry;
+        if (const auto found = known.find(output.index_file(shard)); found != known.end()) entry = found->second;
+        else entry = from_sidecar(output, shard);
+        if (entry && intact(output.path, *entry)) output.done[shard] = entry, ++kept_;
+        else to_do_ += std::min(options_.rows_per_shard, output.index.rows - shard * options_.rows_per_shard);
+      }
+    }
+  }
+
+  void write_missing(const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+    if (to_do_ == 0) return;
+    std::uint64_t rows = 0;
+    Row row;
+    for (std::size_t s = 0; s < sources_.size(); ++s) {
+      RowReader reader(sources_[s], options_.read);
+      while (reader.next(row)) {
+        complete_id(row, s, sources_.size(), options_.read);
+        Output& output = outputs_[scan_.split(options_, row)];
+        const std::uint64_t number = output.next_row++, shard = number / options_.rows_per_shard;
+        if (!mine(output, shard) || output.done[shard]) continue;
+        if (!output.builder) output.builder.emplace(output.index, encoder_);
+        output.builder->add(row);
+        if (++rows % 1024 == 0 && progress) progress(rows, to_do_);
+        if ((number + 1) % options_.rows_per_shard == 0 || number + 1 == output.index.rows) write(output, shard);
+        if (rows < to_do_) continue;
+        if (progress) progress(rows, to_do_);
+        return;
+      }
+    }
+    throw DataError("{}: ended before the rows that it had a moment ago: it is being changed", sources_.back()->name());
+  }
+
+  // This rank's entries, as the other ranks get them.
+  std::string entries() const {
+    Json all = Json::array();
+    for (std::size_t i = 0; i < outputs_.size(); ++i)
+      for (std::uint64_t shard = 0; shard < outputs_[i].shards; ++shard)
+        if (outputs_[i].done[shard]) all.push_back({{"output", i}, {"shard", shard}, {"entry", outputs_[i].done[shard]->to_json()}});
+    return Json{{"kept", kept_}, {"written", written_}, {"entries", all}}.dump();
+  }
+
+  // Completes the indexes from all ranks' entries; rank 0 writes them.
+  ShardReport finish(const std::vector<std::string>& of_ranks) {
+    ShardReport report;
+    for (std::size_t rank = 0; rank < of_ranks.size(); ++rank) {
+      const JsonFile file(fmt::format("shards of rank {}", rank), of_ranks[rank]);
+      report.kept += static_cast<std::uint64_t>(file.view()["kept"].integer());
+      report.written += static_cast<std::uint64_t>(file.view()["written"].integer());
+      const JsonView all = file.view()["entries"];
+      for (std::size_t i = 0; i < all.size(); ++i)
+        outputs_.at(static_cast<std::size_t>(all[i]["output"].integer())).done.at(static_cast<std::size_t>(all[i]["shard"].integer())) =
+            ShardEntry::read(all[i]["entry"]);
+    }
+    for (Output& output : outputs_) {
+      for (const auto& entry : output.done) {
+        if (!entry) throw Error(ExitCode::bug, output.path.string() + ": a shard was written by no rank");
+        output.index.tokens += entry->tokens;
+        output.index.truncated += entry->truncated;
+        output.index.longest = std::max(output.index.longest, entry->longest);
+        output.index.shards.push_back(*entry);
+      }
+      if (ranks_.rank == 0) commit(output);
+      report.directories.push_back({output.split, output.path, output.index});
+    }
+    return report;
+  }
+
+ private:
+  bool mine(const Output& output, std::uint64_t shard) const {
+    return (output.first_shard + shard) % static_cast<std::uint64_t>(ranks_.size) == static_cast<std::uint64_t>(ranks_.rank);
+  }
+
+  static std::optional<ShardEntry> from_sidecar(const Output& output, std::uint64_t shard) {
+    const fs::path path = output.sidecar(shard);
+    if (!fs::exists(path)) return {};
+    try {
+      const JsonFile file(path);
+      if (file.view()["options"].text() != output.index.options) return {};
+      ShardEntry entry = ShardEntry::read(file.view()["entry"]);
+      if (entry.file == output.index_file(shard)) return entry;
+    } catch (const DataError&) {  // a damaged note is no note: the shard is written again
+    }
+    return {};
+  }
+
+  void write(Output& output, std::uint64_t shard) {
+    auto [bytes, entry] = output.builder->finish();
+    output.builder.reset();
+    entry.file = output.index_file(shard);
+    make_directory(output.path);
+    write_file_atomically(output.path / entry.file, bytes);
+    write_file_atomically(output.sidecar(shard), OrderedJson{{"options", output.index.options}, {"entry", entry.to_json()}}.dump() + "\n");
+    output.done[shard] = std::move(entry);
+    ++written_;
+  }
+
+  static void commit(const Output& output) {
+    write_file_atomically(output.path / "index.json", output.index.to_text());
+    std::error_code ignored;  // a note left behind does no harm
+    for (std::uint64_t shard = 0; shard < output.shards; ++shard) fs::remove(output.sidecar(shard), ignored);
+  }
+
+  const RowEncoder& encoder_;
+  const ShardOptions& options_;
+  const ShardRanks& ranks_;
+  Sources sources_;
+  Scan scan_;
+  std::vector<Output> outputs_;
+  std::uint64_t to_do_ = 0, kept_ = 0, written_ = 0;
+};
+
+}  // namespace
+
+std::string options_fingerprint(const ShardOptions& options, const RowEncoder& encoder) {
+  const ReadOptions& read = options.read;
+  Json json{{"format_version", shard_format_version},
+            {"tokenizer", encoder.fingerprint()},
+            {"vocabulary_size", encoder.vocabulary_size()},
+            {"max_length", options.max_length},
+            {"rows_per_shard", options.rows_per_shard},
+            {"delimiter", static_cast<int>(read.delimiter)},
+            {"header", static_cast<int>(read.header)},
+            {"columns", read.columns},
+            {"wanted", {read.text, read.pair, read.label, read.weight, read.group, read.id, read.split}},
+            {"label_kind", name_of(read.label_kind)},
+            {"separator", read.separator},
+            {"label_names", read.label_names},
+            {"skip_bad_rows", read.skip_bad_rows}};
+  if (options.fractions) json["fractions"] = {{"parts", options.fractions->parts}, {"seed", options.fractions->seed}};
+  return hash_hex(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+ShardReport write_shards(const std::vector<fs::path>& sources, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options,
+                         const ShardRanks& ranks, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  std::optional<Sharding> sharding;
+  const std::vector<std::string> seen = together(ranks, [&] {
+    sharding.emplace(sources, out, encoder, options, ranks);
+    sharding->find_finished();
+    return sharding->summary();
+  });
+  for (std::size_t rank = 0; rank < seen.size(); ++rank)
+    if (seen[rank] != seen[0])
+      throw DataError("{}: rank {} read something else than rank 0: the file is being changed, or nodes see different ones", sources[0].string(), rank);
+  const std::vector<std::string> entries = together(ranks, [&] {
+    sharding->write_missing(progress);
+    return sharding->entries();
+  });
+  ShardReport report;
+  together(ranks, [&] {
+    report = sharding->finish(entries);
+    return std::string();
+  });
+  return report;
+}
+
+}  // namespace thaw

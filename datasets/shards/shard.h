@@ -1,0 +1,38 @@
+// From source files to directories of shards: `thaw shard`. Collective over the ranks, which share the shards out; files and
+// bytes are the same on any number of them. Interrupted, it goes on where it stopped: finished shards are kept.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "datasets/shards/index.h"
+#include "datasets/shards/options.h"
+
+namespace thaw {
+
+struct ShardReport {
+  struct Directory {
+    std::string split;  // "" where there are none
+    fs::path path;
+    ShardIndex index;
+  };
+  std::vector<Directory> directories;
+  std::uint64_t written = 0, kept = 0;  // shards, over all ranks
+};
+
+// Writes into `out`, or out/SPLIT where there are splits. Where `out` holds finished shards of the same sources, tokenizer and
+// options, only damaged or missing ones are written; finished shards of anything else are refused (73).
+// `progress` gets (rows done, rows in all) of this rank's shards now and then.
+ShardReport write_shards(const std::vector<fs::path>& sources, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options,
+                         const ShardRanks& ranks = {}, const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+
+// XXH3 of all that decides the shards' content but the sources.
+std::string options_fingerprint(const ShardOptions& options, const RowEncoder& encoder);
+
+// Runs `work` on every rank; where it throws on any, all throw: that rank its own error, the others the same text.
+// Gives the ranks' results in rank order.
+std::vector<std::string> together(const ShardRanks& ranks, const std::function<std::string()>& work);
+
+}  // namespace thaw

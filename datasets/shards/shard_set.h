@@ -1,0 +1,80 @@
+// A directory of shards, open for reading: rows by number, whichever shard they are in. Opening reads index.json alone; a shard
+// is opened when a row of it is first asked for. Reading is const and may be done by several threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datasets/shards/index.h"
+
+namespace thaw {
+
+struct EncodedRow {
+  std::vector<std::uint32_t> input_ids;
+  std::uint32_t second_start = 0;    // where token type 1 starts; input_ids.size() where there is none
+  std::vector<std::int32_t> labels;  // LabelKind::one: exactly one; several: any number; numbers of label_names()
+  float target = 0;                  // LabelKind::number
+  float weight = 1;
+};
+
+class ShardFile;
+
+class ShardSet {
+ public:
+  // DataError where index.json is missing (66), of another version, or contradicts itself.
+  explicit ShardSet(fs::path directory);
+  ~ShardSet();
+
+  std::uint64_t rows() const { return index_.rows; }
+  std::uint64_t tokens() const { return index_.tokens; }
+  std::uint64_t truncated() const { return index_.truncated; }  // rows that were longer than max_length
+  std::uint64_t longest() const { return index_.longest; }      // tokens of the longest row
+  std::int64_t max_length() const { return index_.max_length; }
+  LabelKind label_kind() const { return index_.label_kind; }
+  const std::vector<std::string>& label_names() const { return index_.labels; }
+  bool has_pairs() const { return index_.has("second_start"); }
+  const std::string& tokenizer_fingerprint() const { return index_.tokenizer; }
+  const fs::path& directory() const { return directory_; }
+  const ShardIndex& index() const { return index_; }
+  // XXH3 of all that a run's numbers depend on: shards' checksums, labels, tokenizer. Equal for copies elsewhere.
+  const std::string& fingerprint() const { return fingerprint_; }
+
+  // Of all rows; read once, then kept.
+  const std::vector<std::uint32_t>& lengths() const;  // tokens
+  const std::vector<std::int32_t>& labels() const;    // a row's (first) label, -1 where it has none; empty without labels
+  const std::vector<float>& targets() const;          // LabelKind::number; else empty
+  const std::vector<float>& weights() const;          // empty where all are 1
+
+  EncodedRow read(std::uint64_t row) const;
+  std::string text(std::uint64_t row) const;
+  std::optional<std::string> pair(std::uint64_t row) const;
+  std::string id(std::uint64_t row) const;
+  std::string group(std::uint64_t row) const;  // "" where there are none
+  std::uint64_t source_line(std::uint64_t row) const;
+
+ private:
+  struct Place {
+    const ShardFile& file;
+    std::uint64_t row;  // inside the file
+  };
+  Place find(std::uint64_t row) const;
+  const ShardFile& open(std::size_t shard) const;
+  template <typename T>
+  const std::vector<T>& column(std::vector<T>& kept, const std::string& dataset) const;
+
+  fs::path directory_;
+  ShardIndex index_;
+  std::string fingerprint_;
+  std::vector<std::uint64_t> ends_;  // cumulative rows of the shards
+  mutable std::mutex mutex_;         // guards what is opened and kept below
+  mutable std::vector<std::unique_ptr<ShardFile>> files_;
+  mutable std::vector<std::uint32_t> lengths_;
+  mutable std::vector<std::int32_t> labels_;
+  mutable std::vector<float> targets_, weights_;
+};
+
+}  // namespace thaw

@@ -1,0 +1,134 @@
+#include "datasets/shards/split.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "framework/base/error.h"
+#include "framework/base/hash.h"
+#include "framework/base/random.h"
+
+namespace thaw {
+namespace {
+
+void check_split_name(std::string_view name) {
+  const bool fine = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == '.';
+  });
+  if (name.empty() || !fine || name.front() == '.' || name.size() > 64)
+    throw DataError("split '{}': expected a name of letters, digits, '_', '-' and '.', since a directory is named after it", name.substr(0, 80));
+}
+
+std::optional<std::int64_t> integer_of(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return {};
+  return value;
+}
+
+// Sorted as text, or by value where all are integers.
+std::vector<std::string> sorted_labels(const std::map<std::string, std::uint64_t>& counts) {
+  std::vector<std::string> names;
+  for (const auto& [name, count] : counts) names.push_back(name);
+  if (std::all_of(names.begin(), names.end(), [](const std::string& name) { return integer_of(name).has_value(); }))
+    std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return *integer_of(a) < *integer_of(b); });
+  return names;
+}
+
+}  // namespace
+
+SplitFractions SplitFractions::parse(std::string_view text, std::uint64_t seed) {
+  SplitFractions fractions{{}, seed};
+  double sum = 0;
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    const std::size_t equals = part.find('=');
+    double share = 0;
+    const std::string_view digits = equals == std::string_view::npos ? std::string_view() : part.substr(equals + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), share);
+    if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() || !(share > 0 && share <= 1))
+      throw DataError("split '{}': expected NAME=FRACTION, as in train=0.8,dev=0.1,test=0.1", part);
+    const std::string name(part.substr(0, equals));
+    check_split_name(name);
+    for (const auto& [other, unused] : fractions.parts)
+      if (other == name) throw DataError("split '{}' is named twice", name);
+    fractions.parts.emplace_back(name, share);
+    sum += share;
+  }
+  if (fractions.parts.empty() || std::abs(sum - 1) > 1e-6) throw DataError("the splits' fractions add up to {}: expected 1", sum);
+  return fractions;
+}
+
+void complete_id(Row& row, std::size_t source, std::size_t sources, const ReadOptions& options) {
+  if (sources > 1 && options.id.empty()) row.id = fmt::format("{}:{}", source, row.line);
+}
+
+std::size_t split_of(const SplitFractions& fractions, const Row& row) {
+  const std::uint64_t hash = std::stoull(hash_hex(row.group.empty() ? row.id : row.group), nullptr, 16);
+  const double where = static_cast<double>(random_key(fractions.seed, hash) >> 11) * 0x1p-53;  // [0, 1)
+  double end = 0;
+  for (std::size_t i = 0; i + 1 < fractions.parts.size(); ++i)
+    if (where < (end += fractions.parts[i].second)) return i;
+  return fractions.parts.size() - 1;
+}
+
+std::size_t Scan::split(const ShardOptions& options, const Row& row) const {
+  if (options.fractions) return split_of(*options.fractions, row);
+  return options.read.split.empty() ? 0 : split_ids.at(row.split);
+}
+
+std::string Scan::summary() const {
+  std::string text;
+  for (const std::string& label : labels) text += label + '\0';
+  for (std::size_t i = 0; i < splits.size(); ++i) text += fmt::format("{}:{};", splits[i], rows[i]);
+  for (const ReadCounts& count : counts) text += fmt::format("{},{},{};", count.rows, count.skipped, count.repaired);
+  return hash_hex(text);
+}
+
+Scan scan_sources(const Sources& sources, const ShardOptions& options) {
+  if (options.fractions && !options.read.split.empty()) throw DataError("splits by fractions and by a column: expected one of the two");
+  Scan scan;
+  std::map<std::string, std::uint64_t> label_counts;
+  if (options.fractions)
+    for (const auto& [name, share] : options.fractions->parts) scan.splits.push_back(name);
+  else if (options.read.split.empty())
+    scan.splits.emplace_back();
+  scan.rows.resize(scan.splits.size());
+  scan.source_rows.assign(scan.splits.size(), std::vector<std::uint64_t>(sources.size()));
+
+  Row row;
+  std::string first_label;  // of a file that was taken to have no header
+  for (std::size_t s = 0; s < sources.size(); ++s) {
+    RowReader reader(sources[s], options.read);
+    while (reader.next(row)) {
+      complete_id(row, s, sources.size(), options.read);
+      for (const std::string& label : row.labels) ++label_counts[label];
+      if (reader.guessed_no_header() && reader.counts().rows == 1 && row.labels.size() == 1) first_label = row.labels[0];
+      if (!options.read.split.empty() && !scan.split_ids.contains(row.split)) {
+        check_split_name(row.split);
+        scan.split_ids[row.split] = scan.splits.size();
+        scan.splits.push_back(row.split);
+        scan.rows.push_back(0);
+        scan.source_rows.emplace_back(sources.size());
+      }
+      const std::size_t split = scan.split(options, row);
+      ++scan.rows[split];
+      ++scan.source_rows[split][s];
+    }
+    scan.counts.push_back(reader.counts());
+    // A header with other names than the wanted ones would be learnt as a class of its own.
+    if (!first_label.empty() && reader.counts().rows >= 20 && label_counts[first_label] == 1 &&
+        std::count_if(label_counts.begin(), label_counts.end(), [](const auto& entry) { return entry.second == 1; }) == 1)
+      throw DataError("{}:1: the label '{}' stands on the first line alone: if that line is a header, name its columns (text, label); "
+                      "if it is a row, say that the file has no header", sources[s]->name(), first_label);
+    first_label.clear();
+  }
+  if (options.read.label_kind == LabelKind::one || options.read.label_kind == LabelKind::several)
+    scan.labels = options.read.label_names.empty() ? sorted_labels(label_counts) : options.read.label_names;
+  for (std::size_t i = 0; i < scan.splits.size(); ++i)
+    if (scan.rows[i] == 0) throw DataError("split '{}' gets no row: there are too few rows or groups for it", scan.splits[i]);
+  return scan;
+}
+
+}  // namespace thaw

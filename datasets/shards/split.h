@@ -1,0 +1,34 @@
+// Which split a row belongs to, and which number its labels have: found in one pass over the sources, the same on all ranks.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "datasets/shards/options.h"
+
+namespace thaw {
+
+// The split of a row by fractions: decided by a hash of its group (or id) and the seed, whatever else is in the file.
+std::size_t split_of(const SplitFractions& fractions, const Row& row);
+
+// Rows of several files have ids "FILE:LINE" where no column gives one; of a single file the line alone.
+void complete_id(Row& row, std::size_t source, std::size_t sources, const ReadOptions& options);
+
+// What a pass over all sources finds.
+struct Scan {
+  std::vector<std::string> labels;               // names by number
+  std::vector<std::string> splits;               // {""} where there are none
+  std::map<std::string, std::size_t> split_ids;  // by the split column's text
+  std::vector<std::uint64_t> rows;               // by split
+  std::vector<std::vector<std::uint64_t>> source_rows;  // [split][source]
+  std::vector<ReadCounts> counts;                // by source
+
+  std::size_t split(const ShardOptions& options, const Row& row) const;
+  std::string summary() const;  // equal on all ranks that read the same
+};
+
+using Sources = std::vector<std::shared_ptr<const SourceText>>;
+Scan scan_sources(const Sources& sources, const ShardOptions& options);
+
+}  // namespace thaw

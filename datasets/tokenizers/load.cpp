@@ -1,0 +1,35 @@
+#include "datasets/tokenizers/normalizer.h"
+#include "datasets/tokenizers/tokenizer.h"
+#include "datasets/tokenizers/vocab_txt.h"
+#include "datasets/tokenizers/word_piece_tokenizer.h"
+#include "framework/base/error.h"
+#include "framework/base/file.h"
+
+namespace thaw {
+namespace {
+
+std::unique_ptr<Tokenizer> build(const JsonView& settings) {
+  if (settings.has("version") && settings["version"].text() != "1.0") fail_unsupported(settings["version"], "files of version 1.0");
+  const JsonView model = settings["model"];
+  if (model.text_or("type", "WordPiece") != "WordPiece") fail_unsupported(model["type"], "models of type WordPiece");
+  return std::make_unique<WordPieceTokenizer>(settings);
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& model_directory) {
+  const fs::path whole = model_directory / "tokenizer.json", vocab = model_directory / "vocab.txt";
+  try {
+    if (fs::exists(whole)) return build(JsonFile(whole).view());
+    if (fs::exists(vocab)) {
+      const Json made = tokenizer_from_vocab_txt(model_directory);
+      return build(JsonView(made, vocab.string()));
+    }
+  } catch (const DataError& error) {  // a JSON view does not know that the file is a model's
+    throw ModelError(error.code(), std::string(error.what()));
+  }
+  throw ModelError(ExitCode::input_missing, "{}: expected tokenizer.json or vocab.txt, found neither: is it a model's directory?",
+                   model_directory.string());
+}
+
+}  // namespace thaw

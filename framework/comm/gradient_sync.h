@@ -1,0 +1,73 @@
+// GradientSync: sums gradients over a step's backward passes and over ranks, while backward is still running.
+// Gradients are accumulated in fp32, in flat buckets filled in the order in which backward finishes parameters; a full
+// bucket is reduced at once, and later hooks test the open requests, which is what moves MPI along.
+// An embedding's gradient is sparse: ranks exchange the rows they touched instead of the whole table.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framework/comm/communicator.h"
+
+namespace thaw {
+
+struct SyncedParameter {
+  std::string name;
+  at::Tensor leaf;      // requires gradients; fp32 or bf16
+  bool sparse = false;  // its gradient arrives as a sparse COO tensor over dimension 0
+};
+
+class GradientSync {
+ public:
+  // `parameters`: those that learn, top layer first. Every rank lists the same.
+  GradientSync(std::shared_ptr<Communicator> comm, std::vector<SyncedParameter> parameters, std::size_t bucket_bytes = std::size_t{8} << 20);
+  ~GradientSync();
+  GradientSync(const GradientSync&) = delete;
+  GradientSync& operator=(const GradientSync&) = delete;
+
+  // Starts a step in which this rank runs `passes` backward passes (0 too: it then adds nothing, but takes part).
+  void begin(int passes);
+  // Sends what is left and waits. Afterwards gradient(i) is the sum over all passes of all ranks.
+  void finish();
+
+  std::size_t size() const { return entries_.size(); }
+  const at::Tensor& gradient(std::size_t index) const { return entries_[index].gradient; }  // fp32, the leaf's shape
+  std::uint64_t bytes_per_step() const { return bytes_; }                                   // handed to collectives in the last step
+  double wait_s() const { return wait_s_; }                                                 // spent in finish() in the last step
+  std::size_t bucket_count() const { return buckets_.size(); }
+
+ private:
+  struct Entry {
+    SyncedParameter parameter;
+    at::Tensor gradient;       // a view into its bucket, or a table of its own where sparse
+    int bucket = -1;           // -1: sparse
+    int passes = 0;            // gradients received in this step
+    std::vector<at::Tensor> sparse_ids, sparse_rows;  // of this step
+    at::Tensor touched;        // rows of `gradient` that are not zero
+  };
+  struct Bucket {
+    at::Tensor flat;
+    std::vector<std::size_t> entries;
+    std::size_t ready = 0;
+    std::unique_ptr<Request> request;
+  };
+
+  void receive(std::size_t index, const at::Tensor& leaf);
+  void launch_ready(bool all);
+  void progress();
+  void exchange_sparse(Entry& entry);
+
+  std::shared_ptr<Communicator> comm_;
+  std::vector<Entry> entries_;
+  std::vector<Bucket> buckets_;
+  std::size_t next_bucket_ = 0;  // buckets are launched in their order on every rank
+  int passes_ = 0;
+  std::uint64_t bytes_ = 0;
+  double wait_s_ = 0;
+};
+
+}  // namespace thaw

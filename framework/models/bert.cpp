@@ -1,0 +1,151 @@
+#include "framework/models/bert.h"
+
+#include <cmath>
+
+#include "framework/base/error.h"
+#include "framework/nn/ops.h"
+
+namespace thaw {
+namespace {
+
+struct BertConfig {
+  std::int64_t width, layers, heads, inner, vocabulary, positions, types;
+  double eps, hidden_dropout, attention_dropout, classifier_dropout;
+  Activation activation;
+};
+
+BertConfig read_config(const JsonView& json, const HeadSpec& head) {
+  const auto positive = [&](const char* key) {
+    const std::int64_t value = json[key].integer();
+    if (value <= 0 || value > 1'000'000'000) json[key].fail("a positive integer");
+    return value;
+  };
+  const auto probability = [&](const char* key, double otherwise) {
+    const double value = json.number_or(key, otherwise);
+    if (!(value >= 0 && value < 1)) json[key].fail("a probability in [0, 1)");
+    return value;
+  };
+  BertConfig c{};
+  c.width = positive("hidden_size");
+  c.layers = positive("num_hidden_layers");
+  c.heads = positive("num_attention_heads");
+  c.inner = positive("intermediate_size");
+  c.vocabulary = positive("vocab_size");
+  c.positions = positive("max_position_embeddings");
+  c.types = json.integer_or("type_vocab_size", 2);
+  c.eps = json.number_or("layer_norm_eps", 1e-12);
+  c.activation = activation_named(json.text_or("hidden_act", "gelu"), json.where());
+  c.hidden_dropout = head.dropout >= 0 ? head.dropout : probability("hidden_dropout_prob", 0.1);
+  c.attention_dropout = head.dropout >= 0 ? head.dropout : probability("attention_probs_dropout_prob", 0.1);
+  c.classifier_dropout = head.dropout >= 0 ? head.dropout : probability("classifier_dropout", c.hidden_dropout);
+  if (c.layers > 1000) json["num_hidden_layers"].fail("at most 1000 layers");
+  if (c.types < 1) json["type_vocab_size"].fail("a positive integer");
+  if (c.width % c.heads != 0) json["num_attention_heads"].fail(fmt::format("a divisor of hidden_size {}", c.width));
+  if (json.text_or("position_embedding_type", "absolute") != "absolute") json["position_embedding_type"].fail("\"absolute\"");
+  if (json.boolean_or("is_decoder", false)) json["is_decoder"].fail("false: an encoder");
+  return c;
+}
+
+struct Linear {
+  const Parameter *weight, *bias;
+  at::Tensor operator()(const at::Tensor& x) const { return linear(x, weight->working, bias->working); }
+};
+
+struct Norm {
+  const Parameter *gamma, *beta;
+  double eps;
+};
+
+// Declares parameters under one prefix, all of one layer.
+struct Declare {
+  Model& model;
+  std::string prefix;
+  int group;
+  bool keep_fp32 = false;
+
+  Parameter& add(const std::string& name, at::IntArrayRef shape, Role role) const {
+    Parameter& parameter = model.add(prefix + name, shape, role, group);
+    parameter.keep_fp32 |= keep_fp32;
+    return parameter;
+  }
+  Linear linear(const std::string& name, std::int64_t in, std::int64_t out) const {
+    return {&add(name + ".weight", {out, in}, Role::matrix), &add(name + ".bias", {out}, Role::bias)};
+  }
+  Norm norm(const std::string& name, std::int64_t width, double eps) const {
+    return {&add(name + ".weight", {width}, Role::norm), &add(name + ".bias", {width}, Role::norm), eps};
+  }
+};
+
+Layer embeddings(Model& model, const BertConfig& c) {
+  const Declare declare{model, "bert.embeddings.", 0};
+  const Parameter& word = declare.add("word_embeddings.weight", {c.vocabulary, c.width}, Role::embedding);
+  const Parameter& position = declare.add("position_embeddings.weight", {c.positions, c.width}, Role::embedding);
+  const Parameter& type = declare.add("token_type_embeddings.weight", {c.types, c.width}, Role::embedding);
+  const Norm norm = declare.norm("LayerNorm", c.width, c.eps);
+  return {"embeddings", [=, &word, &position, &type](const Packed& in, const Context& context) {
+            const at::Tensor sum = thaw::embedding(context.input_ids, word.working) + thaw::embedding(context.token_types, type.working) +
+                                   thaw::embedding(context.positions, position.working);
+            const at::Tensor normed = layer_norm(sum, norm.gamma->working, norm.beta->working, norm.eps);
+            return Packed{dropout(normed, context.site(c.hidden_dropout, 0, 0)), in.cu_seqlens, in.max_length};
+          }};
+}
+
+Layer encoder_layer(Model& model, const BertConfig& c, int index) {
+  const int group = index + 1;
+  const std::string name = fmt::format("encoder.layer.{}", index);
+  const Declare declare{model, fmt::format("bert.{}.", name), group};
+  const Linear query = declare.linear("attention.self.query", c.width, c.width);
+  const Linear key = declare.linear("attention.self.key", c.width, c.width);
+  const Linear value = declare.linear("attention.self.value", c.width, c.width);
+  const Linear project = declare.linear("attention.output.dense", c.width, c.width);
+  const Norm norm1 = declare.norm("attention.output.LayerNorm", c.width, c.eps);
+  const Linear up = declare.linear("intermediate.dense", c.width, c.inner);
+  const Linear down = declare.linear("output.dense", c.inner, c.width);
+  const Norm norm2 = declare.norm("output.LayerNorm", c.width, c.eps);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(c.width / c.heads));
+  return {name, [=](const Packed& in, const Context& context) {
+            const at::Tensor x = in.values.to(query.weight->working.scalar_type());
+            const auto heads = [&](const at::Tensor& t) { return t.view({t.size(0), c.heads, c.width / c.heads}); };
+            const at::Tensor mixed = attention(heads(query(x)), heads(key(x)), heads(value(x)), in.cu_seqlens, scale,
+                                               context.site(c.attention_dropout, group, 0));
+            const auto residual_norm = [&](const at::Tensor& branch, const at::Tensor& residual, const Norm& norm, int use) {
+              return dropout_add_layer_norm(branch, residual, norm.gamma->working, norm.beta->working, norm.eps,
+                                            context.site(c.hidden_dropout, group, use));
+            };
+            const at::Tensor attended = residual_norm(project(mixed.view({x.size(0), c.width})), x, norm1, 1);
+            return Packed{residual_norm(down(activate(up(attended), c.activation)), attended, norm2, 2), in.cu_seqlens, in.max_length};
+          }};
+}
+
+// The pooler (first token, dense, tanh) and the classifier, in fp32: a row costs next to nothing here.
+Layer classification_head(Model& model, const BertConfig& c, std::int64_t outputs) {
+  const int group = static_cast<int>(c.layers) + 1;
+  const Declare declare{model, "", group, /*keep_fp32=*/true};
+  const Linear pooler = declare.linear("bert.pooler.dense", c.width, c.width);
+  const Linear classifier = declare.linear("classifier", c.width, outputs);
+  return {"head", [=](const Packed& in, const Context& context) {
+            const at::Tensor pooled = at::tanh(pooler(first_tokens(in.values, in.cu_seqlens).to(at::kFloat)));
+            RandomSite site = context.site(c.classifier_dropout, group, 0);
+            site.first_token = context.first_row;
+            return Packed{classifier(dropout(pooled, site)), {}, 1};
+          }};
+}
+
+}  // namespace
+
+std::unique_ptr<Model> build_bert(const JsonView& json, const HeadSpec& head) {
+  const BertConfig config = read_config(json, head);
+  auto model = std::make_unique<Model>();
+  model->architecture = "bert";
+  model->export_class = "BertForSequenceClassification";
+  model->config = json.raw();
+  model->vocabulary_size = config.vocabulary;
+  model->max_positions = config.positions;
+  model->token_types = config.types;
+  model->layers.push_back(embeddings(*model, config));
+  for (int index = 0; index < config.layers; ++index) model->layers.push_back(encoder_layer(*model, config, index));
+  model->layers.push_back(classification_head(*model, config, head.outputs));
+  return model;
+}
+
+}  // namespace thaw

@@ -1,0 +1,75 @@
+// A model: an ordered stack of named layers, from the embeddings up to the head, and the parameters they read.
+// A layer is a pure function of (Packed, Context, weights), so that recomputation and caching wrap it from outside.
+// Nothing else of Thaw knows more about an architecture than this.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "framework/base/json.h"
+#include "framework/base/random.h"
+#include "framework/nn/packed.h"
+
+namespace thaw {
+
+enum class Role { matrix, embedding, bias, norm };  // norms and biases get no weight decay
+
+struct Parameter {
+  std::string name;            // as on the hub: "bert.encoder.layer.0.attention.self.query.weight"
+  Role role = Role::matrix;
+  int group = 0;               // the layer it belongs to, for thawing and rates; index into Model::layers
+  std::vector<int> uses;       // the layers that read it (more than one where tied), ascending
+  bool keep_fp32 = false;      // stays fp32 where the rest computes in bf16: norms, embeddings, the head
+  at::Tensor value;            // fp32: the master weights
+  at::Tensor working;          // what layers read: `value` itself, or its bf16 copy; an autograd leaf
+  bool decays() const { return role == Role::matrix || role == Role::embedding; }
+};
+
+// What a forward pass is given besides the values that flow: the same for every layer.
+struct Context {
+  at::Tensor input_ids, token_types, positions;  // int64 [tokens]
+  bool training = false;                         // dropout on
+  std::uint64_t random_key = 0;                  // of (dropout seed, step)
+  std::int64_t first_token = 0, first_row = 0;   // numbers of this pass's first token and row within the step, over all ranks
+
+  // The random numbers of use `use` in layer `layer`: they depend on step and token alone, not on ranks or passes.
+  RandomSite site(double p, int layer, int use) const {
+    return training && p > 0 ? RandomSite{p, thaw::random_key(random_key, layer, use), first_token} : RandomSite{};
+  }
+};
+
+struct Layer {
+  std::string name;  // "embeddings", "encoder.layer.0", …, "head"
+  std::function<Packed(const Packed&, const Context&)> forward;
+};
+
+struct Model {
+  std::string architecture;          // config.json's model_type
+  Json config;                       // as read; `export` writes it back with the head's labels
+  std::string export_class;          // config.json's `architectures` entry for transformers
+  std::int64_t vocabulary_size = 0, max_positions = 0, token_types = 1;
+  std::deque<Parameter> parameters;  // stable addresses: layers point at them
+  std::vector<Layer> layers;
+
+  Model() = default;
+  Model(const Model&) = delete;      // layers point into `parameters`
+  Model& operator=(const Model&) = delete;
+
+  Parameter& add(std::string name, at::IntArrayRef shape, Role role, int group);
+  Parameter* find(const std::string& name);
+  std::int64_t parameter_count() const;
+
+  // cu_seqlens of the rows and the context's ids in, the head's output out: [rows, outputs].
+  at::Tensor forward(std::vector<std::int64_t> cu_seqlens, const Context& context) const;
+
+  // Makes `working` what layers compute with: fp32 the values themselves, bf16 copies of all but keep_fp32.
+  void set_precision(at::ScalarType type);
+  void to(const at::Device& device);
+};
+
+}  // namespace thaw

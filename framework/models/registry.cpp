@@ -1,0 +1,108 @@
+#include "framework/models/registry.h"
+
+#include <cmath>
+#include <map>
+#include <numbers>
+#include <set>
+
+#include "framework/base/error.h"
+#include "framework/base/file.h"
+#include "framework/tensor/safetensors.h"
+
+namespace thaw {
+namespace {
+
+using Builder = std::unique_ptr<Model> (*)(const JsonView&, const HeadSpec&);
+
+struct Architecture {
+  Builder build;
+  const char* prefix;  // of the trunk's names, which files of the bare model leave out
+};
+
+const std::map<std::string, Architecture>& architectures() {
+  static const std::map<std::string, Architecture> known{{"bert", {build_bert, "bert."}}};
+  return known;
+}
+
+const Architecture& architecture_of(const JsonView& config) {
+  const std::string type = config["model_type"].text();
+  const auto found = architectures().find(type);
+  if (found != architectures().end()) return found->second;
+  std::string names;
+  for (const auto& [name, unused] : architectures()) names += (names.empty() ? "" : ", ") + name;
+  throw ModelError("{}: model_type: '{}' is an architecture that Thaw does not know; it knows: {}", config.where(), type, names);
+}
+
+// Names under which a file may hold a parameter: as declared, without the trunk's prefix, and with TensorFlow's old
+// names of a norm's parameters.
+std::vector<std::string> names_in_file(const Parameter& parameter, const std::string& prefix) {
+  std::vector<std::string> names{parameter.name};
+  if (parameter.name.starts_with(prefix)) names.push_back(parameter.name.substr(prefix.size()));
+  if (parameter.role == Role::norm)
+    for (std::string name : std::vector<std::string>(names)) {
+      const bool gamma = name.ends_with(".weight");
+      names.push_back(name.substr(0, name.rfind('.')) + (gamma ? ".gamma" : ".beta"));
+    }
+  return names;
+}
+
+// Normal(0, range) for matrices, zeros for biases: transformers' initialisation, from keyed numbers (Box–Muller).
+void initialise(Parameter& parameter, double range, std::uint64_t seed) {
+  parameter.value = at::zeros(parameter.value.sizes(), at::kFloat);
+  if (parameter.role == Role::bias) return;
+  std::uint64_t name_key = 0;
+  for (const char c : parameter.name) name_key = mix(name_key ^ static_cast<unsigned char>(c));
+  const std::uint64_t key = random_key(seed, name_key);
+  float* const values = parameter.value.data_ptr<float>();
+  for (std::int64_t i = 0; i < parameter.value.numel(); i += 2) {
+    const auto bits = philox(key, static_cast<std::uint64_t>(i / 2));
+    const double radius = range * std::sqrt(-2.0 * std::log((bits[0] + 1.0) / 4294967296.0));
+    const double angle = 2.0 * std::numbers::pi * bits[1] / 4294967296.0;
+    values[i] = static_cast<float>(radius * std::cos(angle));
+    if (i + 1 < parameter.value.numel()) values[i + 1] = static_cast<float>(radius * std::sin(angle));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head) { return architecture_of(config).build(config, head); }
+
+std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const HeadSpec& head, std::uint64_t init_seed, LoadReport* report) {
+  const JsonFile config(directory / "config.json");
+  const Architecture& architecture = architecture_of(config.view());
+  std::unique_ptr<Model> model = architecture.build(config.view(), head);
+  const Weights weights(directory);
+  const double range = config.view().number_or("initializer_range", 0.02);
+  const int head_group = static_cast<int>(model->layers.size()) - 1;
+
+  std::set<std::string> used;
+  for (Parameter& parameter : model->parameters) {
+    const bool in_head = parameter.group == head_group;
+    bool loaded = false;
+    for (const std::string& name : names_in_file(parameter, architecture.prefix)) {
+      if (!weights.has(name)) continue;
+      used.insert(name);
+      const at::Tensor tensor = weights.tensor(name);
+      if (tensor.sizes() != parameter.value.sizes()) {
+        if (in_head && tensor.dim() == parameter.value.dim() && tensor.size(0) != parameter.value.size(0)) break;  // a head of other labels
+        throw ModelError("{}: {} has the shape [{}], but config.json asks for [{}]: weights and config.json are of two models; download both again",
+                         directory.string(), name, fmt::join(tensor.sizes(), ", "), fmt::join(parameter.value.sizes(), ", "));
+      }
+      parameter.value = tensor.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
+      loaded = true;
+      break;
+    }
+    if (loaded) continue;
+    if (!in_head)
+      throw ModelError("{}: the weights lack {} (also looked for as {}): is model.safetensors whole, and of this config.json?",
+                       directory.string(), parameter.name, names_in_file(parameter, architecture.prefix).back());
+    initialise(parameter, range, init_seed);
+    if (report != nullptr) report->initialised.push_back(parameter.name);
+  }
+  if (report != nullptr)
+    for (const std::string& name : weights.names())
+      if (!used.contains(name) && !name.ends_with("position_ids")) report->unused.push_back(name);
+  return model;
+}
+
+}  // namespace thaw

@@ -1,0 +1,58 @@
+#include "framework/nn/composed.h"
+
+#include <cmath>
+
+#include "framework/base/random.h"
+
+namespace thaw::composed {
+namespace {
+
+// Lane `element` of the counters from `counter` on: dropped or kept, scaled.
+float factor(const RandomSite& site, std::uint64_t counter, std::int64_t element) {
+  const auto threshold = static_cast<std::uint32_t>(std::lround(site.p * 65536));
+  const auto words = philox(site.key, counter + static_cast<std::uint64_t>(element / 8));
+  const auto lane = static_cast<std::size_t>(element % 8);
+  const std::uint32_t draw = (words[lane / 2] >> (16 * (lane % 2))) & 0xFFFFu;
+  return draw < threshold ? 0.0F : 65536.0F / static_cast<float>(65536 - threshold);
+}
+
+}  // namespace
+
+at::Tensor mask(const RandomSite& site, std::int64_t tokens, std::int64_t width) {
+  at::Tensor result = at::empty({tokens, width});
+  float* const out = result.data_ptr<float>();
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t j = 0; j < width; ++j)
+      out[t * width + j] = factor(site, static_cast<std::uint64_t>((site.first_token + t) * ((width + 7) / 8)), j);
+  return result;
+}
+
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, double eps) {
+  const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  return at::layer_norm(x.to(wide), {x.size(1)}, gamma.to(wide), beta.to(wide), eps).to(x.scalar_type());
+}
+
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens, double scale,
+                     const RandomSite& site) {
+  const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const std::int64_t heads = q.size(1);
+  std::vector<at::Tensor> rows;
+  for (std::size_t row = 0; row + 1 < cu_seqlens.size(); ++row) {
+    const std::int64_t start = cu_seqlens[row], length = cu_seqlens[row + 1] - start;
+    const auto of = [&](const at::Tensor& x) { return x.narrow(0, start, length).to(wide).transpose(0, 1); };  // [heads, length, dim]
+    at::Tensor probabilities = at::softmax(at::matmul(of(q), of(k).transpose(1, 2)) * scale, -1);
+    if (site.p > 0) {
+      at::Tensor keep = at::empty({heads, length, length});
+      float* out = keep.data_ptr<float>();
+      for (std::int64_t h = 0; h < heads; ++h)
+        for (std::int64_t i = 0; i < length; ++i)
+          for (std::int64_t j = 0; j < length; ++j)
+            *out++ = factor(site, static_cast<std::uint64_t>((site.first_token + start + i) * heads + h) * 8192u, j);
+      probabilities = probabilities * keep.to(q.device(), wide);
+    }
+    rows.push_back(at::matmul(probabilities, of(v)).transpose(0, 1).to(q.scalar_type()));
+  }
+  return at::cat(rows);
+}
+
+}  // namespace thaw::composed

@@ -1,0 +1,26 @@
+// Packed rows: the tokens of many rows one after another, without padding.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace thaw {
+
+struct Packed {
+  at::Tensor values;                     // [tokens, width]
+  std::vector<std::int64_t> cu_seqlens;  // rows + 1: where each row begins, and the end
+  std::int64_t max_length = 0;           // of the longest row
+};
+
+// One use of dropout. A token of [tokens, width] owns ceil(width / 8) Philox counters of `key`, counted from token 0 of the
+// step; element j draws 16-bit lane j % 8 of its counter j / 8. So a token's mask depends on its number within the step
+// alone, however the step is split into passes and ranks. p = 0: none.
+struct RandomSite {
+  double p = 0;
+  std::uint64_t key = 0;
+  std::int64_t first_token = 0;
+};
+
+}  // namespace thaw

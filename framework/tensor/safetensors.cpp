@@ -1,0 +1,201 @@
+#include "framework/tensor/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <set>
+
+#include "framework/base/error.h"
+#include "framework/base/json.h"
+
+namespace thaw {
+namespace {
+
+constexpr std::uint64_t largest_header = 100'000'000;  // the reference implementation's limit
+constexpr const char* again = "the file is damaged: download it again";
+
+constexpr std::array<std::pair<const char*, at::ScalarType>, 10> types{{{"F32", at::kFloat},
+                                                                        {"F16", at::kHalf},
+                                                                        {"BF16", at::kBFloat16},
+                                                                        {"F64", at::kDouble},
+                                                                        {"I64", at::kLong},
+                                                                        {"I32", at::kInt},
+                                                                        {"I16", at::kShort},
+                                                                        {"I8", at::kChar},
+                                                                        {"U8", at::kByte},
+                                                                        {"BOOL", at::kBool}}};
+
+// Keys of a JSON object given twice, which a parser would merge silently.
+class DuplicateFinder : public nlohmann::json_sax<Json> {
+ public:
+  std::string duplicate;
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return keys_.emplace_back(), true; }
+  bool key(string_t& name) override {
+    if (keys_.back().insert(name).second) return true;
+    duplicate = name;
+    return false;
+  }
+  bool end_object() override { return keys_.pop_back(), true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+
+ private:
+  std::vector<std::set<std::string>> keys_;
+};
+
+}  // namespace
+
+SafetensorsFile::SafetensorsFile(const fs::path& path) : path_(path.string()), file_(std::make_shared<MappedFile>(path)) {
+  try {
+    read_header();
+  } catch (const DataError& error) {  // of a JSON view
+    throw ModelError("{}; {}", error.what(), again);
+  }
+}
+
+void SafetensorsFile::read_header() {
+  const auto bytes = file_->bytes();
+  if (bytes.size() < 8) throw ModelError("{}: expected a safetensors file, found {} bytes; {}", path_, bytes.size(), again);
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), 8);
+  if (header > largest_header) throw ModelError("{}: the header claims {} bytes, more than the {} allowed; {}", path_, header, largest_header, again);
+  if (header > bytes.size() - 8)
+    throw ModelError("{}: the header claims {} bytes, but the file ends after {}; {}", path_, header, bytes.size() - 8, again);
+  const std::string_view text = file_->text().substr(8, header);
+  const JsonFile parsed(path_ + " (header)", text);
+  DuplicateFinder finder;
+  Json::sax_parse(text, &finder);
+  if (!finder.duplicate.empty()) throw ModelError("{}: the header has '{}' twice; {}", path_, finder.duplicate, again);
+  if (!parsed.raw().is_object()) throw ModelError("{}: the header is not a JSON object; {}", path_, again);
+
+  const std::size_t data = 8 + static_cast<std::size_t>(header), available = bytes.size() - data;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> extents;
+  for (const auto& [name, unused] : parsed.raw().items()) {
+    const JsonView entry = parsed.view()[name];
+    if (name == "__metadata__") {
+      for (const auto& [key, value] : entry.raw().items()) metadata_[key] = value.is_string() ? value.get<std::string>() : value.dump();
+      continue;
+    }
+    const std::string type = entry["dtype"].text();
+    const auto known = std::find_if(types.begin(), types.end(), [&](const auto& t) { return type == t.first; });
+    if (known == types.end()) throw ModelError("{}: {}: the dtype '{}' is not one that Thaw reads", path_, name, type);
+    Entry made{known->second, {}, 0, 0};
+    std::uint64_t needed = at::elementSize(made.type);
+    const JsonView shape = entry["shape"];
+    for (std::size_t d = 0; d < shape.size(); ++d) {
+      const std::int64_t extent = shape[d].integer();
+      if (extent < 0) shape[d].fail("a size of 0 or more");
+      made.shape.push_back(extent);
+      if (__builtin_mul_overflow(needed, static_cast<std::uint64_t>(extent), &needed) || needed > (std::uint64_t{1} << 62))
+        throw ModelError("{}: {}: the shape [{}] counts more elements than can be; {}", path_, name, fmt::join(made.shape, ", "), again);
+    }
+    const JsonView offsets = entry["data_offsets"];
+    if (offsets.size() != 2) offsets.fail("two numbers");
+    const std::int64_t begin = offsets[0].integer(), end = offsets[1].integer();
+    if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > available)
+      throw ModelError("{}: {}: expected bytes inside the {} that follow the header, found {} to {}; the file is truncated or damaged: download it again",
+                       path_, name, available, begin, end);
+    if (static_cast<std::uint64_t>(end - begin) != needed)
+      throw ModelError("{}: {}: expected {} bytes for {} of shape [{}], found {}; {}", path_, name, needed, type, fmt::join(made.shape, ", "), end - begin, again);
+    made.begin = data + static_cast<std::size_t>(begin);
+    made.end = data + static_cast<std::size_t>(end);
+    extents.emplace_back(begin, end);
+    entries_[name] = std::move(made);
+  }
+  std::sort(extents.begin(), extents.end());
+  std::uint64_t at = 0;
+  for (const auto& [begin, end] : extents) {
+    if (begin != at) throw ModelError("{}: tensors {} at byte {}; {}", path_, begin < at ? "overlap" : "leave a hole", std::min(begin, at), again);
+    at = end;
+  }
+  if (at != available) throw ModelError("{}: expected {} bytes of tensors, found {}; {}", path_, at, available, again);
+}
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, unused] : entries_) names.push_back(name);
+  return names;
+}
+
+at::Tensor SafetensorsFile::tensor(const std::string& name) const {
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) throw ModelError("{}: expected a tensor '{}', which is missing", path_, name);
+  const Entry& entry = found->second;
+  auto* const bytes = const_cast<std::byte*>(file_->bytes().data() + entry.begin);
+  const at::TensorOptions options = at::dtype(entry.type);
+  if (entry.end == entry.begin) return at::empty(entry.shape, options);
+  if (reinterpret_cast<std::uintptr_t>(bytes) % at::elementSize(entry.type) == 0)
+    return at::from_blob(bytes, entry.shape, [keep = file_](void*) {}, options);
+  at::Tensor copy = at::empty(entry.shape, options);
+  std::memcpy(copy.data_ptr(), bytes, entry.end - entry.begin);
+  return copy;
+}
+
+Weights::Weights(const fs::path& directory) {
+  const fs::path single = directory / "model.safetensors", index = directory / "model.safetensors.index.json";
+  if (fs::exists(single)) {
+    files_.emplace_back(single);
+    for (const std::string& name : files_.back().names()) file_of_[name] = 0;
+    return;
+  }
+  if (!fs::exists(index)) {
+    const bool pickled = fs::exists(directory / "pytorch_model.bin");
+    throw ModelError(ExitCode::input_missing, "{}: expected model.safetensors or model.safetensors.index.json; {}", directory.string(),
+                     pickled ? "there is pytorch_model.bin alone: save the model again with safe_serialization" : "neither is there");
+  }
+  const JsonFile parsed(index);
+  std::map<std::string, std::size_t> opened;
+  const JsonView map = parsed.view()["weight_map"];
+  if (!map.raw().is_object()) map.fail("an object");
+  for (const auto& [name, unused] : map.raw().items()) {
+    const std::string file = map[name].text();
+    if (file.empty() || file.find('/') != std::string::npos || file == "..") map[name].fail("the name of a file in this directory");
+    const auto [at, fresh] = opened.emplace(file, files_.size());
+    if (fresh) files_.emplace_back(directory / file);
+    if (!files_[at->second].has(name)) throw ModelError("{}: {} should be in {}, which does not have it; {}", index.string(), name, file, again);
+    file_of_[name] = at->second;
+  }
+}
+
+std::vector<std::string> Weights::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, unused] : file_of_) names.push_back(name);
+  return names;
+}
+
+at::Tensor Weights::tensor(const std::string& name) const { return files_[file_of_.at(name)].tensor(name); }
+
+void write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  OrderedJson header = OrderedJson::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::size_t at = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const auto known = std::find_if(types.begin(), types.end(), [&type = tensor](const auto& t) { return type.scalar_type() == t.second; });
+    if (known == types.end()) throw ModelError("{}: {}: a dtype that safetensors does not have", path.string(), name);
+    const std::size_t bytes = static_cast<std::size_t>(tensor.numel()) * tensor.element_size();
+    header[name] = {{"dtype", known->first}, {"shape", tensor.sizes().vec()}, {"data_offsets", {at, at + bytes}}};
+    at += bytes;
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  AtomicFile file(path);
+  const std::uint64_t size = text.size();
+  file.write(&size, sizeof size);
+  file.write(text);
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor contiguous = tensor.detach().to(at::kCPU).contiguous();
+    file.write(contiguous.data_ptr(), static_cast<std::size_t>(contiguous.numel()) * contiguous.element_size());
+  }
+  file.commit();
+}
+
+}  // namespace thaw

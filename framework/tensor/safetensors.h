@@ -1,0 +1,60 @@
+// safetensors: the hub's format of weights. Files are mapped, and every number in a header is checked before it is used:
+// a lying header is a ModelError that names file, tensor, expected and found.
+// Format: 8 bytes little-endian header length, JSON header, then the tensors' bytes (github.com/huggingface/safetensors).
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "framework/base/file.h"
+
+namespace thaw {
+
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const fs::path& path);
+
+  std::vector<std::string> names() const;  // in alphabetical order
+  bool has(const std::string& name) const { return entries_.contains(name); }
+  // A view over the mapping where the bytes are aligned for the dtype, else a copy. Read-only: do not write into it.
+  at::Tensor tensor(const std::string& name) const;
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+ private:
+  struct Entry {
+    at::ScalarType type;
+    std::vector<std::int64_t> shape;
+    std::size_t begin, end;  // in the file
+  };
+  void read_header();
+
+  std::string path_;
+  std::shared_ptr<MappedFile> file_;
+  std::map<std::string, Entry> entries_;
+  std::map<std::string, std::string> metadata_;
+};
+
+// All weights of a model directory: model.safetensors, or the shards that model.safetensors.index.json names.
+class Weights {
+ public:
+  explicit Weights(const fs::path& directory);
+  std::vector<std::string> names() const;
+  bool has(const std::string& name) const { return file_of_.contains(name); }
+  at::Tensor tensor(const std::string& name) const;
+
+ private:
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, std::size_t> file_of_;
+};
+
+// Writes atomically; tensors may be of any layout and device.
+void write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace thaw

@@ -1,0 +1,27 @@
+// State: what every part of training that has state gives and takes: named tensors and JSON. A checkpoint is their union.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <map>
+#include <string>
+
+#include "framework/base/file.h"
+#include "framework/base/json.h"
+
+namespace thaw {
+
+struct State {
+  std::map<std::string, at::Tensor> tensors;
+  Json values = Json::object();
+};
+
+// Puts a part under "prefix/…" (tensors) and values[prefix]; `part` takes it out again.
+void merge(State& into, const std::string& prefix, const State& part);
+State part(const State& whole, const std::string& prefix);
+
+// One safetensors file, the values in its metadata. `load_state` throws ModelError or FileError.
+void save_state(const fs::path& path, const State& state);
+State load_state(const fs::path& path);
+
+}  // namespace thaw

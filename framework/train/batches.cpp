@@ -1,0 +1,95 @@
+#include "framework/train/batches.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "framework/base/error.h"
+
+namespace thaw {
+
+Batches::Batches(Order order, std::vector<std::vector<std::uint32_t>> lengths, const BatchRecipe& batch)
+    : order_(std::move(order)), lengths_(std::move(lengths)), batch_(batch), grains_(batch.size / batch.grain) {}
+
+const std::vector<std::uint64_t>& Batches::boundaries(std::uint64_t epoch) const {
+  if (cached_epoch_ == static_cast<std::int64_t>(epoch)) return cached_boundaries_;
+  cached_boundaries_.assign(1, 0);
+  std::int64_t tokens = 0;
+  for (std::uint64_t i = 0; i < order_.size(); ++i) {
+    const std::int64_t row = length(order_.at(epoch, i));
+    if (tokens > 0 && tokens + row > batch_.size) {
+      cached_boundaries_.push_back(i);
+      tokens = 0;
+    }
+    tokens += row;
+  }
+  cached_boundaries_.push_back(order_.size());
+  cached_epoch_ = static_cast<std::int64_t>(epoch);
+  return cached_boundaries_;
+}
+
+std::int64_t Batches::steps(std::uint64_t epoch) const {
+  if (batch_.unit == BatchRecipe::Unit::tokens) return static_cast<std::int64_t>(boundaries(epoch).size()) - 1;
+  return (static_cast<std::int64_t>(order_.size()) + batch_.size - 1) / batch_.size;
+}
+
+// Rows go to the grain with the fewest tokens so far, longest row first, and no grain takes more than its share of rows:
+// so ranks finish together. Inside a grain, rows keep their order.
+Step Batches::step(std::uint64_t epoch, std::int64_t index) const {
+  std::uint64_t begin = 0, end = 0;
+  if (batch_.unit == BatchRecipe::Unit::tokens) {
+    const auto& bounds = boundaries(epoch);
+    begin = bounds[static_cast<std::size_t>(index)];
+    end = bounds[static_cast<std::size_t>(index) + 1];
+  } else {
+    begin = static_cast<std::uint64_t>(index * batch_.size);
+    end = std::min(order_.size(), begin + static_cast<std::uint64_t>(batch_.size));
+  }
+  std::vector<Order::Pick> picks;
+  for (std::uint64_t i = begin; i < end; ++i) picks.push_back(order_.at(epoch, i));
+
+  std::vector<std::size_t> by_length(picks.size());
+  std::iota(by_length.begin(), by_length.end(), 0);
+  std::stable_sort(by_length.begin(), by_length.end(), [&](std::size_t a, std::size_t b) { return length(picks[a]) > length(picks[b]); });
+  const auto grains = static_cast<std::size_t>(grains_);
+  const std::size_t share = (picks.size() + grains - 1) / grains;
+  std::vector<std::vector<std::size_t>> members(grains);
+  std::vector<std::int64_t> tokens(grains, 0);
+  for (const std::size_t row : by_length) {
+    std::size_t best = grains;
+    for (std::size_t g = 0; g < grains; ++g)
+      if (members[g].size() < share && (best == grains || tokens[g] < tokens[best])) best = g;
+    members[best].push_back(row);
+    tokens[best] += length(picks[row]);
+  }
+
+  Step step;
+  for (std::size_t g = 0; g < grains; ++g) {
+    std::sort(members[g].begin(), members[g].end());
+    step.first_token.push_back(step.tokens);
+    step.first_row.push_back(step.rows);
+    auto& grain = step.grains.emplace_back();
+    for (const std::size_t row : members[g]) grain.push_back(picks[row]);
+    step.tokens += tokens[g];
+    step.rows += static_cast<std::int64_t>(members[g].size());
+  }
+  return step;
+}
+
+BatchRecipe with_grain(BatchRecipe batch, int ranks) {
+  if (batch.grain == 0) {
+    std::int64_t grains = 1;
+    const std::int64_t usual = batch.unit == BatchRecipe::Unit::rows ? 16 : 1024;
+    // the smallest number of grains that divides the batch, gives every rank one, and keeps a grain at its usual size
+    while (grains <= batch.size && (batch.size % grains != 0 || grains < ranks || batch.size / grains > usual)) ++grains;
+    if (grains > batch.size)
+      throw RecipeError("batch.size: {} cannot be shared by {} ranks: make batch.size a multiple of {}, or start fewer ranks", batch.size, ranks, ranks);
+    batch.grain = batch.size / grains;
+  }
+  const std::int64_t grains = batch.size / batch.grain;
+  if (grains < ranks)
+    throw RecipeError("batch.grain: {} of {} gives {} grains, fewer than the {} ranks: set batch.grain={} or less, or start fewer ranks",
+                      batch.grain, batch.size, grains, ranks, std::max<std::int64_t>(1, batch.size / ranks));
+  return batch;
+}
+
+}  // namespace thaw

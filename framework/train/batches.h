@@ -1,0 +1,45 @@
+// Batches: which rows make up step s of epoch e, and how they are shared out over grains. A pure function of the order,
+// the rows' lengths and the recipe, computed alike by every rank. Grains do not depend on the number of ranks.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "datasets/shards/order.h"
+#include "framework/train/recipe.h"
+
+namespace thaw {
+
+struct Step {
+  std::vector<std::vector<Order::Pick>> grains;  // some may be empty in an epoch's last step
+  std::vector<std::int64_t> first_token;         // by grain: tokens of the step's grains before it
+  std::vector<std::int64_t> first_row;           // likewise
+  std::int64_t rows = 0, tokens = 0;
+};
+
+class Batches {
+ public:
+  // lengths[source][row]: tokens. `batch.grain` divides `batch.size`.
+  Batches(Order order, std::vector<std::vector<std::uint32_t>> lengths, const BatchRecipe& batch);
+
+  std::int64_t grains() const { return grains_; }
+  std::int64_t steps(std::uint64_t epoch) const;  // O(1) for row batches; one pass over the lengths for token batches
+  Step step(std::uint64_t epoch, std::int64_t index) const;
+
+ private:
+  std::int64_t length(Order::Pick pick) const { return lengths_[pick.source][pick.row]; }
+  const std::vector<std::uint64_t>& boundaries(std::uint64_t epoch) const;  // of token batches; kept for one epoch
+
+  Order order_;
+  std::vector<std::vector<std::uint32_t>> lengths_;
+  BatchRecipe batch_;
+  std::int64_t grains_;
+  mutable std::int64_t cached_epoch_ = -1;
+  mutable std::vector<std::uint64_t> cached_boundaries_;
+};
+
+// The grain that suits a number of ranks where the recipe leaves it open: 16 rows (or 1024 tokens), or less so that
+// every rank has a grain. Throws RecipeError where `size` has fewer rows than there are ranks.
+BatchRecipe with_grain(BatchRecipe batch, int ranks);
+
+}  // namespace thaw

@@ -1,0 +1,30 @@
+// Evaluation, shared by all ranks and exact also where rows do not divide: rows are dealt out, every rank gathers all
+// outputs in row order, and each computes the same metrics from them.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "framework/comm/communicator.h"
+#include "framework/models/model.h"
+#include "framework/train/data.h"
+
+namespace thaw {
+
+using Metrics = std::vector<std::pair<std::string, double>>;  // in the order in which people want to read them
+
+// Outputs of every row: [rows, outputs] fp32 on the CPU, the same on every rank. Collective. Batches hold at most
+// `tokens` tokens, rows of similar length together. `progress` is told the rows done by this rank.
+at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs, Communicator& comm, std::int64_t tokens = 4096,
+                   const std::function<void(std::int64_t)>& progress = {});
+
+// Classification: loss, accuracy, f1_macro, f1_micro, f1 (two labels: of the last), f1/LABEL, matthews_correlation.
+// Several labels a row: loss, accuracy (all labels right), f1_micro, f1_macro. Regression: loss (mse), mae, pearson, spearman.
+Metrics metrics_of(const at::Tensor& outputs, const DataSet& set, const RunData& data, const Loss& loss);
+
+// Whether a larger value of the metric is the better one ("dev/accuracy" yes, "dev/loss" no).
+bool larger_is_better(const std::string& metric);
+
+}  // namespace thaw

@@ -1,0 +1,53 @@
+#include "framework/train/export.h"
+
+#include <array>
+
+#include "framework/base/error.h"
+#include "framework/base/file.h"
+#include "framework/tensor/safetensors.h"
+
+namespace thaw {
+namespace {
+
+constexpr std::array tokenizer_files{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json"};
+
+// Label names in the order of their numbers, which a plain JSON object would lose for readers ("10" before "2").
+OrderedJson config_of(const Model& model, const RunData& data) {
+  OrderedJson config = OrderedJson::parse(model.config.dump());
+  config["architectures"] = {model.export_class};
+  config["problem_type"] = name_of(data.problem);
+  config["torch_dtype"] = "float32";
+  OrderedJson id2label = OrderedJson::object(), label2id = OrderedJson::object();
+  if (data.problem == Problem::regression) id2label["0"] = "LABEL_0", label2id["LABEL_0"] = 0;
+  for (std::size_t i = 0; i < data.labels.size(); ++i) {
+    id2label[std::to_string(i)] = data.labels[i];
+    label2id[data.labels[i]] = i;
+  }
+  config["id2label"] = id2label;
+  config["label2id"] = label2id;
+  config.erase("num_labels");  // transformers counts id2label
+  config.erase("_name_or_path");
+  return config;
+}
+
+}  // namespace
+
+void export_model(const Model& model, const RunData& data, std::int64_t max_length, const fs::path& source, const fs::path& destination) {
+  const fs::path temporary = destination.string() + ".tmp", old = destination.string() + ".old";
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  make_directory(temporary);
+  write_file_atomically(temporary / "config.json", config_of(model, data).dump(2) + "\n");
+  for (const char* name : tokenizer_files)
+    if (fs::exists(source / name)) write_file_atomically(temporary / name, read_file(source / name));
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (const Parameter& parameter : model.parameters) tensors.emplace_back(parameter.name, parameter.value);
+  write_safetensors(temporary / "model.safetensors", tensors, {{"format", "pt"}, {"thaw.max_length", std::to_string(max_length)}});
+  fs::remove_all(old, error);
+  if (fs::exists(destination)) fs::rename(destination, old, error);
+  fs::rename(temporary, destination, error);
+  if (error) throw FileError(ExitCode::cannot_write, "{}: cannot rename into place: {}", destination.string(), error.message());
+  fs::remove_all(old, error);
+}
+
+}  // namespace thaw

@@ -1,0 +1,50 @@
+// One owner at a time of a directory on any shared file system, without file locks.
+// A lease is a file lease/NNNNNNNN.json, taken by link(2), which succeeds for one process alone; its number is the generation.
+// The owner is the highest generation's. It touches its file now and then: the time of the last touch, by the file server's
+// clock, is the heartbeat. A released or stale lease is succeeded by the next generation, and whoever held it finds out by `check`.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace thaw {
+
+struct LeaseTimes {
+  double renew_s = 10;  // between heartbeats
+  double stale_s = 60;  // without one: the owner is taken for dead
+};
+
+class Lease {
+ public:
+  // Takes the lease of `directory`, which exists. FileError (73) where a live owner holds it (named) or it cannot be written.
+  // An owner is dead at once, without waiting for stale_s, where its process on this machine is gone, or where it was an
+  // earlier start of this same Slurm job.
+  explicit Lease(std::filesystem::path directory, LeaseTimes times = {});
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  ~Lease();
+
+  // Throws FileError (73) where another process has taken over. Two look-ups: cheap enough before every write.
+  void check() const;
+  void release() noexcept;  // the next owner need not wait
+  std::int64_t generation() const { return generation_; }
+
+ private:
+  void renew(const std::stop_token& stop);
+  std::filesystem::path file(std::int64_t generation) const;
+
+  std::filesystem::path directory_;
+  LeaseTimes times_;
+  std::string owner_;  // what our lease file says
+  std::int64_t generation_ = 0;
+  bool held_ = false;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::jthread heartbeat_;
+};
+
+}  // namespace thaw

@@ -1,0 +1,130 @@
+#include "framework/train/optimizer.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+
+#include "framework/base/error.h"
+
+namespace thaw {
+namespace {
+
+struct Coefficients {
+  float decay, beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, inverse_root, eps, scale;
+};
+
+__attribute__((target_clones("avx512f", "avx2", "default"))) void update(float* __restrict p, float* __restrict m, float* __restrict v,
+                                                                          const float* __restrict g, std::int64_t count, Coefficients c) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float gradient = g[i] * c.scale;
+    m[i] = m[i] + (gradient - m[i]) * c.one_minus_beta1;
+    v[i] = v[i] * c.beta2 + gradient * gradient * c.one_minus_beta2;
+    p[i] = p[i] * c.decay - c.step_size * m[i] / (std::sqrt(v[i]) * c.inverse_root + c.eps);
+  }
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default"))) void round_to_bf16(const float* __restrict p, std::uint16_t* __restrict out, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::uint32_t bits;
+    __builtin_memcpy(&bits, p + i, sizeof bits);
+    out[i] = static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+  }
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default"))) double sum_of_squares(const float* __restrict g, std::int64_t count) {
+  double sums[16] = {};
+  std::int64_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    for (int lane = 0; lane < 16; ++lane) sums[lane] += static_cast<double>(g[i + lane]) * static_cast<double>(g[i + lane]);
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  for (; i < count; ++i) sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+  return sum;
+}
+
+constexpr std::int64_t chunk = 1 << 16;  // small enough for the second look (bf16) to find it in the cache
+
+}  // namespace
+
+AdamW::AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> parameters) : recipe_(recipe), parameters_(std::move(parameters)) {
+  for (const OptimizedParameter& p : parameters_) moments_.push_back({at::zeros_like(p.master), at::zeros_like(p.master)});
+}
+
+void AdamW::step(double lr, double gradient_scale) {
+  const at::NoGradGuard no_grad;
+  ++steps_;
+  const double correction1 = 1 - std::pow(recipe_.beta1, static_cast<double>(steps_)), correction2 = 1 - std::pow(recipe_.beta2, static_cast<double>(steps_));
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const OptimizedParameter& parameter = parameters_[i];
+    const double rate = lr * parameter.lr_scale;
+    const Coefficients c{static_cast<float>(1 - rate * (parameter.decay ? recipe_.weight_decay : 0)),
+                         static_cast<float>(recipe_.beta1),
+                         static_cast<float>(1 - recipe_.beta1),
+                         static_cast<float>(recipe_.beta2),
+                         static_cast<float>(1 - recipe_.beta2),
+                         static_cast<float>(rate / correction1),
+                         static_cast<float>(1 / std::sqrt(correction2)),
+                         static_cast<float>(recipe_.eps),
+                         static_cast<float>(gradient_scale)};
+    if (!parameter.master.is_cpu()) {
+      const at::Tensor gradient = parameter.gradient * c.scale;
+      moments_[i].m.lerp_(gradient, 1 - recipe_.beta1);
+      moments_[i].v.mul_(recipe_.beta2).addcmul_(gradient, gradient, 1 - recipe_.beta2);
+      parameter.master.mul_(c.decay).addcdiv_(moments_[i].m, moments_[i].v.sqrt().mul_(c.inverse_root).add_(recipe_.eps), -c.step_size);
+      if (parameter.working.defined()) parameter.working.copy_(parameter.master);
+      continue;
+    }
+    const std::int64_t count = parameter.master.numel();
+    at::parallel_for(0, (count + chunk - 1) / chunk, 1, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t k = first; k < last; ++k) {
+        const std::int64_t at = k * chunk, n = std::min(chunk, count - at);
+        update(parameter.master.data_ptr<float>() + at, moments_[i].m.data_ptr<float>() + at, moments_[i].v.data_ptr<float>() + at,
+               parameter.gradient.data_ptr<float>() + at, n, c);
+        if (parameter.working.defined())
+          round_to_bf16(parameter.master.data_ptr<float>() + at, static_cast<std::uint16_t*>(parameter.working.data_ptr()) + at, n);
+      }
+    });
+  }
+}
+
+State AdamW::state() const {
+  State state;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    state.tensors["m/" + parameters_[i].name] = moments_[i].m;
+    state.tensors["v/" + parameters_[i].name] = moments_[i].v;
+  }
+  state.values["steps"] = steps_;
+  return state;
+}
+
+void AdamW::load(const State& state) {
+  const at::NoGradGuard no_grad;
+  steps_ = state.values.at("steps");
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    for (const auto& [name, tensor] : {std::pair{"m/" + parameters_[i].name, moments_[i].m}, {"v/" + parameters_[i].name, moments_[i].v}}) {
+      const auto found = state.tensors.find(name);
+      if (found == state.tensors.end() || found->second.sizes() != tensor.sizes()) throw ModelError("the optimizer's state lacks {} in its shape", name);
+      tensor.copy_(found->second);
+    }
+}
+
+double global_norm(const std::vector<at::Tensor>& gradients) {
+  double sum = 0;
+  for (const at::Tensor& gradient : gradients) {
+    if (!gradient.is_cpu()) {
+      sum += gradient.to(at::kDouble).square().sum().item<double>();
+      continue;
+    }
+    const std::int64_t count = gradient.numel(), chunks = (count + chunk - 1) / chunk;
+    std::vector<double> parts(static_cast<std::size_t>(chunks));
+    at::parallel_for(0, chunks, 1, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t k = first; k < last; ++k)
+        parts[static_cast<std::size_t>(k)] = sum_of_squares(gradient.data_ptr<float>() + k * chunk, std::min(chunk, count - k * chunk));
+    });
+    for (const double part : parts) sum += part;
+  }
+  return std::sqrt(sum);
+}
+
+}  // namespace thaw

@@ -1,0 +1,46 @@
+// AdamW (Loshchilov and Hutter 2019), torch.optim.AdamW's formula and order of operations, in one pass over memory for
+// each parameter. Results do not depend on the number of threads.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "framework/tensor/state.h"
+#include "framework/train/recipe.h"
+
+namespace thaw {
+
+struct OptimizedParameter {
+  std::string name;
+  at::Tensor master;    // fp32, contiguous
+  at::Tensor gradient;  // fp32, contiguous, the same shape
+  at::Tensor working;   // the bf16 copy that the model computes with; undefined where it computes with `master`
+  double lr_scale = 1;
+  bool decay = true;
+};
+
+class AdamW {
+ public:
+  AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> parameters);
+  // Applies the gradients times `gradient_scale` (clipping).
+  void step(double lr, double gradient_scale = 1);
+  State state() const;
+  void load(const State& state);
+
+ private:
+  struct Moments {
+    at::Tensor m, v;
+  };
+  OptimizerRecipe recipe_;
+  std::vector<OptimizedParameter> parameters_;
+  std::vector<Moments> moments_;
+  std::int64_t steps_ = 0;
+};
+
+// The L2 norm of all gradients together, summed in double in a fixed order.
+double global_norm(const std::vector<at::Tensor>& gradients);
+
+}  // namespace thaw

@@ -1,0 +1,259 @@
+#include "framework/train/recipe.h"
+
+#include <map>
+
+#include "framework/base/error.h"
+#include "framework/base/file.h"
+#include "framework/base/yaml.h"
+#include "framework/train/recipe_check.h"
+#include "framework/train/recipe_fields.h"
+#include "framework/train/recipe_words.h"
+
+namespace thaw {
+namespace {
+
+using namespace recipe_fields;
+
+DataSource read_source(const YamlView& view) {
+  DataSource source;
+  if (view.is(Kind::map)) {
+    if (!view["path"].given()) view.refuse("expected the key path, which is missing");
+    const Reader reader(view);
+    reader("path", source.path, Text::needed);
+    reader("weight", source.weight, positive);
+  } else {
+    source.path = checked(view, Text::needed);
+  }
+  return source;
+}
+
+template <typename Io>
+void describe(const Io& io, DataRecipe& r) {
+  io.special(
+      "train",
+      [&](const YamlView& v) {
+        r.train.clear();
+        if (!v.is(Kind::list)) r.train.push_back(read_source(v));
+        else
+          for (const YamlView& item : v.items()) r.train.push_back(read_source(item));
+      },
+      [&] {
+        YamlNode list = YamlNode::list();
+        for (const DataSource& source : r.train) {
+          YamlNode& item = list.items.emplace_back(YamlNode::map());
+          item.add("path", yaml_text(source.path));
+          item.add("weight", yaml_number(source.weight));
+        }
+        return list;
+      });
+  io.special(
+      "eval",
+      [&](const YamlView& v) {
+        r.eval.clear();
+        if (v.is(Kind::list)) v.fail("a path, or {name: path, …}");
+        if (v.is(Kind::scalar)) r.eval.emplace_back("dev", checked(v, Text::needed));
+        if (v.is(Kind::map))
+          for (const auto& [name, path] : v.entries()) r.eval.emplace_back(name, checked(path, Text::needed));
+      },
+      [&] {
+        YamlNode map = YamlNode::map();
+        for (const auto& [name, path] : r.eval) map.add(name, yaml_text(path));
+        return map;
+      });
+  io.special(
+      "labels",
+      [&](const YamlView& v) {
+        r.labels.clear();
+        if (!v.null())
+          for (const YamlView& item : v.items()) r.labels.push_back(checked(item, Text::needed));
+      },
+      [&] {
+        YamlNode list = YamlNode::list();
+        for (const std::string& label : r.labels) list.items.push_back(yaml_text(label));
+        return list;
+      });
+  io("multi_label", r.multi_label);
+  io("text", r.text, Text::needed);
+  io("text_pair", r.text_pair);
+  io("label", r.label, Text::needed);
+  io("id", r.id);
+  io("weight", r.row_weight);
+  io("group", r.group);
+  io("separator", r.separator, Text::needed);
+  io("max_length", r.max_length, row_tokens);
+  io("cache_dir", r.cache_dir);
+}
+
+template <typename Io>
+void describe(const Io& io, BatchRecipe& r) {
+  using Unit = BatchRecipe::Unit;
+  io.choice(r.unit, r.size, {{"size", Unit::rows, count}, {"tokens", Unit::tokens, count}});
+  io("grain", r.grain, count_or_0);
+}
+
+template <typename Io>
+void describe(const Io& io, OptimizerRecipe& r) {
+  io("name", r.name, Names<std::string>{{"adamw", "adamw"}});
+  io("lr", r.lr, positive);
+  io("weight_decay", r.weight_decay, not_negative);
+  io.special(
+      "betas",
+      [&](const YamlView& v) {
+        const auto betas = v.items();
+        if (betas.size() != 2) v.fail("a list of two numbers");
+        r.beta1 = checked(betas[0], below_one);
+        r.beta2 = checked(betas[1], below_one);
+      },
+      [&] {
+        YamlNode list = YamlNode::list();
+        list.items = {yaml_number(r.beta1), yaml_number(r.beta2)};
+        return list;
+      });
+  io("eps", r.eps, positive);
+  io("clip_norm", r.clip_norm, not_negative);
+}
+
+template <typename Io>
+void describe(const Io& io, ScheduleRecipe& r) {
+  using Unit = Duration::Unit;
+  io("name", r.name,
+     Names<ScheduleKind>{{"constant", ScheduleKind::constant},
+                         {"linear", ScheduleKind::linear},
+                         {"cosine", ScheduleKind::cosine},
+                         {"slanted_triangular", ScheduleKind::slanted_triangular}});
+  const bool slanted = r.name == ScheduleKind::slanted_triangular;
+  if (io.reading || !slanted)
+    io.choice(r.warmup.unit, r.warmup.value,
+              {{"warmup_steps", Unit::steps, count_or_0},
+               {"warmup_epochs", Unit::epochs, not_negative},
+               {"warmup_ratio", Unit::ratio, ratio}});
+  if (io.reading || slanted) {
+    io("cut_frac", r.cut_frac, inside_one);
+    io("ratio", r.ratio, at_least_one);
+  }
+}
+
+template <typename Io>
+void describe(const Io& io, LossRecipe& r) {
+  io.special(
+      "class_weights",
+      [&](const YamlView& v) {
+        if (v.is(Kind::map))
+          for (const auto& [label, weight] : v.entries()) r.class_weights.emplace_back(label, checked(weight, not_negative));
+        else if (v.is(Kind::scalar) && v.text() == "balanced") r.balanced = true;
+        else if (!v.null()) v.fail("balanced, or {label: weight, …}");
+      },
+      [&] {
+        if (r.balanced) return yaml_text("balanced");
+        YamlNode map = r.class_weights.empty() ? YamlNode() : YamlNode::map();
+        for (const auto& [label, weight] : r.class_weights) map.add(label, yaml_number(weight));
+        return map;
+      });
+  io("label_smoothing", r.label_smoothing, below_one);
+}
+
+template <typename Io>
+void describe(const Io& io, EvaluateRecipe& r) {
+  io("every_steps", r.every_steps, count_or_0);
+  io("metric", r.metric);
+  io("patience", r.patience, count_or_0);
+}
+
+template <typename Io>
+void describe(const Io& io, CheckpointRecipe& r) {
+  io("every_steps", r.every_steps, count_or_0);
+  io("every_minutes", r.every_minutes, not_negative);
+  io("keep", r.keep, count);
+}
+
+template <typename Io>
+void describe(const Io& io, Seeds& seeds, std::uint64_t seed) {
+  for (const auto& [key, value] : {std::pair{"init", &seeds.init}, {"order", &seeds.order}, {"dropout", &seeds.dropout}})
+    if (io.reading || *value != seed) io(key, *value);
+}
+
+template <typename Io>
+void describe(const Io& io, Recipe& r) {
+  using Unit = Duration::Unit;
+  std::int64_t version = 1;
+  io("recipe", version, Range{"1, the recipe format that this version of thaw reads", [](double v) { return v == 1; }, true});
+  io("task", r.task,
+     Names<Task>{{"text-classification", Task::text_classification}, {"text-regression", Task::text_regression}});
+  io("model", r.model, Text::needed);
+  io("output_dir", r.output_dir, Text::needed);
+  io("seed", r.seed);
+  if (io.reading) r.seeds = {r.seed, r.seed, r.seed};
+  io.section("seeds", [&](const Io& inner) { describe(inner, r.seeds, r.seed); });
+  io("precision", r.precision, Names<Precision>{{"fp32", Precision::fp32}, {"bf16", Precision::bf16}});
+  io.special(
+      "max_time",
+      [&](const YamlView& v) {
+        if (!v.null()) r.max_time_s = read_time(v);
+      },
+      [&] { return r.max_time_s ? yaml_text(write_time(*r.max_time_s)) : YamlNode(); });
+  io.choice(r.length.unit, r.length.value, {{"epochs", Unit::epochs, positive}, {"steps", Unit::steps, count}});
+  io("dropout", r.dropout, below_one);
+  io.section("data", [&](const Io& inner) { describe(inner, r.data); });
+  io.section("batch", [&](const Io& inner) { describe(inner, r.batch); });
+  io.section("optimizer", [&](const Io& inner) { describe(inner, r.optimizer); });
+  io.section("schedule", [&](const Io& inner) { describe(inner, r.schedule); });
+  io.section("loss", [&](const Io& inner) { describe(inner, r.loss); });
+  io.section("evaluate", [&](const Io& inner) { describe(inner, r.evaluate); });
+  io.section("checkpoint", [&](const Io& inner) { describe(inner, r.checkpoint); });
+}
+
+YamlNode as_yaml(Recipe recipe) {
+  YamlNode root = YamlNode::map();
+  describe(Writer(root), recipe);
+  return root;
+}
+
+// Every value as it is written, by key; lists and maps with free keys whole.
+void flatten(const YamlNode& node, const std::string& path, std::map<std::string, std::string>& out) {
+  for (const YamlNode& item : node.items) {
+    const std::string key = path.empty() ? item.key : path + "." + item.key;
+    if (item.kind == Kind::map && path.empty()) flatten(item, key, out);
+    else out[key] = write_yaml_inline(item);
+  }
+}
+
+bool may_change(const std::string& key) {
+  return key == "output_dir" || key == "max_time" || key == "data.cache_dir" || key.starts_with("checkpoint.") ||
+         key.starts_with("evaluate.");
+}
+
+}  // namespace
+
+Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  return parse_recipe(file.string(), read_file(file), overrides);
+}
+
+Recipe parse_recipe(const std::string& name, const std::string& yaml, const std::vector<std::string>& overrides) {
+  YamlDocument document(name, yaml);
+  for (const std::string& assignment : overrides) document.set(assignment);
+  if (const YamlView thaw = document.at("thaw"); thaw.given()) thaw.refuse("gradual unfreezing is not in this version");
+  Recipe recipe;
+  recipe.file = name;
+  describe(Reader(document.view()), recipe);
+  refuse_unknown_keys(document);
+  finish_recipe(document, recipe);
+  return recipe;
+}
+
+std::string to_yaml(const Recipe& recipe) { return write_yaml(as_yaml(recipe)); }
+
+std::vector<std::string> differences(const Recipe& before, const Recipe& now) {
+  std::map<std::string, std::string> old_values, new_values;
+  flatten(as_yaml(before), "", old_values);
+  flatten(as_yaml(now), "", new_values);
+  for (const auto& [key, value] : old_values) new_values.try_emplace(key, "not given");
+  std::vector<std::string> lines;
+  for (const auto& [key, value] : new_values) {
+    const auto old = old_values.find(key);
+    const std::string old_text = old == old_values.end() ? "not given" : old->second;
+    if (old_text != value && !may_change(key)) lines.push_back(fmt::format("{}: {} → {}", key, old_text, value));
+  }
+  return lines;
+}
+
+}  // namespace thaw

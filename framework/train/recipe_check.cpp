@@ -1,0 +1,153 @@
+#include "framework/train/recipe_check.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "framework/base/error.h"
+
+namespace thaw {
+namespace {
+
+class Checker {
+ public:
+  Checker(const YamlDocument& document, Recipe& recipe) : document_(document), r_(recipe) {}
+
+  void run() {
+    need("recipe", "recipe: 1 (the version of the format)");
+    need("task", "task: text-classification, or another");
+    need("model", "model: a directory, or a name on the hub");
+    need("output_dir", "output_dir: where the run is written");
+    need("data.train", "data.train: the rows to learn from");
+    if (r_.data.train.empty()) at("data.train").refuse("expected at least one source, found none");
+    eval_sets();
+    labels();
+    loss();
+    schedule();
+    if (r_.batch.grain > 0 && r_.batch.size % r_.batch.grain != 0)
+      at("batch.grain")
+          .refuse(fmt::format("expected a divisor of {} ({}), found {}",
+                              r_.batch.unit == BatchRecipe::Unit::rows ? "batch.size" : "batch.tokens", r_.batch.size,
+                              r_.batch.grain));
+    output_dir();
+  }
+
+ private:
+  YamlView at(std::string_view path) const { return document_.at(path); }
+  bool given(std::string_view path) const { return !at(path).null(); }
+
+  void need(std::string_view path, std::string_view example) const {
+    if (!at(path).given())
+      throw RecipeError("{}: expected the key {}, which is missing; add {}", document_.name(), path, example);
+  }
+
+  void eval_sets() const {
+    for (const auto& [name, path] : r_.data.eval)
+      if (name.empty() || name.find_first_of("/ \t\n") != std::string::npos)
+        at("data.eval").refuse(fmt::format("expected names without spaces and slashes, found '{}'", name));
+    for (const char* key : {"evaluate.metric", "evaluate.patience"})
+      if (r_.data.eval.empty() &&
+          (key == std::string("evaluate.metric") ? !r_.evaluate.metric.empty() : r_.evaluate.patience > 0))
+        at(key).refuse("there is nothing to evaluate on; add data.eval");
+    if (r_.evaluate.metric.empty()) return;
+    const std::size_t slash = r_.evaluate.metric.find('/');
+    const std::string set = r_.evaluate.metric.substr(0, slash);
+    std::string known;
+    for (const auto& [name, path] : r_.data.eval) known += (known.empty() ? "" : ", ") + name;
+    const bool found = std::any_of(r_.data.eval.begin(), r_.data.eval.end(), [&](const auto& e) { return e.first == set; });
+    if (slash == std::string::npos || slash + 1 == r_.evaluate.metric.size() || !found)
+      at("evaluate.metric").fail(fmt::format("SET/METRIC with a set of data.eval ({})", known));
+  }
+
+  void labels() const {
+    for (std::size_t i = 0; i < r_.data.labels.size(); ++i) {
+      const auto end = r_.data.labels.begin() + static_cast<std::ptrdiff_t>(i);
+      if (std::find(r_.data.labels.begin(), end, r_.data.labels[i]) != end)
+        at("data.labels").items()[i].refuse(fmt::format("the label '{}' stands here twice; keep one", r_.data.labels[i]));
+    }
+    if (r_.data.labels.size() == 1 && !r_.data.multi_label) at("data.labels").refuse("expected two labels or more, found one");
+    if (r_.task != Task::text_regression) return;
+    for (const char* key : {"data.labels", "data.multi_label", "loss.class_weights", "loss.label_smoothing"}) {
+      const bool used = key == std::string("data.multi_label")       ? r_.data.multi_label
+                        : key == std::string("data.labels")          ? !r_.data.labels.empty()
+                        : key == std::string("loss.label_smoothing") ? r_.loss.label_smoothing > 0
+                                                                     : given(key);
+      if (used) at(key).refuse("text-regression has no classes; leave this key out");
+    }
+  }
+
+  void loss() const {
+    if (r_.loss.class_weights.empty()) return;
+    const YamlView view = at("loss.class_weights");
+    double largest = r_.loss.class_weights.size() < r_.data.labels.size() ? 1.0 : 0.0;
+    for (const auto& [label, weight] : r_.loss.class_weights) {
+      largest = std::max(largest, weight);
+      if (!r_.data.labels.empty() && std::find(r_.data.labels.begin(), r_.data.labels.end(), label) == r_.data.labels.end())
+        view.refuse(fmt::format("'{}' is none of data.labels", label));
+    }
+    if (largest == 0) view.refuse("every weight is 0: nothing would be learned");
+  }
+
+  void schedule() const {
+    const bool slanted = r_.schedule.name == ScheduleKind::slanted_triangular;
+    for (const char* key : {"schedule.cut_frac", "schedule.ratio"})
+      if (!slanted && given(key)) at(key).refuse("belongs to schedule.name: slanted_triangular alone; leave it out");
+    for (const char* key : {"schedule.warmup_steps", "schedule.warmup_epochs", "schedule.warmup_ratio"})
+      if (slanted && given(key))
+        at(key).refuse("slanted_triangular warms up for schedule.cut_frac of the steps; leave this key out");
+    const Duration& warmup = r_.schedule.warmup;
+    if (!slanted && warmup.unit == r_.length.unit && warmup.value > r_.length.value) {
+      const char* const unit = warmup.unit == Duration::Unit::steps ? "steps" : "epochs";
+      at(fmt::format("schedule.warmup_{}", unit))
+          .refuse(fmt::format("expected at most the run's {} {}, found {}", r_.length.value, unit, warmup.value));
+    }
+  }
+
+  void output_dir() const {
+    constexpr std::string_view field = "{seed}";
+    for (std::size_t i = r_.output_dir.find(field); i != std::string::npos; i = r_.output_dir.find(field))
+      r_.output_dir.replace(i, field.size(), fmt::format("{}", r_.seed));
+    if (const std::size_t brace = r_.output_dir.find_first_of("{}"); brace != std::string::npos)
+      at("output_dir").refuse(fmt::format("only {{seed}} is filled in, found '{}'", r_.output_dir.substr(brace)));
+  }
+
+  const YamlDocument& document_;
+  Recipe& r_;
+};
+
+}  // namespace
+
+void finish_recipe(const YamlDocument& document, Recipe& recipe) { Checker(document, recipe).run(); }
+
+double read_time(const YamlView& view) {
+  constexpr std::string_view expected = "a time such as 3h50m, 90s or 2d (a number and d, h, m or s, largest first)";
+  constexpr std::string_view units = "dhms";
+  constexpr double seconds[] = {86400, 3600, 60, 1};
+  if (!view.is(YamlNode::Kind::scalar)) view.fail(expected);
+  const std::string text = view.text();
+  double total = 0;
+  std::size_t next_unit = 0;
+  for (const char *at = text.data(), *end = at + text.size(); at < end;) {
+    double number = 0;
+    const auto [stop, error] = std::from_chars(at, end, number, std::chars_format::fixed);
+    const std::size_t unit = error == std::errc() && stop < end ? units.find(*stop) : std::string_view::npos;
+    if (*at == '-' || unit == std::string_view::npos || unit < next_unit || !std::isfinite(number)) view.fail(expected);
+    total += number * seconds[unit];
+    next_unit = unit + 1;
+    at = stop + 1;
+  }
+  if (!(total > 0 && total < 1e9)) view.fail(expected);
+  return total;
+}
+
+std::string write_time(double seconds) {
+  if (seconds != std::floor(seconds)) return fmt::format("{}s", seconds);
+  const auto whole = static_cast<std::int64_t>(seconds);
+  std::string text;
+  if (whole >= 3600) text += fmt::format("{}h", whole / 3600);
+  if (whole / 60 % 60 > 0) text += fmt::format("{}m", whole / 60 % 60);
+  if (whole % 60 > 0) text += fmt::format("{}s", whole % 60);
+  return text;
+}
+
+}  // namespace thaw

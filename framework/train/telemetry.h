@@ -1,0 +1,46 @@
+// What people and machines see of a run: one live bar on a terminal, plain lines in a log, and log.jsonl.
+// Only rank 0 shows anything; on other ranks every call is a no-op.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "framework/train/evaluator.h"
+#include "framework/train/run_directory.h"
+
+namespace thaw {
+
+struct StepReport {
+  std::int64_t step = 0, total_steps = 0, epoch = 0;  // step: 1 after the first
+  double loss = 0, lr = 0, gradient_norm = 0;
+  std::int64_t rows = 0, tokens = 0;                  // of this step, all ranks
+  double step_s = 0, comm_wait_s = 0;
+  std::uint64_t comm_bytes = 0;
+};
+
+class Telemetry {
+ public:
+  // `run` is null on ranks that stay silent.
+  Telemetry(RunDirectory* run, bool silent);
+
+  void say(const std::string& line);           // a line of its own, above the bar
+  void step(const StepReport& report);
+  void evaluation(std::int64_t step, std::int64_t epoch, const Metrics& metrics, double seconds, bool best);
+  void progress(const std::string& what, std::int64_t done, std::int64_t total);  // of an evaluation
+  void end_bar();
+  bool on_terminal() const { return terminal_; }
+
+ private:
+  void draw(const std::string& line);
+
+  RunDirectory* run_;
+  bool silent_, terminal_;
+  std::size_t drawn_ = 0;
+  std::chrono::steady_clock::time_point last_draw_{}, start_ = std::chrono::steady_clock::now();
+  double smooth_rows_ = 0, smooth_tokens_ = 0, smooth_step_ = 0, loss_sum_ = 0;
+  std::int64_t loss_count_ = 0;
+};
+
+}  // namespace thaw

@@ -1,0 +1,52 @@
+// thaw eval: the metrics of a fine-tuned model on a labelled file, by all ranks together.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "framework/base/error.h"
+#include "framework/train/evaluator.h"
+#include "launcher/commands.h"
+#include "launcher/ranks.h"
+#include "launcher/trained_model.h"
+
+namespace thaw {
+namespace {
+
+struct EvalOptions {
+  std::string model, data;
+  bool json = false;
+};
+
+int evaluate(Ranks& ranks, const EvalOptions& options) {
+  TrainedModel trained = open_trained_model(options.model);
+  trained.recipe.task = trained.data.problem == Problem::regression ? Task::text_regression : Task::text_classification;
+  trained.recipe.data.multi_label = trained.data.problem == Problem::multi_label;
+  const DataSet set = open_set("eval", options.data, trained.recipe, trained.data.labels, *trained.tokenizer, trained.max_length, *ranks.comm);
+  const Loss loss{trained.data.problem, {}, 0};
+  const Metrics metrics = metrics_of(predict(*trained.model, set, trained.data.outputs(), *ranks.comm), set, trained.data, loss);
+  if (!ranks.first()) return 0;
+  if (options.json) {
+    Json json{{"rows", set.shards->rows()}, {"model", trained.directory.string()}, {"data", options.data}};
+    for (const auto& [name, value] : metrics) json["metrics"][name] = value;
+    fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
+    return 0;
+  }
+  fmt::print("{} rows of {}\n", set.shards->rows(), options.data);
+  for (const auto& [name, value] : metrics) fmt::print("  {:<22} {:.4f}\n", name, value);
+  return 0;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("eval", "Measure a fine-tuned model on a labelled file");
+  auto options = std::make_shared<EvalOptions>();
+  command->add_option("model", options->model, "A run directory, an exported model, or a hub name")->required();
+  command->add_option("--data", options->data, "TSV, CSV or JSONL with the columns of the run's recipe, or a shard directory")->required();
+  command->add_flag("--json", options->json, "One JSON object");
+  command->footer("Example:  thaw eval runs/reviews-42 --data data/test.tsv --json");
+  command->callback([=, &exit_code] { exit_code = run_on_ranks([&](Ranks& ranks) { return evaluate(ranks, *options); }); });
+}
+
+}  // namespace thaw

@@ -1,0 +1,69 @@
+#include "launcher/ranks.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <exception>
+#include <thread>
+#include <vector>
+
+#include "framework/base/machine.h"
+
+namespace thaw {
+namespace {
+
+std::string hosts_text(const std::vector<std::string>& hosts) {
+  std::vector<std::pair<std::string, int>> counts;
+  for (const std::string& host : hosts) {
+    if (counts.empty() || counts.back().first != host) counts.emplace_back(host, 0);
+    ++counts.back().second;
+  }
+  std::string text;
+  for (std::size_t i = 0; i < counts.size() && i < 8; ++i)
+    text += fmt::format("{}{}{} on {}", i == 0 ? "" : ", ", counts[i].second, i > 0 ? "" : counts[i].second == 1 ? " rank" : " ranks", counts[i].first);
+  if (counts.size() > 8) text += fmt::format(" and {} hosts more", counts.size() - 8);
+  return text;
+}
+
+Placement place(Communicator& comm, const LaunchedWorld& world) {
+  const Machine machine = this_machine();
+  const std::unique_ptr<Communicator> node = comm.split_node();
+  Placement placement;
+  placement.ranks = comm.size();
+  placement.memory_bytes = machine.memory_bytes;
+  placement.threads = threads_for_rank(machine, node->all_gather_text(machine.affinity));
+  placement.hosts = hosts_text(comm.all_gather_text(machine.host));
+  placement.warning = binding_warning(machine, node->size(), world.launcher);
+  at::set_num_threads(placement.threads);
+  return placement;
+}
+
+}  // namespace
+
+int run_on_ranks(const std::function<int(Ranks&)>& work, const std::function<void(const std::string&, ExitCode)>& failed) {
+  const LaunchedWorld world = launched_world();
+  std::shared_ptr<Communicator> comm;
+  std::string message;
+  ExitCode code = ExitCode::bug;
+  try {
+    at::set_num_interop_threads(1);
+    comm = connect(world);
+    Ranks ranks{comm, place(*comm, world)};
+    return work(ranks);
+  } catch (const Error& error) {
+    message = error.what();
+    code = error.code();
+  } catch (const std::exception& error) {
+    message = fmt::format("this is a bug, please report it: {}", error.what());
+  }
+  // The same error often strikes all ranks: rank 0 speaks and ends everybody before the others come to speak.
+  if (world.rank != 0) std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  if (failed) failed(message, code);
+  fmt::print(stderr, "\nthaw: {}{}\n", world.size > 1 ? fmt::format("rank {} of {}: ", world.rank, world.size) : "", message);
+  std::fflush(stderr);
+  if (comm && comm->size() > 1) comm->abort(static_cast<int>(code));
+  return static_cast<int>(code);
+}
+
+}  // namespace thaw

@@ -1,0 +1,126 @@
+// thaw shard: source files into HDF5 shards, by all ranks together.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <memory>
+#include <sstream>
+
+#include "datasets/shards/shard.h"
+#include "framework/models/hub.h"
+#include "framework/models/registry.h"
+#include "framework/train/encoder.h"
+#include "launcher/commands.h"
+#include "launcher/ranks.h"
+
+namespace thaw {
+namespace {
+
+struct Options {
+  std::vector<std::string> sources;
+  std::string out, model, format = "by_name", kind = "one", labels, split;
+  std::int64_t max_length = 512;
+  std::uint64_t split_seed = 42, rows_per_shard = 8192;
+  ReadOptions read;
+  bool no_header = false, json = false;
+};
+
+const std::map<std::string, SourceFormat> formats{
+    {"by_name", SourceFormat::by_name}, {"tsv", SourceFormat::tsv}, {"csv", SourceFormat::csv}, {"jsonl", SourceFormat::jsonl}};
+const std::map<std::string, LabelKind> kinds{
+    {"one", LabelKind::one}, {"several", LabelKind::several}, {"number", LabelKind::number}, {"none", LabelKind::none}};
+
+std::vector<std::string> split_names(const std::string& text) {
+  std::vector<std::string> names;
+  std::istringstream in(text);
+  for (std::string name; std::getline(in, name, ',');) names.push_back(name);
+  return names;
+}
+
+Json report_of(const ShardReport& report, double seconds) {
+  Json json{{"written", report.written}, {"kept", report.kept}, {"seconds", seconds}, {"directories", Json::array()}};
+  for (const auto& directory : report.directories)
+    json["directories"].push_back({{"path", directory.path.string()},
+                                   {"split", directory.split},
+                                   {"rows", directory.index.rows},
+                                   {"tokens", directory.index.tokens},
+                                   {"shards", directory.index.shards.size()},
+                                   {"truncated", directory.index.truncated},
+                                   {"repaired", directory.index.repaired},
+                                   {"skipped", directory.index.skipped},
+                                   {"labels", directory.index.labels}});
+  return json;
+}
+
+void print_report(const ShardReport& report, double seconds) {
+  for (const auto& [split, path, index] : report.directories) {
+    fmt::print("{}: {} rows, {} tokens in {} shards{}\n", path.string(), index.rows, index.tokens, index.shards.size(),
+               index.labels.empty() ? "" : fmt::format("; labels: {}", fmt::join(index.labels, ", ")));
+    if (index.truncated > 0) fmt::print("  {} rows were longer than {} tokens and are cut there\n", index.truncated, index.max_length);
+    if (index.repaired > 0) fmt::print("  {} rows of the sources had bytes that are not UTF-8; U+FFFD stands for them\n", index.repaired);
+    if (index.skipped > 0) fmt::print("  {} bad rows of the sources were skipped\n", index.skipped);
+  }
+  fmt::print("{} shards written, {} kept, in {:.1f} s\n", report.written, report.kept, seconds);
+}
+
+int shard(Ranks& ranks, const Options& given) {
+  const auto start = std::chrono::steady_clock::now();
+  ShardOptions options;
+  options.read = given.read;
+  options.read.format = formats.at(given.format);
+  options.read.label_kind = kinds.at(given.kind);
+  options.read.label_names = split_names(given.labels);
+  if (given.no_header) options.read.header = Header::no;
+  options.rows_per_shard = given.rows_per_shard;
+  if (given.split.find('=') != std::string::npos) options.fractions = SplitFractions::parse(given.split, given.split_seed);
+  else options.read.split = given.split;
+
+  const ModelPlace place = find_model(given.model);
+  const JsonFile config(place.directory / "config.json");
+  options.max_length = std::min(given.max_length, build_model(config.view(), {})->max_positions);
+  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(place.directory);
+  const TokenizerEncoder encoder(*tokenizer, options.max_length);
+  const ShardRanks shared{ranks.comm->rank(), ranks.comm->size(), [&](const std::string& mine) { return ranks.comm->all_gather_text(mine); }};
+  const bool bar = ranks.first() && ::isatty(STDERR_FILENO) == 1;
+  const ShardReport report = write_shards({given.sources.begin(), given.sources.end()}, given.out, encoder, options, shared,
+                                          [&](std::uint64_t done, std::uint64_t all) {
+                                            if (bar) fmt::print(stderr, "\r{} of {} rows{}", done, all, done == all ? "\n" : "");
+                                          });
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!ranks.first()) return 0;
+  if (given.json) fmt::print("{}\n", report_of(report, seconds).dump());
+  else print_report(report, seconds);
+  return 0;
+}
+
+}  // namespace
+
+void add_shard(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("shard", "Turn TSV, CSV or JSONL files into HDF5 shards");
+  auto options = std::make_shared<Options>();
+  command->add_option("sources", options->sources, "Files to read; - is standard input")->required();
+  command->add_option("--out", options->out, "The directory to write; with --split, one in it for each split")->required();
+  command->add_option("--model", options->model, "The model whose tokenizer is used: a directory or a hub name")->required();
+  command->add_option("--format", options->format, "tsv, csv, jsonl; by_name: by the file's ending")->check(CLI::IsMember(formats));
+  command->add_option("--text", options->read.text, "Column of the text: a name of the header, or a number from 0")->capture_default_str();
+  command->add_option("--pair", options->read.pair, "Column of a second text");
+  command->add_option("--label", options->read.label, "Column of the label")->capture_default_str();
+  command->add_option("--label-kind", options->kind, "one, several, number or none a row")->check(CLI::IsMember(kinds))->capture_default_str();
+  command->add_option("--labels", options->labels, "The labels in their order, with commas; else those found, sorted");
+  command->add_option("--separator", options->read.separator, "Between several labels of a row")->capture_default_str();
+  command->add_option("--id", options->read.id, "Column of the row's id; else its line number");
+  command->add_option("--weight", options->read.weight, "Column of the row's weight");
+  command->add_option("--group", options->read.group, "Column of what a split keeps together: a speaker, a document");
+  command->add_option("--split", options->split, "Fractions, as train=0.8,dev=0.1,test=0.1, or the column that names a row's split");
+  command->add_option("--split-seed", options->split_seed, "Seed of the fractions")->capture_default_str();
+  command->add_option("--max-length", options->max_length, "Tokens of a row; longer ones are cut and counted")->capture_default_str();
+  command->add_option("--rows-per-shard", options->rows_per_shard, "Rows of one file")->check(CLI::Range(1, 1 << 30))->capture_default_str();
+  command->add_flag("--no-header", options->no_header, "The first line is a row already; columns are numbers");
+  command->add_flag("--skip-bad-rows", options->read.skip_bad_rows, "Count rows that cannot be read, and go on");
+  command->add_flag("--json", options->json, "Report in JSON");
+  command->footer("Example:  mpirun -n 4 thaw shard reviews.csv --model my-model --out shards --split train=0.8,dev=0.1,test=0.1 --group author");
+  command->callback([=, &exit_code] { exit_code = run_on_ranks([&](Ranks& ranks) { return shard(ranks, *options); }); });
+}
+
+}  // namespace thaw

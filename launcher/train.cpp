@@ -1,0 +1,232 @@
+// thaw train: from a recipe to a fine-tuned model in the hub's layout.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <memory>
+
+#include "framework/models/hub.h"
+#include "framework/models/registry.h"
+#include "framework/train/checkpoint.h"
+#include "framework/train/export.h"
+#include "framework/train/trainer.h"
+#include "launcher/commands.h"
+#include "launcher/ranks.h"
+
+namespace thaw {
+namespace {
+
+double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+// Seconds since this process was started, by the kernel's clock.
+double process_age_s() {
+  std::ifstream stat("/proc/self/stat"), uptime("/proc/uptime");
+  std::string text, skip;
+  std::getline(stat, text);
+  std::istringstream fields(text.substr(text.rfind(')') + 2));
+  for (int field = 3; field < 22; ++field) fields >> skip;
+  double started = 0, up = 0;
+  fields >> started;
+  uptime >> up;
+  return up - started / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+void listen_to_signals() {
+  struct sigaction action {};
+  // The first signal asks for a stop with a checkpoint; the second one ends the process at once.
+  action.sa_handler = [](int signal) { stop_signal = signal; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
+}
+
+std::string count_of(double value) {
+  return value >= 1e9 ? fmt::format("{:.2f} B", value / 1e9) : value >= 1e6 ? fmt::format("{:.1f} M", value / 1e6) : fmt::format("{:.0f}", value);
+}
+
+// What this job is about to do, before it does it.
+void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const Model& model, const LoadReport& report, const RunData& data,
+            const Trainer& trainer, const Placement& placement, const std::string& resumed) {
+  std::int64_t rows = 0, tokens = 0, truncated = 0;
+  for (const DataSet& set : data.train) {
+    rows += static_cast<std::int64_t>(set.shards->rows());
+    tokens += static_cast<std::int64_t>(set.shards->tokens());
+    truncated += static_cast<std::int64_t>(set.shards->truncated());
+  }
+  std::string sets;
+  for (const DataSet& set : data.eval) sets += fmt::format("{}{} {}", sets.empty() ? "" : ", ", set.name, set.shards->rows());
+  const double parameters = static_cast<double>(model.parameter_count());
+  const bool bf16 = recipe.precision == Precision::bf16;
+  out.say(fmt::format("model      {}{} ({}, {} parameters, all learning)", place.name, place.revision.empty() ? "" : "@" + place.revision.substr(0, 12),
+                      model.architecture, count_of(parameters)));
+  if (!report.initialised.empty()) out.say(fmt::format("           new, to be learnt: {}", fmt::join(report.initialised, ", ")));
+  out.say(fmt::format("task       {}{}", data.problem == Problem::regression ? "text-regression" : "text-classification: ", fmt::join(data.labels, ", ")));
+  out.say(fmt::format("rows       train {} ({} tokens){}{}", rows, count_of(static_cast<double>(tokens)), sets.empty() ? "" : ", ", sets));
+  if (truncated > 0) out.say(fmt::format("           {} rows were longer than {} tokens and are cut there", truncated, recipe.data.max_length));
+  out.say(fmt::format("steps      {} of {} {}, {} grains of {}", trainer.total_steps(), recipe.batch.size,
+                      recipe.batch.unit == BatchRecipe::Unit::rows ? "rows" : "tokens", recipe.batch.size / recipe.batch.grain, recipe.batch.grain));
+  out.say(fmt::format("ranks      {}, {} thread{} each, {} of memory a node", placement.hosts, placement.threads, placement.threads == 1 ? "" : "s",
+                      fmt::format("{:.0f} GiB", static_cast<double>(placement.memory_bytes) / 1073741824.0)));
+  // weights, moments and gradients in fp32, and the bf16 copy
+  out.say(fmt::format("precision  {}, {:.2f} GiB of weights, gradients and optimizer state a rank", bf16 ? "bf16 (fp32 master weights)" : "fp32",
+                      parameters * (bf16 ? 18 : 16) / 1073741824.0));
+  if (!resumed.empty()) out.say("resumed    from " + resumed);
+  if (!placement.warning.empty()) out.say("warning    " + placement.warning);
+}
+
+Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started, double first_step) {
+  Json result{{"task", recipe.task == Task::text_regression ? "text-regression" : "text-classification"},
+              {"metric", outcome.metric},
+              {"value", outcome.best},
+              {"best_step", outcome.best_step},
+              {"steps", outcome.steps},
+              {"stopped_by", outcome.stopped_by},
+              {"rows", outcome.rows},
+              {"tokens", outcome.tokens},
+              {"wall_s", outcome.wall_s},
+              {"train_s", outcome.train_s},
+              {"startup_s", first_step},
+              {"first_step_at", started},
+              {"rows_per_s", outcome.train_s > 0 ? static_cast<double>(outcome.rows) / outcome.train_s : 0},
+              {"tokens_per_s", outcome.train_s > 0 ? static_cast<double>(outcome.tokens) / outcome.train_s : 0},
+              {"ranks", placement.ranks},
+              {"threads", placement.threads},
+              {"precision", recipe.precision == Precision::bf16 ? "bf16" : "fp32"},
+              {"seed", recipe.seed},
+              {"model", place.name},
+              {"model_revision", place.revision},
+              {"version", THAW_VERSION}};
+  for (const auto& [name, value] : outcome.last) result["metrics"][name] = value;
+  return result;
+}
+
+// Text that rank 0 knows, on every rank.
+std::string from_first(Communicator& comm, std::string text) {
+  std::uint64_t size = text.size();
+  comm.broadcast(&size, sizeof size, 0);
+  text.resize(size);
+  comm.broadcast(text.data(), size, 0);
+  return text;
+}
+
+// One run of one recipe; holds what the parts point at.
+class TrainCommand {
+ public:
+  TrainCommand(std::string file, std::vector<std::string> overrides) : file_(std::move(file)), overrides_(std::move(overrides)) {}
+
+  int run(Ranks& ranks) {
+    Recipe recipe = read_recipe(file_, overrides_);
+    const ModelPlace place = find_model(recipe.model);
+    const JsonFile config(place.directory / "config.json");
+    const std::int64_t positions = build_model(config.view(), {})->max_positions;
+    const bool cut = recipe.data.max_length > positions;
+    recipe.data.max_length = std::min(recipe.data.max_length, positions);
+    recipe.batch = with_grain(recipe.batch, ranks.comm->size());
+    const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(place.directory);
+
+    // Rank 0 owns the directory; what it finds there decides for all.
+    std::string found;
+    if (ranks.first()) {
+      run_ = std::make_unique<RunDirectory>(RunDirectory::open(recipe.output_dir, recipe));
+      const std::optional<Json> status = run_->status();
+      found = status && status->value("state", "") == "done" ? "finished" : "";
+      if (const auto checkpoint = newest_checkpoint(run_->path()); checkpoint && found.empty()) {
+        for (const std::string& damage : checkpoint->damaged) fmt::print(stderr, "thaw: passed over {}\n", damage);
+        found = checkpoint->path;
+      }
+    }
+    found = from_first(*ranks.comm, found);
+    if (found == "finished") {
+      if (ranks.first()) fmt::print("{}: this run is finished; its result stands in result.json\n", recipe.output_dir);
+      return 0;
+    }
+
+    Telemetry telemetry(run_.get(), !ranks.first());
+    const RunData data = open_data(recipe, *tokenizer, recipe.data.max_length, *ranks.comm);
+    choose_metric(recipe, data);
+    LoadReport report;
+    const std::unique_ptr<Model> model =
+        load_model(place.directory, {data.outputs(), recipe.dropout.value_or(-1)}, recipe.seeds.init, &report);
+    check_vocabulary(*model, *tokenizer);
+    model->set_precision(recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+
+    const auto export_best = [&] { export_model(*model, data, recipe.data.max_length, place.directory, run_->path() / "best"); };
+    Trainer trainer({recipe, ranks.comm, *model, data, run_.get(), telemetry, export_best});
+    if (!found.empty()) {
+      State state = load_checkpoint(found);
+      if (run_) run_->truncate_log(state.values.at("cursor").at("step"));
+      trainer.load(state);
+    }
+    banner(telemetry, recipe, place, *model, report, data, trainer, ranks.placement, found.empty() ? "" : fs::path(found).filename().string());
+    if (cut) telemetry.say(fmt::format("           max_length is the model's {}", positions));
+
+    listen_to_signals();
+    const double first_step = process_age_s(), started = unix_now();
+    const Outcome outcome = trainer.run();
+    if (run_) close(recipe, place, outcome, ranks.placement, started, first_step, export_best);
+    ranks.comm->barrier();
+    return static_cast<int>(outcome.finished ? ExitCode::done : ExitCode::requeue);
+  }
+
+  void failed(const std::string& message, ExitCode code) {
+    if (!run_) return;
+    try {
+      run_->write_status({{"state", "failed"}, {"exit_code", static_cast<int>(code)}, {"message", message}});
+    } catch (const Error&) {
+      // The disk may be what failed: the message on the terminal has to do.
+    }
+  }
+
+ private:
+  static void choose_metric(Recipe& recipe, const RunData& data) {
+    if (recipe.evaluate.metric.empty() && !data.eval.empty())
+      recipe.evaluate.metric = data.eval.front().name + (data.problem == Problem::regression ? "/loss" : "/accuracy");
+  }
+
+  static void check_vocabulary(const Model& model, const Tokenizer& tokenizer) {
+    if (static_cast<std::int64_t>(tokenizer.vocabulary_size()) > model.vocabulary_size)
+      throw ModelError("tokenizer.json has {} tokens, but the model's embeddings only {}: they are of two models", tokenizer.vocabulary_size(),
+                       model.vocabulary_size);
+  }
+
+  void close(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started, double first_step,
+             const std::function<void()>& export_best) {
+    run_->check();
+    const std::string last = checkpoint_name(outcome.steps);
+    if (!outcome.finished) {
+      run_->write_status({{"state", "stopped"}, {"exit_code", 75}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}});
+      fmt::print("stopped at step {} ({}); the same command goes on from there\n", outcome.steps, outcome.stopped_by);
+      return;
+    }
+    if (outcome.best_step == 0) export_best();  // nothing to choose by: the last weights
+    run_->write_result(result_of(recipe, place, outcome, placement, started, first_step));
+    run_->write_status({{"state", "done"}, {"exit_code", 0}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}});
+    fmt::print("{}model      {}\n", outcome.metric.empty() ? "" : fmt::format("best       {} {:.4f} at step {}\n", outcome.metric, outcome.best, outcome.best_step),
+               (run_->path() / "best").string());
+  }
+
+  std::string file_;
+  std::vector<std::string> overrides_;
+  std::unique_ptr<RunDirectory> run_;
+};
+
+}  // namespace
+
+void add_train(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("train", "Fine-tune a pretrained model as a recipe says");
+  auto file = std::make_shared<std::string>();
+  auto overrides = std::make_shared<std::vector<std::string>>();
+  command->add_option("recipe", *file, "The recipe, a YAML file")->required();
+  command->add_option("overrides", *overrides, "key.sub=value: changes to the recipe");
+  command->footer("Example:  mpirun -n 2 thaw train recipes/quickstart.yaml seed=7 optimizer.lr=3e-5\nRun again, it goes on where it stopped.");
+  command->callback([=, &exit_code] {
+    TrainCommand run(*file, *overrides);
+    exit_code = run_on_ranks([&](Ranks& ranks) { return run.run(ranks); },
+                             [&](const std::string& message, ExitCode code) { run.failed(message, code); });
+  });
+}
+
+}  // namespace thaw

@@ -1,0 +1,59 @@
+#include "launcher/trained_model.h"
+
+#include <algorithm>
+
+#include "framework/base/error.h"
+#include "framework/base/file.h"
+#include "framework/models/hub.h"
+#include "framework/models/registry.h"
+
+namespace thaw {
+namespace {
+
+Problem problem_in(const JsonView& config, std::size_t labels) {
+  const std::string type = config.text_or("problem_type", labels == 1 ? "regression" : "single_label_classification");
+  for (const Problem problem : {Problem::single_label, Problem::multi_label, Problem::regression})
+    if (type == name_of(problem)) return problem;
+  config["problem_type"].fail("single_label_classification, multi_label_classification or regression");
+}
+
+std::vector<std::string> labels_in(const JsonView& config) {
+  std::vector<std::string> labels;
+  if (!config.has("id2label")) throw ModelError("{}: no id2label: this model has no classification head; fine-tune it first (thaw train)", config.where());
+  const JsonView names = config["id2label"];
+  for (std::size_t i = 0; i < names.size(); ++i) labels.push_back(names[std::to_string(i)].text());
+  return labels;
+}
+
+}  // namespace
+
+TrainedModel open_trained_model(const std::string& place) {
+  TrainedModel trained;
+  const fs::path run = place;
+  if (fs::exists(run / "best" / "config.json")) {
+    trained.directory = run / "best";
+  } else if (fs::exists(run / "recipe.yaml")) {
+    throw ModelError(ExitCode::input_missing, "{}: this run has no best/ yet: train it to its first evaluation, or export a checkpoint", place);
+  } else {
+    trained.directory = find_model(place).directory;
+  }
+  const fs::path recipe = trained.directory.parent_path() / "recipe.yaml";
+  if (trained.directory.filename() == "best" && fs::exists(recipe)) trained.recipe = read_recipe(recipe);
+
+  const JsonFile config(trained.directory / "config.json");
+  trained.data.labels = labels_in(config.view());
+  trained.data.problem = problem_in(config.view(), trained.data.labels.size());
+  const std::int64_t outputs = static_cast<std::int64_t>(trained.data.labels.size());
+  trained.tokenizer = load_tokenizer(trained.directory);
+  LoadReport report;
+  trained.model = load_model(trained.directory, {outputs}, 0, &report);
+  if (!report.initialised.empty())
+    throw ModelError("{}: the weights lack {}: this is a pretrained model without a trained head; fine-tune it first (thaw train)",
+                     trained.directory.string(), fmt::join(report.initialised, ", "));
+  trained.model->set_precision(trained.recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+  trained.max_length = std::min(trained.recipe.data.max_length, trained.model->max_positions);
+  if (trained.data.problem == Problem::regression) trained.data.labels.clear();
+  return trained;
+}
+
+}  // namespace thaw

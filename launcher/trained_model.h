@@ -1,0 +1,27 @@
+// A fine-tuned model read back from its export (or the run directory that holds one), ready to evaluate or predict.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "datasets/tokenizers/tokenizer.h"
+#include "framework/models/model.h"
+#include "framework/train/data.h"
+#include "framework/train/recipe.h"
+
+namespace thaw {
+
+struct TrainedModel {
+  std::filesystem::path directory;  // the export
+  Recipe recipe;                    // of the run, where one is known: column names, label separator, precision
+  RunData data;                     // problem and labels; no rows
+  std::int64_t max_length = 512;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<Model> model;
+};
+
+// `place`: a run directory (its best/ is taken), an exported directory, or a hub name.
+TrainedModel open_trained_model(const std::string& place);
+
+}  // namespace thaw

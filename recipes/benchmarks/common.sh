@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# What the benchmarks share. Sourced. A measurement is a JSON file: of ours the run's result.json, of the peer its last
+# line; both get `launched_at`, the Unix time just before mpirun or torchrun was started. The last line that a benchmark
+# prints is one JSON object; `ratio` is ours / peer.
+#
+# The peer needs the tests' Python: cluster/setup.sh --tests.
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
+# shellcheck source=cluster/mpi.sh
+. cluster/mpi.sh
+export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+python=${THAW_VENV:-build/venv}/bin/python
+thaw=build/release/thaw
+model=build/models/all-MiniLM-L6-v2
+peer_script=recipes/benchmarks/peers/hf_text_classification.py
+ranks=2
+for needed in "$python" "$thaw" "$model"; do
+  [ -e "$needed" ] || { printf '%s: %s is missing: run cluster/setup.sh --tests first\n' "${0##*/}" "$needed" >&2 && exit 66; }
+done
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+# logged NAME COMMAND…: its output goes to a log, which is shown where the command fails.
+logged() {
+  local log=$out/$1.log
+  shift
+  "$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2 && exit 1; }
+}
+
+# measured NAME LAUNCHED-AT < JSON: kept as NAME.json, and said on one line.
+measured() {
+  "$python" -c '
+import json, sys
+name, launched_at, path = sys.argv[1:]
+result = {**json.load(sys.stdin), "launched_at": float(launched_at)}
+json.dump(result, open(path, "w"))
+print(f"{name:8} {result["rows_per_s"]:7.1f} rows/s, first step after {result["first_step_at"] - result["launched_at"]:6.2f} s, value {result["value"]}")
+' "$1" "$2" "$out/$1.json"
+}
+
+# ours NUMBER RECIPE [key=value…]
+ours() {
+  local name=ours-$1 recipe=$2 launched_at
+  shift 2
+  launched_at=$(date +%s.%N)
+  logged "$name" mpirun -n "$ranks" "$thaw" train "$recipe" "$@" "output_dir=$out/$name"
+  measured "$name" "$launched_at" <"$out/$name/result.json"
+}
+
+# peer NUMBER OPTION…
+peer() {
+  local name=peer-$1 launched_at
+  shift
+  launched_at=$(date +%s.%N)
+  logged "$name" "${python%python}torchrun" --standalone --nproc-per-node "$ranks" "$peer_script" --model "$model" "$@"
+  grep '^{"peer"' "$out/$name.log" | measured "$name" "$launched_at"
+}
+
+# compare NAME UNIT mean|median EXPRESSION: over all measurements, the expression in a measurement's own keys.
+compare() {
+  local hardware commit
+  hardware="$(lscpu | sed -n 's/^Model name: *//p' | head -n 1), $(nproc) cores, $(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), $ranks ranks"
+  commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)$([ -z "$(git status --porcelain 2>/dev/null)" ] || echo +changes)
+  "$python" - "$out" "$@" "$hardware" "$commit" <<'END'
+import glob, json, statistics, sys
+
+out, name, unit, how, expression, hardware, commit = sys.argv[1:]
+each = {side: [eval(expression, {}, json.load(open(path))) for path in sorted(glob.glob(f"{out}/{side}-*.json"))]
+        for side in ("ours", "peer")}
+ours, peer = (getattr(statistics, how)(each[side]) for side in ("ours", "peer"))
+print(json.dumps({"name": name, "ours": round(ours, 4), "peer": round(peer, 4), "ratio": round(ours / peer, 4), "unit": unit,
+                  "hardware": hardware, "commit": commit, "each": {k: [round(x, 4) for x in v] for k, v in each.items()}}))
+END
+}

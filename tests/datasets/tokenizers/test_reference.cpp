@@ -1,0 +1,44 @@
+// The ids are those of Hugging Face `tokenizers`: each case of compare.py, run by the Python that has the package.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string setting(const char* name, const std::string& usual) {
+  const char* value = std::getenv(name);
+  return value ? value : usual;
+}
+
+void compare(const std::string& what) {
+  const std::string python = setting("THAW_VENV", THAW_SOURCE_DIR "/build/venv") + "/bin/python";
+  const std::string data = setting("THAW_TEST_DATA", THAW_SOURCE_DIR "/../shared/data");
+  const std::string model = THAW_SOURCE_DIR "/build/models/all-MiniLM-L6-v2";
+  for (const auto& needed : {python, data, model}) {
+    if (!fs::exists(needed)) GTEST_SKIP() << needed << " is not there";
+  }
+  const std::string command = "PYTHONDONTWRITEBYTECODE=1 " + python + " " THAW_SOURCE_DIR "/tests/datasets/tokenizers/compare.py " + what +
+                              " " THAW_BINARY_DIR "/tokenizer_dump " + model + " " + data + " 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  std::string said;
+  char buffer[4096];
+  while (const std::size_t got = fread(buffer, 1, sizeof buffer, pipe)) said.append(buffer, got);
+  EXPECT_EQ(pclose(pipe), 0) << said;
+  EXPECT_NE(said.find(what + ": "), std::string::npos) << said;
+}
+
+TEST(TokenizerReference, Corpora) { compare("corpora"); }
+TEST(TokenizerReference, HostileTexts) { compare("hostile"); }
+TEST(TokenizerReference, Configurations) { compare("configurations"); }
+TEST(TokenizerReference, EveryCodePoint) { compare("sweep"); }
+TEST(TokenizerReference, PairsAndTruncation) { compare("truncation"); }
+TEST(TokenizerReference, AddedTokens) { compare("added_tokens"); }
+TEST(TokenizerReference, VocabTxt) { compare("vocab_txt"); }
+
+}  // namespace

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Every test, with its own set-up: the README's test command, and what continuous integration runs.
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+usage: tests/run.sh [--only STAGE[,STAGE…]] [options of ctest]
+
+  mpich    libthaw_mpi.so against MPICH, and a few training steps with it
+  torch    the program against another LibTorch (2.10.0)
+  asan     the tests that need no LibTorch, under the address and undefined-behaviour sanitizers
+  cuda     the preset cuda, compiled (skipped where there is no nvcc)
+  release  every test; always last, so that ctest's summary closes the output
+
+Options of ctest (-L LABEL, -R NAME, …) choose tests of the stage release, and without --only run that one alone.
+The stages' own output is in build/tests/STAGE.log.
+END
+}
+
+all=(mpich torch asan cuda release)
+stages=$(IFS=, && echo "${all[*]}")
+case ${1:-} in
+  --help | -h) usage && exit 0 ;;
+  --only) stages=${2:?--only needs a stage} && shift 2 ;;
+  ?*) stages=release ;;
+esac
+for name in ${stages//,/ }; do
+  [[ " ${all[*]} " == *" $name "* ]] || { printf 'run.sh: no stage %s; expected some of: %s\n' "$name" "${all[*]}" >&2 && exit 64; }
+done
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+# shellcheck source=cluster/mpi.sh
+. cluster/mpi.sh
+export THAW_VENV=${THAW_VENV:-$root/build/venv} CTEST_OUTPUT_ON_FAILURE=1 HF_HUB_OFFLINE=1
+failed=()
+
+# stage NAME: tests/stages/NAME.sh with its output in a log, and how it ended. Status 77: it cannot run here.
+stage() {
+  local name=$1 began=$SECONDS status=0 log=build/tests/$1.log
+  [[ ,$stages, == *,$name,* ]] || return 0
+  bash "tests/stages/$name.sh" >"$log" 2>&1 </dev/null || status=$?
+  case $status in
+    0) printf 'stage %-8s passed in %d s\n' "$name" $((SECONDS - began)) ;;
+    77) printf 'stage %-8s skipped: %s\n' "$name" "$(tail -n 1 "$log")" ;;
+    *)
+      tail -n 60 "$log"
+      printf 'stage %-8s FAILED after %d s; its output is in %s\n' "$name" $((SECONDS - began)) "$log"
+      failed+=("$name")
+      ;;
+  esac
+}
+
+began=$SECONDS
+cluster/setup.sh --tests --preset release
+mkdir -p build/tests
+for name in "${all[@]:0:4}"; do stage "$name"; done
+
+status=0
+if [[ ,$stages, == *,release,* ]]; then
+  ctest --test-dir build/release -j "$(nproc)" --no-tests=error --output-on-failure --timeout 300 "$@" || status=$?
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+  printf 'tests/run.sh: failed after %d s: %s\n' $((SECONDS - began)) "${failed[*]}"
+  exit 1
+fi
+exit "$status"
