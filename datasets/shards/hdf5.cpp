@@ -39,22 +39,22 @@ Result checked(Result result, const char* call, const std::string& where) {
 }
 #define THAW_H5(where, call) checked(call, #call, where)
 
-// Closes what was opened; a library without a printer of its own, since errors are thrown.
+// Closes what was opened.
 class Handle {
  public:
   Handle(hid_t id, herr_t (*closer)(hid_t)) : id_(id), closer_(closer) {}
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
   ~Handle() { close(); }
-  operator hid_t() const { return id_; }
   herr_t close() { return id_ < 0 ? 0 : closer_(std::exchange(id_, -1)); }
+  operator hid_t() const { return id_; }
 
  private:
   hid_t id_;
   herr_t (*closer_)(hid_t);
 };
 
-// The printer is a setting of each thread in a thread-safe build.
+// Errors are thrown, not printed. The printer is a setting of each thread in a thread-safe build.
 void silence() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
 hid_t file_type(Dtype dtype) {
@@ -82,50 +82,30 @@ Dtype dtype_of(const std::string& name, const std::string& where) {
   throw DataError("{}: expected a dtype (u8, u16, u32, u64, i32, f32), found '{}'", where, name);
 }
 
-struct Hdf5Writer::State {
-  std::string where = "a shard in memory";
-  std::unique_ptr<Handle> file;
-};
-
-Hdf5Writer::Hdf5Writer() : state_(std::make_unique<State>()) {
+void write_hdf5(const fs::path& path, const std::vector<Hdf5Array>& arrays) try {
   const std::lock_guard lock(library());
   silence();
-  const std::string& where = state_->where;
-  const Handle access(THAW_H5(where, H5Pcreate(H5P_FILE_ACCESS)), H5Pclose);
-  THAW_H5(where, H5Pset_fapl_core(access, std::size_t{1} << 20, false));  // grows in memory, never on disk
-  THAW_H5(where, H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18));  // a file image keeps the checksum of a newer superblock stale
-  const Handle creation(THAW_H5(where, H5Pcreate(H5P_FILE_CREATE)), H5Pclose);
-  THAW_H5(where, H5Pset_obj_track_times(creation, false));
-  state_->file = std::make_unique<Handle>(THAW_H5(where, H5Fcreate("shard", H5F_ACC_TRUNC, creation, access)), H5Fclose);
-}
-
-Hdf5Writer::~Hdf5Writer() {
-  const std::lock_guard lock(library());
-  state_.reset();
-}
-
-void Hdf5Writer::add(const std::string& dataset, Dtype dtype, const void* data, std::uint64_t count) {
-  const std::lock_guard lock(library());
-  silence();
-  const std::string where = state_->where + ": " + dataset;
-  const hsize_t extent = count;
-  const Handle space(THAW_H5(where, H5Screate_simple(1, &extent, nullptr)), H5Sclose);
-  const Handle creation(THAW_H5(where, H5Pcreate(H5P_DATASET_CREATE)), H5Pclose);
-  THAW_H5(where, H5Pset_obj_track_times(creation, false));
-  THAW_H5(where, H5Pset_layout(creation, H5D_CONTIGUOUS));
-  const Handle set(THAW_H5(where, H5Dcreate2(*state_->file, dataset.c_str(), file_type(dtype), space, H5P_DEFAULT, creation, H5P_DEFAULT)), H5Dclose);
-  if (count > 0) THAW_H5(where, H5Dwrite(set, file_type(dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, data));
-}
-
-std::string Hdf5Writer::finish() {
-  const std::lock_guard lock(library());
-  silence();
-  const hid_t file = *state_->file;
-  THAW_H5(state_->where, H5Fflush(file, H5F_SCOPE_GLOBAL));
-  std::string bytes(static_cast<std::size_t>(THAW_H5(state_->where, H5Fget_file_image(file, nullptr, 0))), '\0');
-  THAW_H5(state_->where, H5Fget_file_image(file, bytes.data(), bytes.size()));
-  THAW_H5(state_->where, state_->file->close());
-  return bytes;
+  const std::string name = path.string();
+  const Handle access(THAW_H5(name, H5Pcreate(H5P_FILE_ACCESS)), H5Pclose);
+  THAW_H5(name, H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18));
+  THAW_H5(name, H5Pset_file_locking(access, false, true));
+  const Handle file_creation(THAW_H5(name, H5Pcreate(H5P_FILE_CREATE)), H5Pclose);
+  THAW_H5(name, H5Pset_obj_track_times(file_creation, false));
+  Handle file(THAW_H5(name, H5Fcreate(name.c_str(), H5F_ACC_TRUNC, file_creation, access)), H5Fclose);
+  const Handle creation(THAW_H5(name, H5Pcreate(H5P_DATASET_CREATE)), H5Pclose);
+  THAW_H5(name, H5Pset_obj_track_times(creation, false));
+  THAW_H5(name, H5Pset_layout(creation, H5D_CONTIGUOUS));
+  for (const Hdf5Array& array : arrays) {
+    const std::string where = name + ": /" + array.dataset;
+    const hid_t type = file_type(array.dtype);
+    const hsize_t extent = array.count;
+    const Handle space(THAW_H5(where, H5Screate_simple(1, &extent, nullptr)), H5Sclose);
+    const Handle set(THAW_H5(where, H5Dcreate2(file, array.dataset.c_str(), type, space, H5P_DEFAULT, creation, H5P_DEFAULT)), H5Dclose);
+    if (array.count > 0) THAW_H5(where, H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.data));
+  }
+  THAW_H5(name, file.close());  // where a full disk shows
+} catch (const DataError& error) {
+  throw FileError(ExitCode::cannot_write, "{}", error.what());
 }
 
 std::vector<Extent> find_datasets(const fs::path& path, const std::vector<std::pair<std::string, Dtype>>& datasets) {

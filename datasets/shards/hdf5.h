@@ -1,10 +1,9 @@
-// HDF5's C library, as far as shards need it: files built in memory from flat arrays, and where such arrays lie in a file.
-// Every call is checked; a failure is a DataError that carries HDF5's own reasons. Files are little-endian and contiguous,
+// HDF5's C library, as far as shards need it: files written from flat arrays, and where such arrays lie in a file.
+// Every call is checked; a failure is a DataError (a FileError, 73, where it writes) that carries HDF5's own reasons. Files are little-endian and contiguous,
 // hold no times, and keep to the 1.8 format, so that the same arrays give the same bytes and every HDF5 tool reads them.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,19 +17,15 @@ const char* name_of(Dtype dtype);                // "u8", …
 Dtype dtype_of(const std::string& name, const std::string& where);  // DataError
 std::size_t size_of(Dtype dtype);
 
-class Hdf5Writer {
- public:
-  Hdf5Writer();
-  ~Hdf5Writer();
-  Hdf5Writer(const Hdf5Writer&) = delete;
-  Hdf5Writer& operator=(const Hdf5Writer&) = delete;
-  void add(const std::string& dataset, Dtype dtype, const void* data, std::uint64_t count);
-  std::string finish();  // the file's bytes
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
+struct Hdf5Array {
+  std::string dataset;
+  Dtype dtype = Dtype::u8;
+  const void* data = nullptr;
+  std::uint64_t count = 0;  // values
 };
+
+// Writes a new file of these datasets; where that fails, a part of it may be left.
+void write_hdf5(const fs::path& file, const std::vector<Hdf5Array>& arrays);
 
 // Where a dataset's values lie in the file.
 struct Extent {

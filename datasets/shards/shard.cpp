@@ -182,11 +182,9 @@ class Sharding {
   }
 
   void write(Output& output, std::uint64_t shard) {
-    auto [bytes, entry] = output.builder->finish();
-    output.builder.reset();
-    entry.file = output.index_file(shard);
     make_directory(output.path);
-    write_file_atomically(output.path / entry.file, bytes);
+    ShardEntry entry = output.builder->write(output.path / output.index_file(shard));
+    output.builder.reset();
     write_file_atomically(output.sidecar(shard), OrderedJson{{"options", output.index.options}, {"entry", entry.to_json()}}.dump() + "\n");
     output.done[shard] = std::move(entry);
     ++written_;

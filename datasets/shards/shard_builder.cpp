@@ -1,5 +1,7 @@
 #include "datasets/shards/shard_builder.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "framework/base/error.h"
@@ -33,34 +35,47 @@ void ShardBuilder::add(const Row& row) {
   entry_.longest = std::max<std::uint64_t>(entry_.longest, encoding.ids.size());
 }
 
-std::pair<std::string, ShardEntry> ShardBuilder::finish() {
-  Hdf5Writer file;
+ShardEntry ShardBuilder::write(const fs::path& path) {
+  std::vector<Hdf5Array> arrays;
   const std::vector<std::uint16_t> narrow(ids_.begin(), ids_.end());
   for (const auto& [column, dtype] : index_.columns) {
-    const auto write = [&, &name = column, type = dtype](const auto& values) { file.add(name, type, values.data(), values.size()); };
-    if (column == "input_ids" && dtype == Dtype::u16) write(narrow);
-    else if (column == "input_ids") write(ids_);
-    else if (column == "input_ids_offsets") write(ids_offsets_);
-    else if (column == "second_start") write(second_start_);
-    else if (column == "labels" && dtype == Dtype::f32) write(targets_);
-    else if (column == "labels") write(labels_);
-    else if (column == "labels_offsets") write(label_offsets_);
-    else if (column == "weight") write(weights_);
-    else if (column == "group") write(group_.bytes);
-    else if (column == "group_offsets") write(group_.offsets);
-    else if (column == "text") write(text_.bytes);
-    else if (column == "text_offsets") write(text_.offsets);
-    else if (column == "text_pair") write(pair_.bytes);
-    else if (column == "text_pair_offsets") write(pair_.offsets);
-    else if (column == "id") write(id_.bytes);
-    else if (column == "id_offsets") write(id_.offsets);
-    else if (column == "source_line") write(lines_);
+    const auto put = [&, &name = column, type = dtype](const auto& values) { arrays.push_back({name, type, values.data(), values.size()}); };
+    if (column == "input_ids" && dtype == Dtype::u16) put(narrow);
+    else if (column == "input_ids") put(ids_);
+    else if (column == "input_ids_offsets") put(ids_offsets_);
+    else if (column == "second_start") put(second_start_);
+    else if (column == "labels" && dtype == Dtype::f32) put(targets_);
+    else if (column == "labels") put(labels_);
+    else if (column == "labels_offsets") put(label_offsets_);
+    else if (column == "weight") put(weights_);
+    else if (column == "group") put(group_.bytes);
+    else if (column == "group_offsets") put(group_.offsets);
+    else if (column == "text") put(text_.bytes);
+    else if (column == "text_offsets") put(text_.offsets);
+    else if (column == "text_pair") put(pair_.bytes);
+    else if (column == "text_pair_offsets") put(pair_.offsets);
+    else if (column == "id") put(id_.bytes);
+    else if (column == "id_offsets") put(id_.offsets);
+    else if (column == "source_line") put(lines_);
     else throw Error(ExitCode::bug, "no values for the column " + column);
   }
-  std::string bytes = file.finish();
-  entry_.bytes = bytes.size();
-  entry_.xxh3 = block_checksums(bytes);
-  return {std::move(bytes), entry_};
+  fs::path beside = path;
+  beside += fmt::format(".tmp{}", ::getpid());
+  try {
+    write_hdf5(beside, arrays);
+    flush_to_disk(beside);
+    const MappedFile file(beside);
+    entry_.bytes = file.text().size();
+    entry_.xxh3 = block_checksums(file.text());
+    fs::rename(beside, path);
+    flush_to_disk(path.parent_path());
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(beside, ignored);
+    throw;
+  }
+  entry_.file = path.filename().string();
+  return entry_;
 }
 
 }  // namespace thaw

@@ -17,8 +17,8 @@ class ShardBuilder {
   ShardBuilder(const ShardIndex& index, const RowEncoder& encoder);
   void add(const Row& row);
   std::uint64_t rows() const { return entry_.rows; }
-  // The HDF5 file's bytes, and its entry (without file name).
-  std::pair<std::string, ShardEntry> finish();
+  // Writes the HDF5 file beside `path`, flushes it, then renames it; gives its entry.
+  ShardEntry write(const fs::path& path);
 
  private:
   struct Strings {

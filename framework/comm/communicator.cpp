@@ -21,23 +21,24 @@ std::size_t size_of(CommType type) {
 // Names the collective for as long as the object lives. One writer; readers see a whole entry or try again.
 class Communicator::Published {
  public:
-  Published(Communicator& comm, const char* name, std::uint64_t bytes) : comm_(comm) {
-    set(name, bytes, comm.sequence_.load(std::memory_order_relaxed) + 1, std::chrono::steady_clock::now().time_since_epoch().count());
+  Published(Communicator& comm, const char* name, std::uint64_t bytes, std::uint64_t sequence) : comm_(comm), sequence_(sequence) {
+    set(name, bytes, std::chrono::steady_clock::now().time_since_epoch().count());
   }
-  ~Published() { set("", 0, comm_.sequence_.load(std::memory_order_relaxed), 0); }
+  ~Published() { set("", 0, 0); }
   Published(const Published&) = delete;
   Published& operator=(const Published&) = delete;
 
  private:
-  void set(const char* name, std::uint64_t bytes, std::uint64_t sequence, std::int64_t since) {
+  void set(const char* name, std::uint64_t bytes, std::int64_t since) {
     comm_.version_.fetch_add(1);
     comm_.name_.store(name);
     comm_.bytes_.store(bytes);
-    comm_.sequence_.store(sequence);
+    comm_.sequence_.store(sequence_);
     comm_.since_ns_.store(since);
     comm_.version_.fetch_add(1);
   }
   Communicator& comm_;
+  std::uint64_t sequence_;
 };
 
 CurrentCollective Communicator::current() const {
@@ -49,17 +50,17 @@ CurrentCollective Communicator::current() const {
 }
 
 void Communicator::barrier() {
-  const Published published(*this, "barrier", 0);
+  const Published published(*this, "barrier", 0, ++begun_);
   do_barrier();
 }
 
 void Communicator::broadcast(void* data, std::size_t bytes, int root) {
-  const Published published(*this, "broadcast", bytes);
+  const Published published(*this, "broadcast", bytes, ++begun_);
   if (bytes > 0) do_broadcast(data, bytes, root);
 }
 
 void Communicator::all_reduce(void* data, std::size_t count, CommType type, CommOp op) {
-  const Published published(*this, "all_reduce", count * size_of(type));
+  const Published published(*this, "all_reduce", count * size_of(type), ++begun_);
   if (count > 0) do_all_reduce(data, count, type, op)->wait();
 }
 
@@ -72,37 +73,40 @@ class Done final : public Request {
 }  // namespace
 
 std::unique_ptr<Request> Communicator::all_reduce_async(void* data, std::size_t count, CommType type, CommOp op) {
-  // The wait is where a rank gets stuck: it is named there.
+  // The wait is where a rank gets stuck: it is named there, by the number that the collective has on every rank.
   class Waiting final : public Request {
    public:
-    Waiting(Communicator& comm, std::unique_ptr<Request> inner, std::uint64_t bytes) : comm_(comm), inner_(std::move(inner)), bytes_(bytes) {}
+    Waiting(Communicator& comm, std::unique_ptr<Request> inner, std::uint64_t bytes, std::uint64_t sequence)
+        : comm_(comm), inner_(std::move(inner)), bytes_(bytes), sequence_(sequence) {}
     bool test() override { return inner_->test(); }
     void wait() override {
-      const Published published(comm_, "all_reduce", bytes_);
+      const Published published(comm_, "all_reduce", bytes_, sequence_);
       inner_->wait();
     }
 
    private:
     Communicator& comm_;
     std::unique_ptr<Request> inner_;
-    std::uint64_t bytes_;
+    std::uint64_t bytes_, sequence_;
   };
+  const std::uint64_t bytes = count * size_of(type);
+  const Published published(*this, "all_reduce", bytes, ++begun_);
   if (count == 0) return std::make_unique<Done>();
-  return std::make_unique<Waiting>(*this, do_all_reduce(data, count, type, op), count * size_of(type));
+  return std::make_unique<Waiting>(*this, do_all_reduce(data, count, type, op), bytes, begun_);
 }
 
 void Communicator::all_gather(const void* data, std::size_t bytes, void* into) {
-  const Published published(*this, "all_gather", bytes);
+  const Published published(*this, "all_gather", bytes, ++begun_);
   if (bytes > 0) do_all_gather(data, bytes, into);
 }
 
 void Communicator::send(const void* data, std::size_t bytes, int to, int tag) {
-  const Published published(*this, "send", bytes);
+  const Published published(*this, "send", bytes, begun_);
   do_send(data, bytes, to, tag);
 }
 
 void Communicator::receive(void* data, std::size_t bytes, int from, int tag) {
-  const Published published(*this, "receive", bytes);
+  const Published published(*this, "receive", bytes, begun_);
   do_receive(data, bytes, from, tag);
 }
 
@@ -119,28 +123,5 @@ std::vector<std::string> Communicator::all_gather_text(const std::string& mine) 
   for (std::size_t rank = 0; rank < ranks; ++rank) texts.push_back(all.substr(rank * most, sizes[rank]));
   return texts;
 }
-
-namespace {
-
-class SingleCommunicator final : public Communicator {
- public:
-  int rank() const override { return 0; }
-  int size() const override { return 1; }
-  const char* backend() const override { return "single"; }
-  std::unique_ptr<Communicator> split_node() override { return std::make_unique<SingleCommunicator>(); }
-  [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
-
- protected:
-  void do_barrier() override {}
-  void do_broadcast(void*, std::size_t, int) override {}
-  std::unique_ptr<Request> do_all_reduce(void*, std::size_t, CommType, CommOp) override { return std::make_unique<Done>(); }
-  void do_all_gather(const void* data, std::size_t bytes, void* into) override { std::memcpy(into, data, bytes); }
-  void do_send(const void*, std::size_t, int to, int) override { throw CommError(ExitCode::bug, "send to rank {} of a world of 1", to); }
-  void do_receive(void*, std::size_t, int from, int) override { throw CommError(ExitCode::bug, "receive from rank {} of a world of 1", from); }
-};
-
-}  // namespace
-
-std::unique_ptr<Communicator> make_single_communicator() { return std::make_unique<SingleCommunicator>(); }
 
 }  // namespace thaw

@@ -21,7 +21,7 @@ std::size_t size_of(CommType type);  // bytes
 struct CurrentCollective {
   const char* name = "";          // "all_reduce", "broadcast", … ; "" between collectives
   std::uint64_t bytes = 0;
-  std::uint64_t sequence = 0;     // counts the collectives of this communicator
+  std::uint64_t sequence = 0;     // counts the collectives of this communicator, the same on every rank; the last one's between them
   std::int64_t since_ns = 0;      // std::chrono::steady_clock
 };
 
@@ -70,6 +70,7 @@ class Communicator {
 
  private:
   class Published;
+  std::uint64_t begun_ = 0;  // collectives, messages not counted
   // A sequence lock: odd while being written. One writer (the rank's own thread), any number of readers.
   std::atomic<std::uint64_t> version_{0};
   std::atomic<const char*> name_{""};

@@ -1,11 +1,12 @@
 // What a launcher says in the environment, and the way from there to a communicator.
 #include <dlfcn.h>
-#include <unistd.h>
 
 #include <array>
+#include <charconv>
 #include <cstdlib>
-#include <filesystem>
+#include <cstring>
 #include <optional>
+#include <string_view>
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
@@ -18,19 +19,47 @@ namespace {
 std::optional<int> number_in(const char* variable) {
   const char* const text = std::getenv(variable);
   if (text == nullptr || *text == '\0') return std::nullopt;
-  char* end = nullptr;
-  const long value = std::strtol(text, &end, 10);
-  if (*end != '\0' || value < 0 || value > 10'000'000) throw UsageError("{}={}: expected a number of ranks, as a launcher sets it; unset it", variable, text);
-  return static_cast<int>(value);
+  int value = 0;
+  const auto [end, error] = std::from_chars(text, text + std::strlen(text), value);
+  if (error != std::errc{} || *end != '\0' || value < 0 || value > 10'000'000)
+    throw UsageError("{}: expected a number of ranks, as a launcher sets it, found '{}'; unset {}, or start with mpirun or srun", variable, text, variable);
+  return value;
 }
 
 struct Names {
   const char *rank, *size, *local_rank, *local_size;
 };
-constexpr std::array launchers{Names{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"},
-                               Names{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
-                               Names{"PMIX_RANK", "SLURM_NTASKS", "SLURM_LOCALID", ""},
-                               Names{"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", ""}};
+// The innermost launcher first: mpirun inside a Slurm step sets its own beside Slurm's. SLURM_STEP_NUM_TASKS is set in srun's
+// steps and not for a batch script itself, whose SLURM_NTASKS speaks of steps to come (and whose SLURM_PROCID is 0).
+constexpr std::array launchers{
+    Names{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"},
+    Names{"MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_SIZE"},
+    Names{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
+    Names{"PMIX_RANK", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", ""},
+    Names{"PMIX_RANK", "SLURM_NTASKS", "SLURM_LOCALID", ""},
+    Names{"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", ""}};
+
+// Tasks on this node, from "2(x3),1": two on each of three nodes, then one.
+std::optional<int> slurm_local_size() {
+  const char* text = std::getenv("SLURM_STEP_TASKS_PER_NODE");
+  const auto node = number_in("SLURM_NODEID");
+  if (text == nullptr || !node) return std::nullopt;
+  int nodes = 0;
+  while (*text != '\0') {
+    char* end = nullptr;
+    const long tasks = std::strtol(text, &end, 10);
+    long times = 1;
+    if (end == text) break;
+    if (std::string_view(end).starts_with("(x")) {
+      times = std::strtol(end + 2, &end, 10);
+      if (*end == ')') ++end;
+    }
+    nodes += static_cast<int>(times);
+    if (*node < nodes) return static_cast<int>(tasks);
+    text = *end == ',' ? end + 1 : end;
+  }
+  return std::nullopt;
+}
 
 fs::path beside_program(const char* name) {
   std::error_code error;
@@ -38,18 +67,32 @@ fs::path beside_program(const char* name) {
   return program.parent_path() / name;
 }
 
+// The command that starts ranks which find each other, for the launcher that was used.
+std::string right_command(const LaunchedWorld& world, const std::string& mpi) {
+  if (world.launcher.starts_with("SLURM")) return fmt::format("srun --mpi=pmix -n {} thaw … (srun --mpi=list shows what this site has)", world.size);
+  return fmt::format("mpirun -n {} thaw …, with the mpirun that belongs to {} (mpirun --version tells); or build libthaw_mpi.so with the launcher's MPI "
+                     "(cmake -DMPI_CXX_COMPILER=…)", world.size, mpi);
+}
+
+template <typename Function>
+Function* symbol(void* library, const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(library, name));
+}
+
 }  // namespace
 
-// SLURM_STEP_NUM_TASKS is set in srun's steps and not for a batch script itself, whose SLURM_NTASKS speaks of steps to come.
 LaunchedWorld launched_world() {
   LaunchedWorld world;
   for (const Names& names : launchers) {
     const auto rank = number_in(names.rank), size = number_in(names.size);
     if (!rank || !size) continue;
+    if (*rank >= *size) throw UsageError("{}={}: expected less than {}={}; start with mpirun or srun", names.rank, *rank, names.size, *size);
     world.rank = *rank;
     world.size = *size;
-    world.local_rank = number_in(names.local_rank).value_or(0);
-    world.local_size = number_in(names.local_size).value_or(1);
+    // srun with PMI-1 or PMI-2 sets PMI_RANK, but Slurm's own names for the node.
+    const auto local_rank = number_in(names.local_rank), local_size = number_in(names.local_size);
+    world.local_rank = local_rank ? *local_rank : number_in("SLURM_LOCALID").value_or(0);
+    world.local_size = local_size ? *local_size : slurm_local_size().value_or(1);
     world.launcher = names.size;
     break;
   }
@@ -58,21 +101,29 @@ LaunchedWorld launched_world() {
 
 std::shared_ptr<Communicator> connect(const LaunchedWorld& world) {
   if (world.size <= 1) return make_single_communicator();
+  const std::string said = fmt::format("{}={}: a launcher started {} ranks", world.launcher, world.size, world.size);
   const fs::path beside = beside_program("libthaw_mpi.so");
-  void* const library = ::dlopen(fs::exists(beside) ? beside.c_str() : "libthaw_mpi.so", RTLD_NOW | RTLD_GLOBAL);
+  const std::string name = fs::exists(beside) ? beside.string() : "libthaw_mpi.so";
+  // GLOBAL: Open MPI's plug-ins look its symbols up there.
+  void* const library = ::dlopen(name.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr)
-    throw UsageError("{}={}: a launcher started {} ranks, but libthaw_mpi.so cannot be loaded ({}); build it with this site's MPI (cmake -DTHAW_MPI=ON)",
-                     world.launcher, world.size, world.size, ::dlerror());
-  const auto make = reinterpret_cast<decltype(&thaw_make_mpi_communicator)>(::dlsym(library, "thaw_make_mpi_communicator"));
-  const auto version = reinterpret_cast<decltype(&thaw_mpi_library_version)>(::dlsym(library, "thaw_mpi_library_version"));
-  const auto abi = reinterpret_cast<decltype(&thaw_mpi_abi)>(::dlsym(library, "thaw_mpi_abi"));
-  if (make == nullptr || version == nullptr || abi == nullptr || abi() != mpi_factory_abi)
-    throw UsageError("{}: of another version of Thaw; build it again", beside.string());
+    throw UsageError("{}, but libthaw_mpi.so cannot be loaded: {}. Build it with this site's MPI (cmake -DTHAW_MPI=ON) and put it into {}", said,
+                     ::dlerror(), beside.parent_path().string());
+  const auto abi = symbol<int()>(library, "thaw_mpi_abi");
+  if (abi == nullptr || abi() != mpi_factory_abi)
+    throw UsageError("{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together", name, mpi_factory_abi,
+                     abi == nullptr ? 0 : abi());
+  const auto make = symbol<Communicator*()>(library, "thaw_make_mpi_communicator");
+  const auto mpi_version = symbol<const char*()>(library, "thaw_mpi_library_version");
+  if (make == nullptr || mpi_version == nullptr) throw UsageError("{}: not whole; build it again", name);
+
   std::shared_ptr<Communicator> comm(make());
-  if (comm->size() == 1)
-    throw UsageError("{}={}: a launcher started {} ranks, but each finds itself alone: it is of another MPI than libthaw_mpi.so ({}). "
-                     "Start with that MPI's own mpirun, or under Slurm with: srun --mpi=pmix -n {} thaw …",
-                     world.launcher, world.size, world.size, version(), world.size);
+  if (const int found = comm->size(); found != world.size) {
+    const std::string mpi = mpi_version();
+    if (found == 1) comm.reset();  // alone, so nobody is waited for
+    throw UsageError("{}, but {} finds {}: the launcher is of another MPI, or speaks another PMI. Start with: {}", said, mpi,
+                     found == 1 ? "each of them alone" : fmt::format("{}", found), right_command(world, mpi));
+  }
   return comm;
 }
 

@@ -24,8 +24,15 @@ std::string dump(const Json& value, int indent) {
                   error == ENOSPC || error == EDQUOT ? "; free some space, or choose another output_dir" : "");
 }
 
+// A run that was refused before its first step (a row of its data, say) left nothing to keep: its recipe may be mended.
+bool begun(const fs::path& run) {
+  std::error_code error;
+  const auto logged = fs::file_size(run / "log.jsonl", error);
+  return (!error && logged > 0) || fs::exists(run / "checkpoints") || fs::exists(run / "result.json");
+}
+
 void keep_recipe(const fs::path& path, const Recipe& recipe) {
-  if (fs::exists(path)) {
+  if (fs::exists(path) && begun(path.parent_path())) {
     std::string lines;
     for (const std::string& line : differences(read_recipe(path), recipe)) lines += "\n  " + line;
     if (!lines.empty())

@@ -33,7 +33,8 @@ import json, sys
 name, launched_at, path = sys.argv[1:]
 result = {**json.load(sys.stdin), "launched_at": float(launched_at)}
 json.dump(result, open(path, "w"))
-print(f"{name:8} {result["rows_per_s"]:7.1f} rows/s, first step after {result["first_step_at"] - result["launched_at"]:6.2f} s, value {result["value"]}")
+print("%-8s %7.1f rows/s, first step after %6.2f s, value %s" % (
+    name, result["rows_per_s"], result["first_step_at"] - result["launched_at"], result["value"]))
 ' "$1" "$2" "$out/$1.json"
 }
 

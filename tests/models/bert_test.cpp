@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/variable.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "framework/base/error.h"
@@ -10,6 +9,7 @@
 #include "framework/models/registry.h"
 #include "framework/tasks/classification.h"
 #include "framework/tensor/safetensors.h"
+#include "tests/support/reference.h"
 
 namespace thaw {
 namespace {
@@ -17,12 +17,11 @@ namespace {
 // Where the Python reference wrote its cases; empty where there is no reference to ask.
 const fs::path& reference() {
   static const fs::path made = [] {
-    const char* given = std::getenv("THAW_VENV");
-    const fs::path python = fs::path(given != nullptr ? given : THAW_SOURCE_DIR "/build/venv") / "bin/python";
-    if (!fs::exists(python)) return fs::path();
+    const auto python = test::python();
+    if (!python) return fs::path();
     const fs::path out = fs::path(THAW_BINARY_DIR) / "bert_reference";
     const fs::path minilm = THAW_SOURCE_DIR "/build/models/all-MiniLM-L6-v2";
-    const std::string command = fmt::format("'{}' '{}/tests/models/bert_reference.py' '{}' {}", python.string(), THAW_SOURCE_DIR, out.string(),
+    const std::string command = fmt::format("'{}' '{}/tests/models/bert_reference.py' '{}' {}", *python, THAW_SOURCE_DIR, out.string(),
                                             fs::exists(minilm) ? "'" + minilm.string() + "'" : "");
     if (!fs::exists(out / "whole")) {
       if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);

@@ -264,7 +264,13 @@ TEST_F(RunDirectoryTest, a_place_that_cannot_be_written_is_named) {
 }
 
 TEST_F(RunDirectoryTest, another_recipe_is_refused_with_what_differs) {
-  { const RunDirectory run = RunDirectory::open(root_, recipe()); }
+  {
+    RunDirectory run = RunDirectory::open(root_, recipe({"optimizer.lr=5e-3"}));  // refused later, before its first step
+  }
+  {
+    RunDirectory run = RunDirectory::open(root_, recipe());
+    run.append_log({{"step", 1}, {"loss", 0.5}});
+  }
   const std::string first = read_file(root_ / "recipe.yaml");
   const std::string message = refusal([&] { RunDirectory::open(root_, recipe({"optimizer.lr=1e-3"})); }, ExitCode::bad_data);
   EXPECT_NE(message.find("optimizer.lr: 2.0e-05 → 0.001"), std::string::npos) << message;

@@ -1,4 +1,5 @@
-// Communicator over MPI: standard MPI-3.1 calls only, so that any site's MPI will do.
+// Communicator over MPI: standard MPI-3.1 calls only, so that any site's MPI will do. One thread a rank calls it (FUNNELED).
+// Where all ranks share a node, floats are summed through shared memory (node_reduce.h) instead.
 #include <mpi.h>
 
 #include <algorithm>
@@ -6,23 +7,16 @@
 #include <cstring>
 #include <exception>
 
-#include "framework/base/error.h"
+#include "framework/comm/mpi/check.h"
 #include "framework/comm/mpi/factory.h"
+#include "framework/comm/mpi/node_reduce.h"
 
 namespace thaw {
 namespace {
 
 constexpr std::size_t most_at_once = std::size_t{1} << 30;  // counts are int in MPI-3
 
-void check(int code, const char* what) {
-  if (code == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING];
-  int length = 0;
-  MPI_Error_string(code, text, &length);
-  throw CommError("{}: {}", what, std::string(text, static_cast<std::size_t>(length)));
-}
-
-// MPI has no bfloat16: pairs are added in fp32 and rounded.
+// MPI has no bfloat16: pairs are added in fp32 and rounded to the nearest, ties to even.
 void sum_bf16(void* in, void* inout, int* count, MPI_Datatype*) {
   const auto* a = static_cast<const std::uint16_t*>(in);
   auto* b = static_cast<std::uint16_t*>(inout);
@@ -33,51 +27,89 @@ void sum_bf16(void* in, void* inout, int* count, MPI_Datatype*) {
   }
 }
 
+// Waits for what MPI does while moving this rank's sums in shared memory along: a rank that waits there needs them.
+void wait_all(std::vector<MPI_Request>& requests, NodeReduce* node, const char* what) {
+  const int count = static_cast<int>(requests.size());
+  int done = 0;
+  while (done == 0 && node != nullptr && !node->idle()) {
+    check_mpi(MPI_Testall(count, requests.data(), &done, MPI_STATUSES_IGNORE), what);
+    node->progress();
+  }
+  if (done == 0) check_mpi(MPI_Waitall(count, requests.data(), MPI_STATUSES_IGNORE), what);
+  requests.clear();
+}
+
 class MpiRequest final : public Request {
  public:
-  explicit MpiRequest(std::vector<MPI_Request> requests) : requests_(std::move(requests)) {}
+  MpiRequest(std::vector<MPI_Request> requests, std::shared_ptr<NodeReduce> node) : requests_(std::move(requests)), node_(std::move(node)) {}
   ~MpiRequest() override {
     // MPI still writes into the buffer: wait, but never from a destructor that an error runs.
     if (!requests_.empty() && std::uncaught_exceptions() == 0) MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE);
   }
   bool test() override {
-    int done = 1;
-    check(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
+    if (node_) node_->progress();
+    if (requests_.empty()) return true;
+    int done = 0;
+    check_mpi(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
     if (done != 0) requests_.clear();
     return done != 0;
   }
-  void wait() override {
-    check(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
-    requests_.clear();
-  }
+  void wait() override { wait_all(requests_, node_.get(), "MPI_Iallreduce"); }
 
  private:
   std::vector<MPI_Request> requests_;
+  std::shared_ptr<NodeReduce> node_;
+};
+
+class NodeRequest final : public Request {
+ public:
+  NodeRequest(std::shared_ptr<NodeReduce> node, std::uint64_t ticket) : node_(std::move(node)), ticket_(ticket) {}
+  ~NodeRequest() override {
+    if (std::uncaught_exceptions() == 0) node_->wait(ticket_);  // as above
+  }
+  bool test() override {
+    if (!node_->done(ticket_)) node_->progress();
+    return node_->done(ticket_);
+  }
+  void wait() override { node_->wait(ticket_); }
+
+ private:
+  std::shared_ptr<NodeReduce> node_;
+  std::uint64_t ticket_;
 };
 
 class MpiCommunicator final : public Communicator {
  public:
-  MpiCommunicator(MPI_Comm comm, bool world) : comm_(comm), world_(world) {
-    MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(comm_, &rank_);
-    MPI_Comm_size(comm_, &size_);
-    MPI_Op_create(sum_bf16, 1, &bf16_sum_);
+  // `node` is the world's, which the world alone adds to; the others move it along while they wait.
+  MpiCommunicator(MPI_Comm comm, bool world, std::shared_ptr<NodeReduce> node) : comm_(comm), world_(world), node_(std::move(node)) {
+    check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    check_mpi(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
+    check_mpi(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
+    check_mpi(MPI_Op_create(sum_bf16, 1, &bf16_sum_), "MPI_Op_create");
+    if (world_) node_ = NodeReduce::make(comm_);
   }
+  // While an error is under way nothing is freed: that would wait for ranks that may never come. The caller aborts.
   ~MpiCommunicator() override {
-    if (std::uncaught_exceptions() > 0) return;  // finalising would wait for ranks that may never come
+    int finalized = 0;
+    MPI_Finalized(&finalized);
+    if (std::uncaught_exceptions() > 0 || finalized != 0) return;
     MPI_Op_free(&bf16_sum_);
+    node_.reset();
     if (world_) MPI_Finalize();
     else MPI_Comm_free(&comm_);
   }
+  MpiCommunicator(const MpiCommunicator&) = delete;
+  MpiCommunicator& operator=(const MpiCommunicator&) = delete;
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   const char* backend() const override { return "mpi"; }
 
   std::unique_ptr<Communicator> split_node() override {
+    drain();
     MPI_Comm node = MPI_COMM_NULL;
-    check(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
-    return std::make_unique<MpiCommunicator>(node, false);
+    check_mpi(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+    return std::make_unique<MpiCommunicator>(node, false, node_);
   }
   [[noreturn]] void abort(int exit_code) override {
     MPI_Abort(MPI_COMM_WORLD, exit_code);
@@ -85,29 +117,36 @@ class MpiCommunicator final : public Communicator {
   }
 
  protected:
-  void do_barrier() override { check(MPI_Barrier(comm_), "MPI_Barrier"); }
+  void do_barrier() override {
+    drain();
+    check_mpi(MPI_Barrier(comm_), "MPI_Barrier");
+  }
 
   void do_broadcast(void* data, std::size_t bytes, int root) override {
+    drain();
     for (std::size_t at = 0; at < bytes; at += most_at_once)
-      check(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(most_at_once, bytes - at)), MPI_BYTE, root, comm_), "MPI_Bcast");
+      check_mpi(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(most_at_once, bytes - at)), MPI_BYTE, root, comm_), "MPI_Bcast");
   }
 
   std::unique_ptr<Request> do_all_reduce(void* data, std::size_t count, CommType type, CommOp op) override {
-    if (type == CommType::bf16 && op != CommOp::sum) throw CommError(ExitCode::bug, "all_reduce: bf16 can be summed alone");
+    if (type == CommType::bf16 && op != CommOp::sum) throw CommError(ExitCode::bug, "all_reduce: expected a sum of bf16, found another operation");
+    if (world_ && node_ && type == CommType::f32 && op == CommOp::sum)
+      return std::make_unique<NodeRequest>(node_, node_->add(static_cast<float*>(data), count));
     std::vector<MPI_Request> requests;
     const std::size_t chunk = most_at_once / size_of(type);
     for (std::size_t at = 0; at < count; at += chunk) {
       requests.emplace_back();
-      check(MPI_Iallreduce(MPI_IN_PLACE, static_cast<char*>(data) + at * size_of(type), static_cast<int>(std::min(chunk, count - at)), mpi_type(type),
-                           type == CommType::bf16 ? bf16_sum_ : mpi_op(op), comm_, &requests.back()),
-            "MPI_Iallreduce");
+      check_mpi(MPI_Iallreduce(MPI_IN_PLACE, static_cast<char*>(data) + at * size_of(type), static_cast<int>(std::min(chunk, count - at)), mpi_type(type),
+                               type == CommType::bf16 ? bf16_sum_ : mpi_op(op), comm_, &requests.back()),
+                "MPI_Iallreduce");
     }
-    return std::make_unique<MpiRequest>(std::move(requests));
+    return std::make_unique<MpiRequest>(std::move(requests), node_);
   }
 
   void do_all_gather(const void* data, std::size_t bytes, void* into) override {
+    drain();
     if (bytes <= most_at_once) {
-      check(MPI_Allgather(data, static_cast<int>(bytes), MPI_BYTE, into, static_cast<int>(bytes), MPI_BYTE, comm_), "MPI_Allgather");
+      check_mpi(MPI_Allgather(data, static_cast<int>(bytes), MPI_BYTE, into, static_cast<int>(bytes), MPI_BYTE, comm_), "MPI_Allgather");
       return;
     }
     std::memcpy(static_cast<char*>(into) + bytes * static_cast<std::size_t>(rank_), data, bytes);
@@ -115,22 +154,37 @@ class MpiCommunicator final : public Communicator {
   }
 
   void do_send(const void* data, std::size_t bytes, int to, int tag) override {
-    for (std::size_t at = 0; at == 0 || at < bytes; at += most_at_once)
-      check(MPI_Send(static_cast<const char*>(data) + at, static_cast<int>(std::min(most_at_once, bytes - at)), MPI_BYTE, to, tag, comm_), "MPI_Send");
+    for (std::size_t at = 0; at == 0 || at < bytes; at += most_at_once) {
+      std::vector<MPI_Request> request(1);
+      check_mpi(MPI_Isend(static_cast<const char*>(data) + at, static_cast<int>(std::min(most_at_once, bytes - at)), MPI_BYTE, to, tag, comm_, request.data()), "MPI_Isend");
+      wait_all(request, node_.get(), "MPI_Isend");
+    }
   }
 
   void do_receive(void* data, std::size_t bytes, int from, int tag) override {
     for (std::size_t at = 0; at == 0 || at < bytes; at += most_at_once) {
       const int expected = static_cast<int>(std::min(most_at_once, bytes - at));
+      // Looked at before it is received, so that a wrong size is told by what came instead of by a truncation.
       MPI_Status status;
-      check(MPI_Recv(static_cast<char*>(data) + at, expected, MPI_BYTE, from, tag, comm_, &status), "MPI_Recv");
+      int here = 0;
+      while (here == 0 && node_ && !node_->idle()) {
+        check_mpi(MPI_Iprobe(from, tag, comm_, &here, &status), "MPI_Iprobe");
+        node_->progress();
+      }
+      if (here == 0) check_mpi(MPI_Probe(from, tag, comm_, &status), "MPI_Probe");
       int got = 0;
       MPI_Get_count(&status, MPI_BYTE, &got);
-      if (got != expected) throw CommError(ExitCode::bug, "receive from rank {}: expected {} bytes, found {}", from, expected, got);
+      if (got != expected) throw CommError(ExitCode::bug, "receive from rank {}, tag {}: expected {} bytes, found {}", from, tag, expected, got);
+      check_mpi(MPI_Recv(static_cast<char*>(data) + at, expected, MPI_BYTE, from, tag, comm_, MPI_STATUS_IGNORE), "MPI_Recv");
     }
   }
 
  private:
+  // A collective makes every rank come to it, so every rank has begun the sums before it: finishing them first is safe,
+  // and a rank that waits inside MPI would not move them.
+  void drain() {
+    if (node_) node_->drain();
+  }
   static MPI_Datatype mpi_type(CommType type) {
     switch (type) {
       case CommType::u8: return MPI_UINT8_T;
@@ -145,6 +199,7 @@ class MpiCommunicator final : public Communicator {
 
   MPI_Comm comm_;
   bool world_;
+  std::shared_ptr<NodeReduce> node_;
   int rank_ = 0, size_ = 1;
   MPI_Op bf16_sum_ = MPI_OP_NULL;
 };
@@ -156,16 +211,17 @@ extern "C" {
 
 thaw::Communicator* thaw_make_mpi_communicator() {
   int provided = 0;
-  thaw::check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
-  return new thaw::MpiCommunicator(MPI_COMM_WORLD, true);
+  thaw::check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+  if (provided < MPI_THREAD_FUNNELED) throw thaw::CommError("this MPI allows no threads beside the one that calls it (MPI_THREAD_FUNNELED): use a build that does");
+  return new thaw::MpiCommunicator(MPI_COMM_WORLD, true, nullptr);
 }
 
 const char* thaw_mpi_library_version() {
   static char text[MPI_MAX_LIBRARY_VERSION_STRING];
   int length = 0;
   MPI_Get_library_version(text, &length);
-  if (char* const comma = std::strchr(text, ','); comma != nullptr) *comma = '\0';  // the rest is who built it
-  if (char* const line = std::strchr(text, '\n'); line != nullptr) *line = '\0';
+  text[std::strcspn(text, ",\n")] = '\0';         // the rest is who built it
+  std::replace(text, text + length, '\t', ' ');  // "MPICH Version:\t4.0.2"
   return text;
 }
 

@@ -1,0 +1,193 @@
+#include "framework/comm/mpi/node_reduce.h"
+
+#include <sched.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <string_view>
+
+#include "framework/comm/mpi/check.h"
+
+namespace thaw {
+namespace {
+
+constexpr std::size_t chunk_floats = std::size_t{64} << 10;
+constexpr std::size_t slots = 32;  // a ring of 8 MiB a rank: one of GradientSync's buckets passes without waiting for anybody
+constexpr std::size_t ring_floats = chunk_floats * slots;
+constexpr std::size_t line_floats = 16;   // slices begin on cache lines
+constexpr std::size_t block_floats = 2048;  // added up in the first-level cache
+
+// Pages of shared memory that the node lacks would end the program with SIGBUS at the first touch.
+bool shared_memory_holds(std::size_t bytes) {
+  struct statvfs space{};
+  return ::statvfs("/dev/shm", &space) == 0 && space.f_bavail * space.f_frsize / 2 >= bytes;
+}
+
+bool wanted() {
+  const char* const text = std::getenv("THAW_NODE_REDUCE");
+  return text == nullptr || std::string_view(text) != "0";
+}
+
+}  // namespace
+
+std::unique_ptr<NodeReduce> NodeReduce::make(MPI_Comm comm) {
+  int size = 1, on_node = 1;
+  MPI_Comm_size(comm, &size);
+  MPI_Comm node = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+  MPI_Comm_size(node, &on_node);
+  MPI_Comm_free(&node);
+
+  const std::size_t bytes = sizeof(Header) + ring_floats * sizeof(float);
+  int ok = size > 1 && on_node == size && wanted() && shared_memory_holds(bytes * static_cast<std::size_t>(size)) ? 1 : 0;
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &ok, 1, MPI_INT, MPI_MIN, comm), "MPI_Allreduce");
+  if (ok == 0) return nullptr;
+
+  // Each rank's part on pages of its own, which lie near the core that first writes them.
+  MPI_Info info = MPI_INFO_NULL;
+  MPI_Info_create(&info);
+  MPI_Info_set(info, "alloc_shared_noncontig", "true");
+  void* mine = nullptr;
+  MPI_Win window = MPI_WIN_NULL;
+  ok = MPI_Win_allocate_shared(static_cast<MPI_Aint>(bytes), 1, info, comm, &mine, &window) == MPI_SUCCESS ? 1 : 0;
+  MPI_Info_free(&info);
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &ok, 1, MPI_INT, MPI_MIN, comm), "MPI_Allreduce");
+  if (ok == 0) return nullptr;
+  MPI_Win_lock_all(MPI_MODE_NOCHECK, window);
+  auto* const header = new (mine) Header;
+  for (Counter* counter : {&header->copied, &header->reduced, &header->taken}) counter->chunks.store(0);
+  check_mpi(MPI_Barrier(comm), "MPI_Barrier");
+  return std::unique_ptr<NodeReduce>(new NodeReduce(comm, window));
+}
+
+NodeReduce::NodeReduce(MPI_Comm comm, MPI_Win window) : comm_(comm), window_(window) {
+  static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "counters are shared between processes");
+  int rank = 0, size = 1;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &size);
+  rank_ = static_cast<std::size_t>(rank);
+  size_ = static_cast<std::size_t>(size);
+  for (int other = 0; other < size; ++other) {
+    MPI_Aint bytes = 0;
+    int unit = 0;
+    void* base = nullptr;
+    check_mpi(MPI_Win_shared_query(window, other, &bytes, &unit, &base), "MPI_Win_shared_query");
+    ranks_.push_back(static_cast<Header*>(base));
+  }
+}
+
+NodeReduce::~NodeReduce() {
+  int finalized = 0;
+  MPI_Finalized(&finalized);
+  if (std::uncaught_exceptions() > 0 || finalized != 0) return;  // freeing waits for all ranks: not while an error is under way
+  MPI_Win_unlock_all(window_);
+  MPI_Win_free(&window_);
+}
+
+std::uint64_t NodeReduce::add(float* data, std::size_t count) {
+  const std::uint64_t first = added_;
+  added_ += (count + chunk_floats - 1) / chunk_floats;
+  sums_.push_back({data, count, first, added_});
+  progress();
+  return added_;
+}
+
+bool NodeReduce::progress() {
+  bool moved = false;
+  // One chunk of each kind in turn: what was just written is read while it is still in the cache.
+  while (!sums_.empty()) {
+    const bool took = take_one(), reduced = reduce_one(), copied = copy_one();
+    if (!took && !reduced && !copied) break;
+    moved = true;
+  }
+  return moved;
+}
+
+void NodeReduce::wait(std::uint64_t ticket) {
+  for (int idle_turns = 0; !done(ticket); ++idle_turns) {
+    if (progress()) idle_turns = 0;
+    if (idle_turns < 200) continue;
+    // Another rank may be waiting in MPI for this one, and on a full machine for its core.
+    int found = 0;
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm_, &found, MPI_STATUS_IGNORE);
+    ::sched_yield();
+  }
+}
+
+bool NodeReduce::copy_one() {
+  if (copied_ == added_) return false;
+  if (copied_ >= slots && !all_past(&Header::taken, copied_ - slots, all_taken_)) return false;
+  const Chunk from = chunk(copied_);
+  const Slice own = slice(from.count, rank_);
+  float* const to = slot(rank_, copied_);
+  // This rank adds up its own slice, straight from where it lies.
+  std::memcpy(to, from.data, own.begin * sizeof(float));
+  std::memcpy(to + own.end, from.data + own.end, (from.count - own.end) * sizeof(float));
+  ranks_[rank_]->copied.chunks.store(++copied_, std::memory_order_release);
+  return true;
+}
+
+bool NodeReduce::reduce_one() {
+  if (reduced_ == copied_ || !all_past(&Header::copied, reduced_, all_copied_)) return false;
+  const Chunk in = chunk(reduced_);
+  const Slice own = slice(in.count, rank_);
+  const auto values = [&](std::size_t rank) { return rank == rank_ ? in.data : slot(rank, reduced_); };
+  float sum[block_floats];
+  for (std::size_t begin = own.begin; begin < own.end; begin += block_floats) {
+    const std::size_t count = std::min(block_floats, own.end - begin);
+    const float* const first = values(0) + begin;
+    const float* const second = values(1) + begin;
+    for (std::size_t i = 0; i < count; ++i) sum[i] = first[i] + second[i];
+    for (std::size_t rank = 2; rank < size_; ++rank) {
+      const float* const next = values(rank) + begin;
+      for (std::size_t i = 0; i < count; ++i) sum[i] += next[i];
+    }
+    std::memcpy(slot(rank_, reduced_) + begin, sum, count * sizeof(float));
+    std::memcpy(in.data + begin, sum, count * sizeof(float));
+  }
+  ranks_[rank_]->reduced.chunks.store(++reduced_, std::memory_order_release);
+  return true;
+}
+
+bool NodeReduce::take_one() {
+  if (taken_ == reduced_ || !all_past(&Header::reduced, taken_, all_reduced_)) return false;
+  const Chunk into = chunk(taken_);
+  for (std::size_t rank = 0; rank < size_; ++rank) {
+    if (rank == rank_) continue;
+    const Slice part = slice(into.count, rank);
+    std::memcpy(into.data + part.begin, slot(rank, taken_) + part.begin, (part.end - part.begin) * sizeof(float));
+  }
+  ranks_[rank_]->taken.chunks.store(++taken_, std::memory_order_release);
+  while (!sums_.empty() && sums_.front().end <= taken_) sums_.pop_front();
+  return true;
+}
+
+NodeReduce::Chunk NodeReduce::chunk(std::uint64_t number) const {
+  const Sum& sum = *std::find_if(sums_.begin(), sums_.end(), [&](const Sum& each) { return number < each.end; });
+  const std::size_t offset = static_cast<std::size_t>(number - sum.first) * chunk_floats;
+  return {sum.data + offset, std::min(chunk_floats, sum.count - offset)};
+}
+
+NodeReduce::Slice NodeReduce::slice(std::size_t count, std::size_t rank) const {
+  const std::size_t each = ((count + size_ - 1) / size_ + line_floats - 1) / line_floats * line_floats;
+  return {std::min(count, each * rank), std::min(count, each * (rank + 1))};
+}
+
+float* NodeReduce::slot(std::size_t rank, std::uint64_t number) const {
+  return reinterpret_cast<float*>(ranks_[rank] + 1) + (number % slots) * chunk_floats;
+}
+
+// Whether every rank has done this step for chunk `number`; the others' counters are read only where what is known does not tell.
+bool NodeReduce::all_past(Counter Header::*counter, std::uint64_t number, std::uint64_t& known) const {
+  if (known > number) return true;
+  std::uint64_t least = UINT64_MAX;
+  for (Header* const header : ranks_) least = std::min(least, (header->*counter).chunks.load(std::memory_order_acquire));
+  known = least;
+  return known > number;
+}
+
+}  // namespace thaw

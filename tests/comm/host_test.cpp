@@ -1,0 +1,127 @@
+// What ranks do in host memory alone: texts, the ranks of a node, errors of messages, and what a watchdog sees.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <functional>
+#include <thread>
+
+#include "framework/base/error.h"
+#include "tests/comm/ranks.h"
+
+namespace thaw {
+namespace {
+
+Communicator& comm() { return *ranked::world().comm; }
+
+TEST(AllGatherText, DifferingSizes) {
+  const auto text_of = [](int rank) { return std::string(static_cast<std::size_t>(rank) * 1000, static_cast<char>('a' + rank)) + (rank == 2 ? std::string("\0x", 2) : ""); };
+  const auto all = comm().all_gather_text(text_of(comm().rank()));
+  ASSERT_EQ(all.size(), static_cast<std::size_t>(comm().size()));
+  for (int rank = 0; rank < comm().size(); ++rank) EXPECT_EQ(all[static_cast<std::size_t>(rank)], text_of(rank));
+  EXPECT_EQ(comm().all_gather_text(""), std::vector<std::string>(static_cast<std::size_t>(comm().size())));
+}
+
+TEST(SplitNode, RanksOfThisMachineInRankOrder) {
+  const auto node = comm().split_node();
+  ASSERT_EQ(node->size(), comm().size());  // the tests run on one machine
+  EXPECT_EQ(node->rank(), comm().rank());
+  float values[] = {static_cast<float>(node->rank()), 1};
+  node->all_reduce(values, 2, CommType::f32);
+  EXPECT_EQ(values[1], static_cast<float>(node->size()));
+  // The world's sums go on while a rank waits in its node's collectives.
+  std::vector<float> open(4000000, 1);
+  const auto request = comm().all_reduce_async(open.data(), open.size(), CommType::f32);
+  const auto names = node->all_gather_text(std::to_string(node->rank()));
+  EXPECT_EQ(names.back(), std::to_string(node->size() - 1));
+  request->wait();
+  EXPECT_EQ(open.back(), static_cast<float>(comm().size()));
+}
+
+TEST(Receive, WrongSizeIsNamed) {
+  if (comm().size() != 2) GTEST_SKIP() << "for two ranks";
+  char message[8] = "sixteen";
+  if (comm().rank() == 0) {
+    comm().send(message, 5, 1, 3);
+  } else {
+    try {
+      comm().receive(message, 8, 0, 3);
+      FAIL() << "five bytes were taken for eight";
+    } catch (const CommError& error) {
+      EXPECT_STREQ(error.what(), "receive from rank 0, tag 3: expected 8 bytes, found 5");
+    }
+    comm().receive(message, 5, 0, 3);
+  }
+}
+
+// bf16 has a sum alone; and MPI's own errors come as CommError, with MPI's words.
+TEST(Errors, AreThrown) {
+  if (std::string(comm().backend()) != "mpi") GTEST_SKIP() << "for MPI";
+  std::uint16_t half = 0;
+  EXPECT_THROW(comm().all_reduce(&half, 1, CommType::bf16, CommOp::max), CommError);
+  try {
+    comm().send("", 0, 1000, 0);
+    FAIL() << "sent to rank 1000";
+  } catch (const CommError& error) {
+    EXPECT_EQ(error.code(), ExitCode::peer_lost);
+    EXPECT_NE(std::string(error.what()).find("rank"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Current, NothingBetweenCollectivesAndCountsTheSameOnAllRanks) {
+  const std::uint64_t before = comm().current().sequence;
+  EXPECT_STREQ(comm().current().name, "");
+  comm().barrier();
+  float value = 1;
+  auto request = comm().all_reduce_async(&value, 1, CommType::f32);
+  // One rank's request ends by test(), another's by wait().
+  if (comm().rank() == 0) request->wait();
+  else while (!request->test()) {}
+  EXPECT_EQ(comm().current().sequence, before + 2);
+  EXPECT_STREQ(comm().current().name, "");
+}
+
+// A second thread sees where this rank waits for rank 0, which comes late.
+TEST(Current, WatchdogSeesWhereARankWaits) {
+  if (comm().size() == 1) GTEST_SKIP() << "nobody to wait for";
+  const auto check = [](const char* name, std::uint64_t bytes, const std::function<void()>& collective) {
+    comm().barrier();
+    if (comm().rank() == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      collective();
+      return;
+    }
+    std::atomic<bool> ended{false}, seen{false};
+    std::uint64_t seen_bytes = 0, seen_sequence = 0;
+    std::int64_t since = 0;
+    std::thread watchdog([&] {
+      while (!ended) {
+        const CurrentCollective now = comm().current();
+        if (std::strcmp(now.name, name) != 0) continue;
+        seen_bytes = now.bytes;
+        seen_sequence = now.sequence;
+        since = now.since_ns;
+        seen = true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    });
+    const std::uint64_t before = comm().current().sequence;
+    collective();
+    ended = true;
+    watchdog.join();
+    EXPECT_TRUE(seen) << name;
+    EXPECT_EQ(seen_bytes, bytes);
+    EXPECT_EQ(seen_sequence, before + 1);
+    EXPECT_GT(since, 0);
+  };
+  std::vector<float> values(1000), all(values.size() * static_cast<std::size_t>(comm().size()));
+  check("barrier", 0, [] { comm().barrier(); });
+  check("all_reduce", 4000, [&] { comm().all_reduce(values.data(), values.size(), CommType::f32); });
+  check("all_reduce", 4000, [&] { comm().all_reduce_async(values.data(), values.size(), CommType::f32)->wait(); });
+  check("all_gather", 4000, [&] { comm().all_gather(values.data(), 4000, all.data()); });
+  check("broadcast", 4000, [&] { comm().broadcast(values.data(), 4000, 0); });
+}
+
+}  // namespace
+}  // namespace thaw

@@ -1,0 +1,203 @@
+#include "tests/datasets/shards/shard_testing.h"
+
+namespace thaw {
+namespace {
+
+ShardOptions small_shards(std::uint64_t rows = 16) {
+  ShardOptions options;
+  options.rows_per_shard = rows;
+  options.max_length = 64;
+  return options;
+}
+
+TEST(Shards, RowsComeBackAsTheyWentIn) {
+  const Folder folder;
+  ShardOptions options = small_shards(2);
+  options.read.pair = "second", options.read.weight = "w", options.read.group = "who", options.read.id = "id";
+  options.read.label_kind = LabelKind::several;
+  const fs::path source = folder.file("a.tsv", "id\ttext\tsecond\tlabel\tw\twho\nr1\tone\tzwei\tb,a\t0.5\tx\nr2\tdrei\tvier\t\t1\ty\nr3\tv\tsechs\tc\t2\tx\n");
+  const ByteEncoder encoder;
+  const ShardReport report = write_shards({source}, folder / "out", encoder, options);
+  EXPECT_EQ(report.written, 2u);
+  const ShardSet set(folder / "out");
+  ASSERT_EQ(set.rows(), 3u);
+  EXPECT_EQ(set.label_names(), (std::vector<std::string>{"a", "b", "c"}));
+  const EncodedRow row = set.read(0);
+  EXPECT_EQ(row.input_ids, encoder.encode("one", "zwei").ids);
+  EXPECT_EQ(row.second_start, 5u);
+  EXPECT_EQ(row.labels, (std::vector<std::int32_t>{1, 0}));
+  EXPECT_EQ(row.weight, 0.5f);
+  EXPECT_TRUE(set.read(1).labels.empty());
+  EXPECT_EQ(set.labels(), (std::vector<std::int32_t>{1, -1, 2}));
+  EXPECT_EQ(set.weights(), (std::vector<float>{0.5f, 1, 2}));
+  EXPECT_EQ(set.lengths(), (std::vector<std::uint32_t>{10, 11, 9}));
+  EXPECT_EQ(set.tokens(), 30u);
+  EXPECT_EQ(set.longest(), 11u);
+  EXPECT_EQ(set.text(2), "v");
+  EXPECT_EQ(set.pair(2), "sechs");
+  EXPECT_EQ(set.id(2), "r3");
+  EXPECT_EQ(set.group(1), "y");
+  EXPECT_EQ(set.source_line(2), 4u);
+  EXPECT_THROW(set.read(3), DataError);
+}
+
+TEST(Shards, NumbersAndWideIds) {
+  const Folder folder;
+  ShardOptions options = small_shards();
+  options.read.label_kind = LabelKind::number;
+  const ByteEncoder encoder(5, 100000);
+  write_shards({folder.file("a.jsonl", "{\"text\": \"abc\", \"label\": 0.25}\n{\"text\": \"abcdef\", \"label\": -3}\n")}, folder / "out", encoder, options);
+  const ShardSet set(folder / "out");
+  EXPECT_EQ(set.targets(), (std::vector<float>{0.25f, -3}));
+  EXPECT_EQ(set.read(1).input_ids, encoder.encode("abcdef", {}).ids);
+  EXPECT_EQ(set.read(0).second_start, 5u);
+  EXPECT_EQ(set.truncated(), 1u);
+  EXPECT_TRUE(set.labels().empty());
+  EXPECT_TRUE(set.weights().empty());
+}
+
+TEST(Shards, LabelsInTheirOrder) {
+  const Folder folder;
+  const fs::path numbers = folder.file("n.tsv", "a\t10\nb\t9\nc\t-1\n"), names = folder.file("w.tsv", "a\tpos\nb\tneg\n");
+  write_shards({numbers}, folder / "n", ByteEncoder(), small_shards());
+  EXPECT_EQ(ShardSet(folder / "n").label_names(), (std::vector<std::string>{"-1", "9", "10"}));
+  ShardOptions given = small_shards();
+  given.read.label_names = {"pos", "unused", "neg"};
+  write_shards({names}, folder / "w", ByteEncoder(), given);
+  EXPECT_EQ(ShardSet(folder / "w").labels(), (std::vector<std::int32_t>{0, 2}));
+}
+
+// A header that names other columns must not become a row with a class of its own.
+TEST(Shards, AnUnknownHeaderIsNotARow) {
+  const Folder folder;
+  const std::string rows = many_rows(40).substr(std::string("text\tlabel\n").size());
+  const fs::path source = folder.file("a.tsv", "sentence\tclass\n" + rows);
+  EXPECT_SAYS(error_of([&] { write_shards({source}, folder / "out", ByteEncoder(), small_shards()); }), "the label 'class' stands on the first line alone");
+  ShardOptions said = small_shards();
+  said.read.header = Header::no;
+  EXPECT_EQ(write_shards({source}, folder / "out", ByteEncoder(), said).directories[0].index.rows, 41u);
+}
+
+TEST(Shards, TheSameBytesOnAnyNumberOfRanks) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250));
+  const ByteEncoder encoder;
+  ShardOptions options = small_shards();
+  options.fractions = SplitFractions::parse("train=0.8,dev=0.2", 3);
+  write_shards({source}, folder / "1", encoder, options);
+  const auto expected = contents(folder / "1");
+  EXPECT_GT(expected.size(), 15u);
+  for (const int size : {2, 3, 5}) {
+    const fs::path out = folder / std::to_string(size);
+    on_ranks(size, [&](const ShardRanks& ranks) {
+      const ShardReport report = write_shards({source}, out, encoder, options, ranks);
+      EXPECT_EQ(report.written, expected.size() - 2);  // but for two indexes
+      EXPECT_EQ(report.directories[0].index.rows + report.directories[1].index.rows, 250u);
+    });
+    EXPECT_TRUE(contents(out) == expected) << size << " ranks";
+  }
+}
+
+TEST(Shards, OnlyMissingOrDamagedShardsAreWrittenAgain) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  write_shards({source}, out, ByteEncoder(), small_shards());
+  const auto expected = contents(out);
+  fs::remove(out / "a-00003-of-00016.h5");
+  std::string damaged = read_file(out / "a-00007-of-00016.h5");
+  damaged[5000] = static_cast<char>(damaged[5000] + 1);
+  write_file_atomically(out / "a-00007-of-00016.h5", damaged);
+  fs::resize_file(out / "a-00009-of-00016.h5", 100);
+  on_ranks(2, [&](const ShardRanks& ranks) {
+    const ByteEncoder encoder;
+    const ShardReport report = write_shards({source}, out, encoder, small_shards(), ranks);
+    EXPECT_EQ(report.written, 3u);
+    EXPECT_EQ(report.kept, 13u);
+    EXPECT_LE(encoder.calls, 48);
+  });
+  EXPECT_TRUE(contents(out) == expected);
+}
+
+// An interrupted run leaves finished shards with notes, and no index: it is no directory of shards yet, and goes on.
+TEST(Shards, AnInterruptedRunGoesOn) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  class Interrupted : public RowEncoder {
+   public:
+    Encoding encode(std::string_view text, std::optional<std::string_view> pair) const override {
+      if (bytes_.calls == 100) throw DataError("interrupted");
+      return bytes_.encode(text, pair);
+    }
+    const std::string& fingerprint() const override { return bytes_.fingerprint(); }
+    std::size_t vocabulary_size() const override { return bytes_.vocabulary_size(); }
+
+   private:
+    ByteEncoder bytes_;
+  };
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, Interrupted(), small_shards()); }), "interrupted");
+  EXPECT_SAYS(error_of([&] { ShardSet set(out); }), "sharding was not finished");
+  const ShardReport report = write_shards({source}, out, ByteEncoder(), small_shards());
+  EXPECT_EQ(report.kept, 6u);
+  EXPECT_EQ(report.written, 10u);
+  write_shards({source}, folder / "fresh", ByteEncoder(), small_shards());
+  EXPECT_TRUE(contents(out) == contents(folder / "fresh"));
+}
+
+TEST(Shards, FinishedShardsOfSomethingElseAreKept) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(50)), out = folder / "out";
+  write_shards({source}, out, ByteEncoder(), small_shards());
+  const auto before = contents(out);
+  folder.file("a.tsv", many_rows(51));
+  const auto again = [&] { write_shards({source}, out, ByteEncoder(), small_shards()); };
+  EXPECT_SAYS(error_of(again), "holds finished shards of other sources, options or tokenizer");
+  EXPECT_TRUE(contents(out) == before);
+}
+
+// One rank's error is every rank's: none is left waiting.
+TEST(Shards, AnErrorOnOneRankEndsAll) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(50));
+  class Fails : public RowEncoder {
+   public:
+    Encoding encode(std::string_view text, std::optional<std::string_view>) const override {
+      if (text.starts_with("row number 17 ")) throw DataError("row 17 is wrong");
+      return {{1, 2}, 2, false};
+    }
+    const std::string& fingerprint() const override { return fingerprint_; }
+    std::size_t vocabulary_size() const override { return 3; }
+
+   private:
+    std::string fingerprint_ = "fails";
+  };
+  std::atomic<int> said = 0;
+  on_ranks(3, [&](const ShardRanks& ranks) {
+    const std::string error = error_of([&] { write_shards({source}, folder / "out", Fails(), small_shards(), ranks); });
+    said += error.starts_with("row 17 is wrong") ? 1 : 0;
+  });
+  EXPECT_EQ(said, 3);
+}
+
+TEST(Shards, SeveralSourcesAndTheirRows) {
+  const Folder folder;
+  const fs::path a = folder.file("a.tsv", "one\tx\ntwo\ty\n"), b = folder.file("b.csv", "text,label\nthree,x\n");
+  write_shards({a, b}, folder / "out", ByteEncoder(), small_shards(2));
+  const ShardSet set(folder / "out");
+  ASSERT_EQ(set.rows(), 3u);
+  EXPECT_EQ(set.text(2), "three");
+  EXPECT_EQ(set.id(2), "1:2");
+  EXPECT_EQ(set.index().sources[1].rows, 1u);
+}
+
+TEST(Shards, FingerprintFollowsContentNotPlace) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(50));
+  write_shards({source}, folder / "one", ByteEncoder(), small_shards());
+  fs::copy(folder / "one", folder / "copy");
+  write_shards({folder.file("b.tsv", many_rows(51))}, folder / "other", ByteEncoder(), small_shards());
+  EXPECT_EQ(ShardSet(folder / "one").fingerprint(), ShardSet(folder / "copy").fingerprint());
+  EXPECT_NE(ShardSet(folder / "one").fingerprint(), ShardSet(folder / "other").fingerprint());
+}
+
+}  // namespace
+}  // namespace thaw

@@ -1,0 +1,119 @@
+#include "tests/launcher/program.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <sstream>
+
+#include "framework/base/file.h"
+#include "framework/base/random.h"
+#include "framework/models/registry.h"
+#include "framework/tensor/safetensors.h"
+
+namespace thaw::test {
+namespace {
+
+const std::vector<std::string> words{"good", "fine", "great", "moving", "fun", "bad", "dull", "poor", "weak", "slow",
+                                     "the", "a", "film", "plot", "actor", "is", "was", "and", "very", "scene"};
+
+// Rows of 3 to 14 words; the label is whether good words outnumber bad ones.
+std::string rows(std::uint64_t seed, int count) {
+  std::string text = "text\tlabel\n";
+  for (int row = 0; row < count; ++row) {
+    const std::uint64_t key = random_key(seed, row);
+    int balance = 0;
+    const auto length = 3 + philox(key, 1000)[0] % 12;
+    for (std::uint64_t i = 0; i < length; ++i) {
+      const std::size_t word = philox(key, i)[0] % words.size();
+      balance += word < 5 ? 1 : word < 10 ? -1 : 0;
+      text += (i == 0 ? "" : " ") + words[word];
+    }
+    text += balance > 0 ? "\tgood\n" : "\tbad\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+Ran shell(const std::string& command) {
+  const auto start = std::chrono::steady_clock::now();
+  Ran ran;
+  FILE* const pipe = ::popen(("timeout -k 1 60 bash -c '" + command + "' 2>&1").c_str(), "r");
+  char buffer[4096];
+  while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, pipe)) ran.output.append(buffer, got);
+  const int status = ::pclose(pipe);
+  ran.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  ran.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return ran;
+}
+
+Ran thaw(const std::string& arguments, int ranks) {
+  const std::string program = THAW_BINARY_DIR "/thaw " + arguments;
+  if (ranks == 1) return shell(program);
+  return shell(fmt::format(". {}/cluster/mpi.sh; {} -n {} {}", THAW_SOURCE_DIR, THAW_MPIRUN, ranks, program));
+}
+
+Workshop::Workshop() : folder_(fs::temp_directory_path() / fmt::format("thaw-test-{}-{}", ::getpid(), std::rand())) {
+  fs::create_directories(folder_ / "model");
+  const Json config{{"model_type", "bert"}, {"hidden_size", 32}, {"num_hidden_layers", 2}, {"num_attention_heads", 4}, {"intermediate_size", 48},
+                    {"vocab_size", 25}, {"max_position_embeddings", 32}, {"initializer_range", 0.1}};
+  write("model/config.json", config.dump());
+  std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+  for (const std::string& word : words) vocabulary += word + "\n";
+  write("model/vocab.txt", vocabulary);
+  const auto model = build_model(JsonView(config, "config.json"), {2});
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (const Parameter& parameter : model->parameters) {
+    at::Tensor value = at::empty(parameter.value.sizes());
+    const std::uint64_t key = random_key(7, tensors.size());
+    for (std::int64_t i = 0; i < value.numel(); ++i)
+      value.data_ptr<float>()[i] = static_cast<float>(philox(key, static_cast<std::uint64_t>(i))[0] / 4294967296.0 - 0.5) * 0.4F;
+    if (parameter.role == Role::norm && parameter.name.ends_with("weight")) value += 1;
+    if (!parameter.name.starts_with("classifier")) tensors.emplace_back(parameter.name, value);
+  }
+  write_safetensors(folder_ / "model" / "model.safetensors", tensors);
+  write("train.tsv", rows(1, 90));
+  write("dev.tsv", rows(2, 41));
+  write("recipe.yaml", fmt::format(R"(recipe: 1
+task: text-classification
+model: {0}/model
+output_dir: {0}/run
+epochs: 2
+data:
+  train: {0}/train.tsv
+  eval: {0}/dev.tsv
+  cache_dir: {0}/cache
+  max_length: 32
+batch: {{size: 16, grain: 4}}
+optimizer: {{lr: 1.0e-03}}
+schedule: {{name: linear, warmup_ratio: 0.1}}
+)",
+                                   folder_.string()));
+}
+
+Workshop::~Workshop() {
+  std::error_code ignored;
+  fs::remove_all(folder_, ignored);
+}
+
+void Workshop::write(const std::string& name, const std::string& content) const { write_file_atomically(folder_ / name, content); }
+
+std::string Workshop::file(const std::string& name) const { return read_file(folder_ / name); }
+
+std::string Workshop::train(const std::string& run, const std::string& overrides) const {
+  return fmt::format("train {} output_dir={} {}", path("recipe.yaml"), path(run), overrides);
+}
+
+std::vector<Json> Workshop::log(const std::string& run) const {
+  std::vector<Json> steps;
+  std::istringstream lines(file(run + "/log.jsonl"));
+  for (std::string line; std::getline(lines, line);)
+    if (Json entry = Json::parse(line); entry.contains("loss")) steps.push_back(std::move(entry));
+  return steps;
+}
+
+}  // namespace thaw::test

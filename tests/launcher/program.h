@@ -1,0 +1,38 @@
+// For tests that run the program itself: a tiny model and data made on the spot, and commands with their output.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "framework/base/json.h"
+
+namespace thaw::test {
+
+struct Ran {
+  int exit_code = -1;
+  std::string output;  // standard output and error together
+  double seconds = 0;
+};
+
+// Runs `thaw ARGUMENTS` on so many ranks (1: without a launcher), under a watchdog of 60 s (exit code 124).
+Ran thaw(const std::string& arguments, int ranks = 1);
+Ran shell(const std::string& command);
+
+// A folder of its own with model/ (a random BERT of two layers, vocab.txt), train.tsv, dev.tsv and recipe.yaml; removed at the end.
+class Workshop {
+ public:
+  Workshop();
+  ~Workshop();
+  std::string path(const std::string& name = "") const { return (folder_ / name).string(); }
+  void write(const std::string& name, const std::string& content) const;
+  // "train RECIPE output_dir=FOLDER/NAME OVERRIDES"
+  std::string train(const std::string& run, const std::string& overrides = "") const;
+  std::vector<Json> log(const std::string& run) const;  // steps alone, without evaluations
+  std::string file(const std::string& name) const;      // its bytes
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace thaw::test

@@ -1,0 +1,172 @@
+// Every operation's value and gradients against ATen's in double precision; masks, threads and neighbours.
+#include "framework/nn/ops.h"
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <cmath>
+#include <functional>
+
+#include "framework/nn/composed.h"
+
+namespace thaw {
+namespace {
+
+using Tensors = std::vector<at::Tensor>;
+using Operation = std::function<at::Tensor(const Tensors&)>;
+
+struct Result {
+  at::Tensor value;
+  Tensors gradients;
+};
+
+// Runs forward and backward with a fixed, uneven gradient of the result, of `type`'s precision.
+Result run(const Operation& operation, const Tensors& inputs, at::ScalarType type = at::kFloat) {
+  Tensors leaves;
+  for (const at::Tensor& input : inputs) leaves.push_back(input.detach().clone().set_requires_grad(true));
+  const at::Tensor value = operation(leaves);
+  at::Tensor seed = at::sin(at::arange(value.numel(), at::kDouble) * 0.7).view(value.sizes()).to(type).to(value.scalar_type());
+  torch::autograd::backward({value}, {seed});
+  Result result{value.detach(), {}};
+  for (const at::Tensor& leaf : leaves) result.gradients.push_back(leaf.grad().is_sparse() ? leaf.grad().to_dense() : leaf.grad());
+  return result;
+}
+
+double error(const at::Tensor& ours, const at::Tensor& exact) {
+  const double scale = std::max(exact.abs().max().item<double>(), 1e-3);
+  return (ours.to(at::kDouble) - exact).abs().max().item<double>() / scale;
+}
+
+// `ours` on inputs of `type`, against `theirs` on the same values in double.
+void agree(const Operation& ours, const Operation& theirs, const Tensors& inputs, const std::vector<bool>& low, at::ScalarType type, double tolerance) {
+  Tensors given, exact;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    given.push_back(low[i] ? inputs[i].to(type) : inputs[i].to(at::kFloat));
+    exact.push_back(given.back().to(at::kDouble));
+  }
+  const Result a = run(ours, given, type), b = run(theirs, exact, type);
+  EXPECT_LE(error(a.value, b.value), tolerance) << "value";
+  for (std::size_t i = 0; i < inputs.size(); ++i) EXPECT_LE(error(a.gradients[i], b.gradients[i]), tolerance) << "gradient " << i;
+  // and the same bits with another number of threads
+  at::set_num_threads(2);
+  const Result c = run(ours, given, type);
+  at::set_num_threads(1);
+  EXPECT_TRUE(at::equal(a.value, c.value));
+  for (std::size_t i = 0; i < inputs.size(); ++i) EXPECT_TRUE(at::equal(a.gradients[i], c.gradients[i])) << "gradient " << i << " depends on threads";
+}
+
+struct Case {
+  at::ScalarType type;
+  double tolerance;
+};
+class Ops : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    at::set_num_threads(1);
+    at::manual_seed(11);
+  }
+  at::ScalarType type = GetParam().type;
+  double tolerance = GetParam().tolerance;
+};
+// bf16 keeps 8 bits: half a unit in the last place is 0.002; a few roundings stand between input and result.
+INSTANTIATE_TEST_SUITE_P(Precision, Ops, ::testing::Values(Case{at::kFloat, 1e-5}, Case{at::kBFloat16, 0.02}),
+                         [](const auto& tested) { return tested.param.type == at::kFloat ? "fp32" : "bf16"; });
+
+TEST_P(Ops, Linear) {
+  for (const auto& [tokens, in, out] : std::vector<std::array<std::int64_t, 3>>{{1, 1, 1}, {3, 8, 5}, {70, 33, 20}, {200, 384, 96}})
+    agree([](const Tensors& t) { return linear(t[0], t[1], t[2]); }, [](const Tensors& t) { return at::linear(t[0], t[1], t[2]); },
+          {at::randn({tokens, in}), at::randn({out, in}), at::randn({out})}, {true, true, true}, type, tolerance);
+}
+
+TEST_P(Ops, LayerNorm) {
+  for (const auto& [tokens, width] : std::vector<std::array<std::int64_t, 2>>{{1, 3}, {5, 7}, {200, 384}, {3, 33}})
+    agree([](const Tensors& t) { return layer_norm(t[0], t[1], t[2], 1e-5); },
+          [](const Tensors& t) { return at::layer_norm(t[0], {t[0].size(1)}, t[1], t[2], 1e-5); },
+          {at::randn({tokens, width}) * 3 + 1, at::randn({width}), at::randn({width})}, {true, false, false}, type, tolerance);
+}
+
+TEST_P(Ops, DropoutAddLayerNorm) {
+  for (const double p : {0.0, 0.1, 0.5}) {
+    const RandomSite site{p, 77, 1234};
+    for (const std::int64_t width : {1, 7, 33, 384, 5000}) {
+      if (width == 1) continue;  // a norm of one number is its beta
+      const at::Tensor mask = p > 0 ? composed::mask(site, 9, width).to(at::kDouble) : at::ones({9, width}, at::kDouble);
+      agree([&](const Tensors& t) { return dropout_add_layer_norm(t[0], t[1], t[2], t[3], 1e-12, site); },
+            [&](const Tensors& t) { return at::layer_norm(t[0] * mask + t[1], {width}, t[2], t[3], 1e-12); },
+            {at::randn({9, width}), at::randn({9, width}), at::randn({width}), at::randn({width})}, {true, true, false, false}, type, tolerance);
+    }
+  }
+}
+
+TEST_P(Ops, Dropout) {
+  for (const std::int64_t width : {1, 8, 20, 4100}) {
+    const RandomSite site{0.25, 5, 40};
+    const at::Tensor mask = composed::mask(site, 13, width).to(at::kDouble);
+    agree([&](const Tensors& t) { return dropout(t[0], site); }, [&](const Tensors& t) { return t[0] * mask; }, {at::randn({13, width})}, {true}, type, tolerance);
+  }
+}
+
+TEST_P(Ops, Attention) {
+  const std::vector<std::int64_t> cu_seqlens{0, 1, 18, 50, 51, 140};
+  for (const double p : {0.0, 0.2})
+    for (const auto& [heads, dim] : std::vector<std::array<std::int64_t, 2>>{{1, 8}, {3, 20}, {12, 32}, {2, 33}, {1, 64}}) {
+      const RandomSite site{p, 99, 7};
+      const double scale = 1 / std::sqrt(static_cast<double>(dim));
+      agree([&](const Tensors& t) { return attention(t[0], t[1], t[2], cu_seqlens, scale, site); },
+            [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], cu_seqlens, scale, site); },
+            {at::randn({140, heads, dim}), at::randn({140, heads, dim}), at::randn({140, heads, dim})}, {true, true, true}, type, tolerance);
+    }
+}
+
+// Composed attention itself, against torch's, without dropout.
+TEST(Composed, AttentionIsTorchs) {
+  const at::Tensor q = at::randn({9, 2, 8}, at::kDouble), k = at::randn({9, 2, 8}, at::kDouble), v = at::randn({9, 2, 8}, at::kDouble);
+  const at::Tensor ours = composed::attention(q, k, v, {0, 4, 9}, 0.3, {});
+  for (const auto& [begin, length] : std::vector<std::array<std::int64_t, 2>>{{0, 4}, {4, 5}}) {
+    const auto of = [&, b = begin, n = length](const at::Tensor& x) { return x.narrow(0, b, n).transpose(0, 1).unsqueeze(0); };
+    const at::Tensor theirs = at::scaled_dot_product_attention(of(q), of(k), of(v), {}, 0, false, 0.3).squeeze(0).transpose(0, 1);
+    EXPECT_LE(error(ours.narrow(0, begin, length), theirs), 1e-12);
+  }
+}
+
+TEST(Attention, RowDoesNotSeeItsNeighbours) {
+  const at::Tensor q = at::randn({60, 4, 32}), k = at::randn({60, 4, 32}), v = at::randn({60, 4, 32});
+  const at::Tensor all = attention(q, k, v, {0, 20, 47, 60}, 0.2, {0.1, 3, 500});
+  const at::Tensor alone = attention(q.narrow(0, 20, 27), k.narrow(0, 20, 27), v.narrow(0, 20, 27), {0, 27}, 0.2, {0.1, 3, 520});
+  EXPECT_TRUE(at::equal(all.narrow(0, 20, 27), alone));
+}
+
+TEST(Attention, LargeScoresStayFinite) {
+  const at::Tensor q = at::full({5, 1, 16}, 60.0), v = at::randn({5, 1, 16});
+  const at::Tensor out = attention(q, q, v, {0, 5}, 1.0, {});
+  EXPECT_LE((out - v.mean(0, true)).abs().max().item<double>(), 1e-5);
+}
+
+TEST(Dropout, KeepsTheShareItShouldAndDependsOnTheTokenAlone) {
+  const at::Tensor ones = at::ones({2000, 384});
+  for (const double p : {0.1, 0.5}) {
+    const at::Tensor dropped = dropout(ones, {p, 42, 0});
+    const double kept = (dropped > 0).to(at::kDouble).mean().item<double>(), n = 2000.0 * 384;
+    EXPECT_NEAR(kept, 1 - p, 4 * std::sqrt(p * (1 - p) / n));
+    EXPECT_NEAR(dropped.mean().item<double>(), 1, 4 * std::sqrt(p / (1 - p) / n) + 1e-4);
+    EXPECT_TRUE(at::equal(dropped.narrow(0, 700, 100), dropout(ones.narrow(0, 700, 100), {p, 42, 700})));
+    EXPECT_FALSE(at::equal(dropped, dropout(ones, {p, 43, 0})));
+  }
+}
+
+TEST(Embedding, GradientSumsOverEqualIds) {
+  const at::Tensor ids = at::tensor({3, 1, 3, 0}, at::kLong);
+  const Result ours = run([&](const Tensors& t) { return thaw::embedding(ids, t[0]); }, {at::randn({5, 4})});
+  const Result theirs = run([&](const Tensors& t) { return t[0].index_select(0, ids); }, {at::randn({5, 4})});
+  EXPECT_TRUE(at::allclose(ours.gradients[0], theirs.gradients[0]));
+}
+
+TEST(FirstTokens, AreTheRowsBeginnings) {
+  const at::Tensor x = at::arange(12).view({6, 2});
+  EXPECT_TRUE(at::equal(first_tokens(x, {0, 1, 4, 6}), at::tensor({0, 1, 2, 3, 8, 9}, at::kLong).view({3, 2})));
+}
+
+}  // namespace
+}  // namespace thaw

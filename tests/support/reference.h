@@ -1,0 +1,36 @@
+// Reference implementations run in Python, in the virtual environment that set-up makes.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "framework/base/json.h"
+
+namespace thaw::test {
+
+// The environment's Python; nothing where there is none.
+inline std::optional<std::string> python() {
+  const char* const given = std::getenv("THAW_VENV");
+  const std::filesystem::path found = std::filesystem::path(given != nullptr ? given : THAW_SOURCE_DIR "/build/venv") / "bin/python";
+  return std::filesystem::exists(found) ? std::optional(found.string()) : std::nullopt;
+}
+
+// Runs tests/SCRIPT with an output file as its argument and reads that file.
+inline Json reference(const std::string& script) {
+  std::string name = script;
+  for (char& c : name) c = c == '/' ? '_' : c;
+  const std::string out = fmt::format("{}/{}.json", THAW_BINARY_DIR, name);
+  const std::string command = fmt::format("'{}' '{}/tests/{}' '{}'", python().value(), THAW_SOURCE_DIR, script, out);
+  if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
+  return JsonFile(std::filesystem::path(out)).raw();
+}
+
+}  // namespace thaw::test
+
+#define THAW_NEEDS_PYTHON() \
+  if (!thaw::test::python()) GTEST_SKIP() << "no Python environment of references (cluster/setup.sh --tests makes it)"
