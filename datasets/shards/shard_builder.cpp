@@ -67,7 +67,9 @@ ShardEntry ShardBuilder::write(const fs::path& path) {
     const MappedFile file(beside);
     entry_.bytes = file.text().size();
     entry_.xxh3 = block_checksums(file.text());
-    fs::rename(beside, path);
+    std::error_code error;
+    fs::rename(beside, path, error);
+    if (error) throw FileError(ExitCode::cannot_write, "{}: cannot rename to {}: {}", beside.string(), path.string(), error.message());
     flush_to_disk(path.parent_path());
   } catch (...) {
     std::error_code ignored;

@@ -1,5 +1,6 @@
 #include "datasets/shards/shard_file.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "framework/base/error.h"
@@ -31,20 +32,12 @@ ShardFile::ShardFile(const fs::path& directory, const ShardIndex& index, const S
     const auto [offset, count] = extents[i];
     if (offset > entry.bytes || count > (entry.bytes - offset) / size_of(dtype))
       throw DataError("{}: /{}: reaches behind the end of the file: {}", path_.string(), name, remedy);
-    extents_[name] = extents[i];
-  }
-  check_counts(index);
-}
-
-void ShardFile::check_counts(const ShardIndex& index) const {
-  const auto expect = [&](const std::string& dataset, std::uint64_t count) {
-    if (extents_.at(dataset).count != count)
-      throw DataError("{}: /{}: expected {} values, found {}: {}", path_.string(), dataset, count, extents_.at(dataset).count, remedy);
-  };
-  expect("input_ids", entry_.tokens);
-  for (const auto& [name, dtype] : index.columns) {
-    if (name.ends_with("_offsets")) expect(name, entry_.rows + 1);
-    else if (!index.has(name + "_offsets")) expect(name, entry_.rows);
+    const bool offsets = name.ends_with("_offsets");
+    const std::uint64_t expected = name == "input_ids" ? entry.tokens : offsets ? entry.rows + 1 : index.has(name + "_offsets") ? count : entry.rows;
+    if (count != expected) throw DataError("{}: /{}: expected {} values, found {}: {}", path_.string(), name, expected, count, remedy);
+    const std::string column = offsets ? name.substr(0, name.rfind('_')) : name;
+    const auto place = std::find(column_names.begin(), column_names.end(), column) - column_names.begin();
+    (offsets ? offsets_ : extents_).at(static_cast<std::size_t>(place)) = extents[i];
   }
 }
 
@@ -60,22 +53,23 @@ void ShardFile::check_blocks(std::uint64_t begin, std::uint64_t end) const {
   }
 }
 
-std::pair<std::uint64_t, std::uint64_t> ShardFile::bounds(const std::string& dataset, std::uint64_t row) const {
-  const auto offsets = values<std::uint64_t>(dataset + "_offsets", row, 2);
-  const std::uint64_t begin = offsets[0], end = offsets[1], all = extents_.at(dataset).count;
+std::pair<std::uint64_t, std::uint64_t> ShardFile::bounds(Column column, std::uint64_t row) const {
+  const auto offsets = checked<std::uint64_t>(offsets_[static_cast<std::size_t>(column)], column, row, 2);
+  const std::uint64_t begin = offsets[0], end = offsets[1], all = extents_[static_cast<std::size_t>(column)].count;
   if (begin > end || end > all || (row == 0 && begin != 0) || (row + 1 == entry_.rows && end != all))
-    throw DataError("{}: /{}_offsets: row {} is said to be {} to {} of {} values: {}", path_.string(), dataset, row, begin, end, all, remedy);
+    throw DataError("{}: /{}_offsets: row {} is said to be {} to {} of {} values: {}", path_.string(), column_names[static_cast<std::size_t>(column)],
+                    row, begin, end, all, remedy);
   return {begin, end};
 }
 
-std::string ShardFile::string(const std::string& dataset, std::uint64_t row) const {
-  const auto [begin, end] = bounds(dataset, row);
-  values<char>(dataset, begin, end - begin);  // checks the blocks
-  return std::string(text_.substr(extents_.at(dataset).offset + begin, end - begin));
+std::string ShardFile::string(Column column, std::uint64_t row) const {
+  const auto [begin, end] = bounds(column, row);
+  values<char>(column, begin, end - begin);  // checks the blocks
+  return std::string(text_.substr(extents_[static_cast<std::size_t>(column)].offset + begin, end - begin));
 }
 
-void ShardFile::out_of_range(const std::string& dataset, std::uint64_t first, std::uint64_t count) const {
-  throw DataError("{}: /{}: there are no values {} to {}: {}", path_.string(), dataset, first, first + count, remedy);
+void ShardFile::out_of_range(Column column, std::uint64_t first, std::uint64_t count) const {
+  throw DataError("{}: /{}: there are no values {} to {}: {}", path_.string(), column_names[static_cast<std::size_t>(column)], first, first + count, remedy);
 }
 
 }  // namespace thaw

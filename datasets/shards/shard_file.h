@@ -3,9 +3,9 @@
 // A block's checksum is compared when the block is first touched. DataError naming file and block or dataset.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,36 +33,42 @@ class Values {
   std::uint64_t count_ = 0;
 };
 
+// What a shard may hold; a flat one has offsets too.
+enum class Column : std::size_t { input_ids, second_start, labels, weight, group, text, text_pair, id, source_line };
+inline constexpr std::array<const char*, 9> column_names{"input_ids", "second_start", "labels", "weight", "group", "text", "text_pair", "id", "source_line"};
+
 class ShardFile {
  public:
   ShardFile(const fs::path& directory, const ShardIndex& index, const ShardEntry& entry);
 
   // `count` values from `first` on, their blocks checked.
   template <typename T>
-  Values<T> values(const std::string& dataset, std::uint64_t first, std::uint64_t count) const {
-    const Extent& extent = extents_.at(dataset);
-    if (first > extent.count || count > extent.count - first) out_of_range(dataset, first, count);
+  Values<T> values(Column column, std::uint64_t first, std::uint64_t count) const {
+    return checked<T>(extents_[static_cast<std::size_t>(column)], column, first, count);
+  }
+  template <typename T>
+  Values<T> values(Column column) const { return values<T>(column, 0, extents_[static_cast<std::size_t>(column)].count); }
+
+  // Where row `row` begins and ends in a flat column.
+  std::pair<std::uint64_t, std::uint64_t> bounds(Column column, std::uint64_t row) const;
+  std::string string(Column column, std::uint64_t row) const;
+
+ private:
+  template <typename T>
+  Values<T> checked(const Extent& extent, Column column, std::uint64_t first, std::uint64_t count) const {
+    if (first > extent.count || count > extent.count - first) out_of_range(column, first, count);
     const std::uint64_t begin = extent.offset + first * sizeof(T);
     check_blocks(begin, begin + count * sizeof(T));
     return {text_.data() + begin, count};
   }
-  template <typename T>
-  Values<T> values(const std::string& dataset) const { return values<T>(dataset, 0, extents_.at(dataset).count); }
-
-  // Where row `row` begins and ends in the flat array `dataset`, by DATASET_offsets.
-  std::pair<std::uint64_t, std::uint64_t> bounds(const std::string& dataset, std::uint64_t row) const;
-  std::string string(const std::string& dataset, std::uint64_t row) const;
-
- private:
-  void check_counts(const ShardIndex& index) const;
   void check_blocks(std::uint64_t begin, std::uint64_t end) const;
-  [[noreturn]] void out_of_range(const std::string& dataset, std::uint64_t first, std::uint64_t count) const;
+  [[noreturn]] void out_of_range(Column column, std::uint64_t first, std::uint64_t count) const;
 
   fs::path path_;
   const ShardEntry& entry_;
   MappedFile file_;
   std::string_view text_;
-  std::map<std::string, Extent> extents_;
+  std::array<Extent, column_names.size()> extents_, offsets_;  // by column
   mutable std::unique_ptr<std::atomic<bool>[]> checked_;  // by block
 };
 

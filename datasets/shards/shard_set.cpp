@@ -9,6 +9,9 @@
 namespace thaw {
 
 ShardSet::ShardSet(fs::path directory) : directory_(std::move(directory)), index_(ShardIndex::read(directory_)), files_(index_.shards.size()) {
+  pairs_ = index_.has("second_start");
+  weighted_ = index_.has("weight");
+  wide_ = index_.columns[0].second == Dtype::u32;
   Hasher hasher;
   const auto add = [&](const std::string& text) { hasher.update(text).update("\n", 1); };
   add(index_.tokenizer);
@@ -43,7 +46,7 @@ const std::vector<std::uint32_t>& ShardSet::lengths() const {
     if (lengths_.size() != ends_[shard] - index_.shards[shard].rows) continue;
     std::vector<std::uint32_t> lengths;
     for (std::uint64_t row = 0; row < index_.shards[shard].rows; ++row) {
-      const auto [begin, end] = file.bounds("input_ids", row);
+      const auto [begin, end] = file.bounds(Column::input_ids, row);
       lengths.push_back(static_cast<std::uint32_t>(end - begin));
     }
     lengths_.insert(lengths_.end(), lengths.begin(), lengths.end());
@@ -52,23 +55,23 @@ const std::vector<std::uint32_t>& ShardSet::lengths() const {
 }
 
 template <typename T>
-const std::vector<T>& ShardSet::column(std::vector<T>& kept, const std::string& dataset) const {
+const std::vector<T>& ShardSet::column(std::vector<T>& kept, Column which) const {
   for (std::size_t shard = 0; shard < files_.size(); ++shard) {
     const ShardFile& file = open(shard);
     const std::lock_guard lock(mutex_);
     if (kept.size() != ends_[shard] - index_.shards[shard].rows) continue;
-    const auto values = file.values<T>(dataset);
+    const auto values = file.values<T>(which);
     for (std::uint64_t row = 0; row < values.size(); ++row) kept.push_back(values[row]);
   }
   return kept;
 }
 
-const std::vector<float>& ShardSet::targets() const { return label_kind() == LabelKind::number ? column(targets_, "labels") : targets_; }
-const std::vector<float>& ShardSet::weights() const { return index_.has("weight") ? column(weights_, "weight") : weights_; }
+const std::vector<float>& ShardSet::targets() const { return label_kind() == LabelKind::number ? column(targets_, Column::labels) : targets_; }
+const std::vector<float>& ShardSet::weights() const { return weighted_ ? column(weights_, Column::weight) : weights_; }
 
 const std::vector<std::int32_t>& ShardSet::labels() const {
   if (label_kind() == LabelKind::one) {
-    column(labels_, "labels");
+    column(labels_, Column::labels);
     const auto wrong = std::find_if(labels_.begin(), labels_.end(), [&](std::int32_t label) {
       return label < 0 || static_cast<std::size_t>(label) >= index_.labels.size();
     });
@@ -88,7 +91,7 @@ const std::vector<std::int32_t>& ShardSet::labels() const {
 EncodedRow ShardSet::read(std::uint64_t row) const {
   const auto [file, at] = find(row);
   EncodedRow encoded;
-  const auto [begin, end] = file.bounds("input_ids", at);
+  const auto [begin, end] = file.bounds(Column::input_ids, at);
   encoded.input_ids.resize(end - begin);
   const auto copy = [&](const auto& ids) {
     for (std::uint64_t i = 0; i < ids.size(); ++i) {
@@ -97,50 +100,50 @@ EncodedRow ShardSet::read(std::uint64_t row) const {
       encoded.input_ids[i] = ids[i];
     }
   };
-  if (index_.columns[0].second == Dtype::u16) copy(file.values<std::uint16_t>("input_ids", begin, end - begin));
-  else copy(file.values<std::uint32_t>("input_ids", begin, end - begin));
+  if (wide_) copy(file.values<std::uint32_t>(Column::input_ids, begin, end - begin));
+  else copy(file.values<std::uint16_t>(Column::input_ids, begin, end - begin));
   encoded.second_start = static_cast<std::uint32_t>(encoded.input_ids.size());
-  if (has_pairs()) encoded.second_start = std::min(encoded.second_start, file.values<std::uint32_t>("second_start", at, 1)[0]);
+  if (has_pairs()) encoded.second_start = std::min(encoded.second_start, file.values<std::uint32_t>(Column::second_start, at, 1)[0]);
   if (label_kind() == LabelKind::number) {
-    encoded.target = file.values<float>("labels", at, 1)[0];
+    encoded.target = file.values<float>(Column::labels, at, 1)[0];
   } else if (label_kind() != LabelKind::none) {
-    const auto [first, last] = label_kind() == LabelKind::one ? std::pair(at, at + 1) : file.bounds("labels", at);
-    const auto labels = file.values<std::int32_t>("labels", first, last - first);
+    const auto [first, last] = label_kind() == LabelKind::one ? std::pair(at, at + 1) : file.bounds(Column::labels, at);
+    const auto labels = file.values<std::int32_t>(Column::labels, first, last - first);
     for (std::uint64_t i = 0; i < labels.size(); ++i) {
       if (labels[i] < 0 || static_cast<std::size_t>(labels[i]) >= index_.labels.size())
         throw DataError("{}: row {}: label {} of {}: shard it again", directory_.string(), row, labels[i], index_.labels.size());
       encoded.labels.push_back(labels[i]);
     }
   }
-  if (index_.has("weight")) encoded.weight = file.values<float>("weight", at, 1)[0];
+  if (weighted_) encoded.weight = file.values<float>(Column::weight, at, 1)[0];
   return encoded;
 }
 
 std::string ShardSet::text(std::uint64_t row) const {
   const auto [file, at] = find(row);
-  return file.string("text", at);
+  return file.string(Column::text, at);
 }
 
 std::optional<std::string> ShardSet::pair(std::uint64_t row) const {
   if (!has_pairs()) return {};
   const auto [file, at] = find(row);
-  return file.string("text_pair", at);
+  return file.string(Column::text_pair, at);
 }
 
 std::string ShardSet::id(std::uint64_t row) const {
   const auto [file, at] = find(row);
-  return file.string("id", at);
+  return file.string(Column::id, at);
 }
 
 std::string ShardSet::group(std::uint64_t row) const {
   if (!index_.has("group")) return "";
   const auto [file, at] = find(row);
-  return file.string("group", at);
+  return file.string(Column::group, at);
 }
 
 std::uint64_t ShardSet::source_line(std::uint64_t row) const {
   const auto [file, at] = find(row);
-  return file.values<std::uint64_t>("source_line", at, 1)[0];
+  return file.values<std::uint64_t>(Column::source_line, at, 1)[0];
 }
 
 }  // namespace thaw

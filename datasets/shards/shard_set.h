@@ -22,6 +22,7 @@ struct EncodedRow {
 };
 
 class ShardFile;
+enum class Column : std::size_t;
 
 class ShardSet {
  public:
@@ -36,7 +37,7 @@ class ShardSet {
   std::int64_t max_length() const { return index_.max_length; }
   LabelKind label_kind() const { return index_.label_kind; }
   const std::vector<std::string>& label_names() const { return index_.labels; }
-  bool has_pairs() const { return index_.has("second_start"); }
+  bool has_pairs() const { return pairs_; }
   const std::string& tokenizer_fingerprint() const { return index_.tokenizer; }
   const fs::path& directory() const { return directory_; }
   const ShardIndex& index() const { return index_; }
@@ -64,7 +65,7 @@ class ShardSet {
   Place find(std::uint64_t row) const;
   const ShardFile& open(std::size_t shard) const;
   template <typename T>
-  const std::vector<T>& column(std::vector<T>& kept, const std::string& dataset) const;
+  const std::vector<T>& column(std::vector<T>& kept, Column which) const;
 
   fs::path directory_;
   ShardIndex index_;
@@ -75,6 +76,7 @@ class ShardSet {
   mutable std::vector<std::uint32_t> lengths_;
   mutable std::vector<std::int32_t> labels_;
   mutable std::vector<float> targets_, weights_;
+  bool pairs_ = false, weighted_ = false, wide_ = false;  // which columns there are, for every read
 };
 
 }  // namespace thaw

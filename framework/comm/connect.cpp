@@ -1,6 +1,4 @@
 // What a launcher says in the environment, and the way from there to a communicator.
-#include <dlfcn.h>
-
 #include <array>
 #include <charconv>
 #include <cstdlib>
@@ -9,8 +7,8 @@
 #include <string_view>
 
 #include "framework/base/error.h"
-#include "framework/base/file.h"
 #include "framework/comm/communicator.h"
+#include "framework/comm/library.h"
 #include "framework/comm/mpi/factory.h"
 
 namespace thaw {
@@ -61,22 +59,11 @@ std::optional<int> slurm_local_size() {
   return std::nullopt;
 }
 
-fs::path beside_program(const char* name) {
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  return program.parent_path() / name;
-}
-
 // The command that starts ranks which find each other, for the launcher that was used.
 std::string right_command(const LaunchedWorld& world, const std::string& mpi) {
   if (world.launcher.starts_with("SLURM")) return fmt::format("srun --mpi=pmix -n {} thaw … (srun --mpi=list shows what this site has)", world.size);
   return fmt::format("mpirun -n {} thaw …, with the mpirun that belongs to {} (mpirun --version tells); or build libthaw_mpi.so with the launcher's MPI "
                      "(cmake -DMPI_CXX_COMPILER=…)", world.size, mpi);
-}
-
-template <typename Function>
-Function* symbol(void* library, const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(library, name));
 }
 
 }  // namespace
@@ -102,20 +89,18 @@ LaunchedWorld launched_world() {
 std::shared_ptr<Communicator> connect(const LaunchedWorld& world) {
   if (world.size <= 1) return make_single_communicator();
   const std::string said = fmt::format("{}={}: a launcher started {} ranks", world.launcher, world.size, world.size);
-  const fs::path beside = beside_program("libthaw_mpi.so");
-  const std::string name = fs::exists(beside) ? beside.string() : "libthaw_mpi.so";
-  // GLOBAL: Open MPI's plug-ins look its symbols up there.
-  void* const library = ::dlopen(name.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  const Library file("libthaw_mpi.so");
+  void* const library = file.load();
   if (library == nullptr)
     throw UsageError("{}, but libthaw_mpi.so cannot be loaded: {}. Build it with this site's MPI (cmake -DTHAW_MPI=ON) and put it into {}", said,
-                     ::dlerror(), beside.parent_path().string());
-  const auto abi = symbol<int()>(library, "thaw_mpi_abi");
+                     ::dlerror(), file.folder.string());
+  const auto abi = symbol_in<int()>(library, "thaw_mpi_abi");
   if (abi == nullptr || abi() != mpi_factory_abi)
-    throw UsageError("{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together", name, mpi_factory_abi,
+    throw UsageError("{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together", file.name, mpi_factory_abi,
                      abi == nullptr ? 0 : abi());
-  const auto make = symbol<Communicator*()>(library, "thaw_make_mpi_communicator");
-  const auto mpi_version = symbol<const char*()>(library, "thaw_mpi_library_version");
-  if (make == nullptr || mpi_version == nullptr) throw UsageError("{}: not whole; build it again", name);
+  const auto make = symbol_in<Communicator*()>(library, "thaw_make_mpi_communicator");
+  const auto mpi_version = symbol_in<const char*()>(library, "thaw_mpi_library_version");
+  if (make == nullptr || mpi_version == nullptr) throw UsageError("{}: not whole; build it again", file.name);
 
   std::shared_ptr<Communicator> comm(make());
   if (const int found = comm->size(); found != world.size) {
