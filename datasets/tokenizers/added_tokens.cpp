@@ -39,9 +39,13 @@ AddedTokens::AddedTokens(const JsonView& settings, const WordPiece& model, const
   std::vector<Token> tokens;
   for (std::size_t i = 0; i < settings.size(); ++i) {
     const JsonView entry = settings[i];
-    Token token{.content = entry["content"].text(), .id = 0, .single_word = entry["single_word"].boolean(),
-                .lstrip = entry["lstrip"].boolean(), .rstrip = entry["rstrip"].boolean(),
-                .normalized = entry["normalized"].boolean(), .special = entry["special"].boolean()};
+    Token token{.content = entry["content"].text(),
+                .id = 0,
+                .single_word = entry["single_word"].boolean(),
+                .lstrip = entry["lstrip"].boolean(),
+                .rstrip = entry["rstrip"].boolean(),
+                .normalized = entry["normalized"].boolean(),
+                .special = entry["special"].boolean()};
     if (token.content.empty()) continue;
     const auto known = model.find(token.content);
     const auto earlier = ids_.find(token.content);
@@ -58,8 +62,9 @@ AddedTokens::AddedTokens(const JsonView& settings, const WordPiece& model, const
     }
     if (!known) {
       if (std::binary_search(model.ids().begin(), model.ids().end(), next)) {
-        throw ModelError("{}: the id {} of \"{}\" belongs to an entry of the vocabulary, which has gaps: add the token to the vocabulary",
-                         entry.where(), next, token.content);
+        throw ModelError(
+            "{}: the id {} of \"{}\" belongs to an entry of the vocabulary, which has gaps: add the token to the vocabulary",
+            entry.where(), next, token.content);
       }
       new_ids_.push_back(next++);
     }
@@ -70,8 +75,9 @@ AddedTokens::AddedTokens(const JsonView& settings, const WordPiece& model, const
   for (const Token& token : tokens) {
     const std::string pattern = token.normalized ? normalizer.apply(token.content) : token.content;
     if (pattern.empty()) {
-      throw ModelError("{}: nothing is left of \"{}\" after normalisation, so that it would stand everywhere: set its \"normalized\" to false",
-                       settings.where(), token.content);
+      throw ModelError(
+          "{}: nothing is left of \"{}\" after normalisation, so that it would stand everywhere: set its \"normalized\" to false",
+          settings.where(), token.content);
     }
     finders_[token.normalized ? normalized : raw].add(token, pattern);
   }

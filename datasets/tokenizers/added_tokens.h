@@ -42,8 +42,8 @@ class AddedTokens {
   };
   struct Finder {
     std::vector<Token> tokens;
-    ByteTrie patterns;                    // values are indices into `tokens`
-    std::array<bool, 256> starts{};       // the first bytes of all patterns
+    ByteTrie patterns;               // values are indices into `tokens`
+    std::array<bool, 256> starts{};  // the first bytes of all patterns
     void add(const Token& token, std::string_view pattern);
   };
   Finder finders_[2];

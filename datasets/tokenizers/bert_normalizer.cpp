@@ -1,6 +1,7 @@
 // BertNormalizer: drop control characters, set ideographs apart by spaces, strip accents, lower the case.
-// Each is a map of single characters, save that stripping first brings the text into NFD, which reorders marks. Marks that get stripped
-// make no difference there, so the four run as one pass; only where a mark with a combining class stays, they run one after the other.
+// Each is a map of single characters, save that stripping first brings the text into NFD, which reorders marks. Marks that get
+// stripped make no difference there, so the four run as one pass; only where a mark with a combining class stays, they run one
+// after the other.
 #include <array>
 #include <cstdint>
 #include <optional>

@@ -1,5 +1,5 @@
-// The `pre_tokenizer` of tokenizer.json: cuts normalised text into words. BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation
-// (isolated), and a Sequence of them. Words are views into the text.
+// The `pre_tokenizer` of tokenizer.json: cuts normalised text into words. BertPreTokenizer, Whitespace, WhitespaceSplit,
+// Punctuation (isolated), and a Sequence of them. Words are views into the text.
 #pragma once
 
 #include <string_view>

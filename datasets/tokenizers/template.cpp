@@ -57,7 +57,8 @@ Template::Template(const JsonView& settings, const std::function<bool(std::uint3
   }
   const JsonView type = settings["type"];
   if (type.text() == "TemplateProcessing") {
-    for (const bool pair : {false, true}) layouts_[pair] = read_layout(settings[pair ? "pair" : "single"], settings["special_tokens"], pair);
+    for (const bool pair : {false, true})
+      layouts_[pair] = read_layout(settings[pair ? "pair" : "single"], settings["special_tokens"], pair);
   } else if (type.text() == "BertProcessing") {
     const std::uint32_t cls = read_id(settings["cls"][1]), sep = read_id(settings["sep"][1]);
     layouts_[0] = {{{Piece::special, 0, {cls}}, {Piece::first, 0, {}}, {Piece::special, 0, {sep}}}, 2};
@@ -80,19 +81,22 @@ void Template::check(const std::string& where, const std::function<bool(std::uin
   }
 }
 
-Encoding Template::assemble(std::vector<std::uint32_t> first, std::optional<std::vector<std::uint32_t>> second, std::size_t max_length) const {
+Encoding Template::assemble(std::vector<std::uint32_t> first, std::optional<std::vector<std::uint32_t>> second,
+                            std::size_t max_length) const {
   const Layout& layout = layouts_[second.has_value()];
   Encoding encoding;
   if (max_length > 0) {
     if (max_length < layout.special) {
-      throw DataError("max_length {} has no room for the {} special tokens of {}: raise it", max_length, layout.special, second ? "a pair" : "a text");
+      throw DataError("max_length {} has no room for the {} special tokens of {}: raise it", max_length, layout.special,
+                      second ? "a pair" : "a text");
     }
     const std::size_t room = max_length - layout.special;
     const std::size_t total = first.size() + (second ? second->size() : 0);
     encoding.truncated = total > room;
     if (encoding.truncated && !second) first.resize(room);
     if (encoding.truncated && second) {
-      // The shorter text stays whole where it fits into half; else both get half, the longer one (the second of equals) the odd token.
+      // The shorter text stays whole where it fits into half; else both get half, the longer one (the second of equals) the odd
+      // token.
       const bool first_longer = first.size() > second->size();
       std::size_t shorter = std::min(first.size(), second->size());
       std::size_t longer = shorter > room ? shorter : std::max(shorter, room - shorter);

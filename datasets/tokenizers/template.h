@@ -1,5 +1,5 @@
-// The `post_processor` of tokenizer.json: where the special tokens stand around one text or a pair, and what may stay of each text.
-// TemplateProcessing, BertProcessing, or null (the texts alone).
+// The `post_processor` of tokenizer.json: where the special tokens stand around one text or a pair, and what may stay of each
+// text. TemplateProcessing, BertProcessing, or null (the texts alone).
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,8 @@ class Template {
 
   std::size_t special_tokens(bool pair) const { return layouts_[pair].special; }
   // Truncates the texts to `max_length` in all (0: no limit) and puts the special tokens around them.
-  Encoding assemble(std::vector<std::uint32_t> first, std::optional<std::vector<std::uint32_t>> second, std::size_t max_length) const;
+  Encoding assemble(std::vector<std::uint32_t> first, std::optional<std::vector<std::uint32_t>> second,
+                    std::size_t max_length) const;
 
  private:
   struct Piece {

@@ -1,6 +1,6 @@
-// From text to token ids, as Hugging Face `tokenizers` 0.23 gives them for the same tokenizer.json: the ids are identical on any bytes,
-// where bytes that are not UTF-8 count as Python's bytes.decode("utf-8", "replace") reads them.
-// WordPiece models are supported. A tokenizer is immutable: one serves any number of threads.
+// From text to token ids, as Hugging Face `tokenizers` 0.23 gives them for the same tokenizer.json: the ids are identical on any
+// bytes, where bytes that are not UTF-8 count as Python's bytes.decode("utf-8", "replace") reads them. WordPiece models are
+// supported. A tokenizer is immutable: one serves any number of threads.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +24,8 @@ class Tokenizer {
  public:
   virtual ~Tokenizer();
 
-  // One text, or a pair, with the special tokens of the model's template. At most `max_length` ids (0: no limit): the end of the longer
-  // text goes first, as in the strategy `longest_first`. A DataError where not even the special tokens fit.
+  // One text, or a pair, with the special tokens of the model's template. At most `max_length` ids (0: no limit): the end of the
+  // longer text goes first, as in the strategy `longest_first`. A DataError where not even the special tokens fit.
   virtual Encoding encode(std::string_view text, std::optional<std::string_view> pair, std::size_t max_length) const = 0;
 
   // One past the largest id: the rows that an embedding needs.
@@ -44,8 +44,8 @@ class Tokenizer {
   std::string fingerprint_;
 };
 
-// Reads tokenizer.json; where there is none, builds the same from vocab.txt and (if there) tokenizer_config.json. The file's own truncation
-// and padding are ignored. A ModelError names file, JSON path, what was found and what is supported.
+// Reads tokenizer.json; where there is none, builds the same from vocab.txt and (if there) tokenizer_config.json. The file's own
+// truncation and padding are ignored. A ModelError names file, JSON path, what was found and what is supported.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_directory);
 
 }  // namespace thaw

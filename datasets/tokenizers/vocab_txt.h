@@ -7,7 +7,8 @@
 
 namespace thaw {
 
-// Reads vocab.txt and, where it is there, tokenizer_config.json (do_lower_case, strip_accents, tokenize_chinese_chars, the special tokens).
+// Reads vocab.txt and, where it is there, tokenizer_config.json (do_lower_case, strip_accents, tokenize_chinese_chars, the
+// special tokens).
 Json tokenizer_from_vocab_txt(const std::filesystem::path& directory);
 
 }  // namespace thaw

@@ -1,5 +1,7 @@
-// The WordPiece model: a word becomes the longest vocabulary entries that spell it from the left, those after the first with a prefix
-// ("##"), or else the one unknown token (Wu et al., "Google's Neural Machine Translation System", 2016; Devlin et al., "BERT", 2019).
+// The WordPiece model: a word becomes the longest vocabulary entries that spell it from the left, those after the first with a
+// prefix
+// ("##"), or else the one unknown token (Wu et al., "Google's Neural Machine Translation System", 2016; Devlin et al., "BERT",
+// 2019).
 #pragma once
 
 #include <cstddef>

@@ -11,7 +11,7 @@ namespace thaw {
 
 struct Machine {
   std::string host;
-  std::string cpu;                 // "AMD EPYC 7763 64-Core Processor"
+  std::string cpu;  // "AMD EPYC 7763 64-Core Processor"
   int cores_of_machine = 1;
   int cores_allowed = 1;           // in the affinity mask
   int threads_of_core = 1;         // hardware threads of a core

@@ -20,15 +20,17 @@ std::optional<int> number_in(const char* variable) {
   int value = 0;
   const auto [end, error] = std::from_chars(text, text + std::strlen(text), value);
   if (error != std::errc{} || *end != '\0' || value < 0 || value > 10'000'000)
-    throw UsageError("{}: expected a number of ranks, as a launcher sets it, found '{}'; unset {}, or start with mpirun or srun", variable, text, variable);
+    throw UsageError(
+        "{}: expected a number of ranks, as a launcher sets it, found '{}'; unset {}, or start with mpirun or srun",
+        variable, text, variable);
   return value;
 }
 
 struct Names {
   const char *rank, *size, *local_rank, *local_size;
 };
-// The innermost launcher first: mpirun inside a Slurm step sets its own beside Slurm's. SLURM_STEP_NUM_TASKS is set in srun's
-// steps and not for a batch script itself, whose SLURM_NTASKS speaks of steps to come (and whose SLURM_PROCID is 0).
+// The innermost launcher first: mpirun inside a Slurm step sets its own beside Slurm's. SLURM_STEP_NUM_TASKS is set in
+// srun's steps and not for a batch script itself, whose SLURM_NTASKS speaks of steps to come (and whose SLURM_PROCID is 0).
 constexpr std::array launchers{
     Names{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"},
     Names{"MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_SIZE"},
@@ -61,9 +63,12 @@ std::optional<int> slurm_local_size() {
 
 // The command that starts ranks which find each other, for the launcher that was used.
 std::string right_command(const LaunchedWorld& world, const std::string& mpi) {
-  if (world.launcher.starts_with("SLURM")) return fmt::format("srun --mpi=pmix -n {} thaw … (srun --mpi=list shows what this site has)", world.size);
-  return fmt::format("mpirun -n {} thaw …, with the mpirun that belongs to {} (mpirun --version tells); or build libthaw_mpi.so with the launcher's MPI "
-                     "(cmake -DMPI_CXX_COMPILER=…)", world.size, mpi);
+  if (world.launcher.starts_with("SLURM"))
+    return fmt::format("srun --mpi=pmix -n {} thaw … (srun --mpi=list shows what this site has)", world.size);
+  return fmt::format(
+      "mpirun -n {} thaw …, with the mpirun that belongs to {} (mpirun --version tells); or build libthaw_mpi.so with the "
+      "launcher's MPI (cmake -DMPI_CXX_COMPILER=…)",
+      world.size, mpi);
 }
 
 }  // namespace
@@ -73,7 +78,8 @@ LaunchedWorld launched_world() {
   for (const Names& names : launchers) {
     const auto rank = number_in(names.rank), size = number_in(names.size);
     if (!rank || !size) continue;
-    if (*rank >= *size) throw UsageError("{}={}: expected less than {}={}; start with mpirun or srun", names.rank, *rank, names.size, *size);
+    if (*rank >= *size)
+      throw UsageError("{}={}: expected less than {}={}; start with mpirun or srun", names.rank, *rank, names.size, *size);
     world.rank = *rank;
     world.size = *size;
     // srun with PMI-1 or PMI-2 sets PMI_RANK, but Slurm's own names for the node.
@@ -92,12 +98,15 @@ std::shared_ptr<Communicator> connect(const LaunchedWorld& world) {
   const Library file("libthaw_mpi.so");
   void* const library = file.load();
   if (library == nullptr)
-    throw UsageError("{}, but libthaw_mpi.so cannot be loaded: {}. Build it with this site's MPI (cmake -DTHAW_MPI=ON) and put it into {}", said,
-                     ::dlerror(), file.folder.string());
+    throw UsageError(
+        "{}, but libthaw_mpi.so cannot be loaded: {}. Build it with this site's MPI (cmake -DTHAW_MPI=ON) and "
+        "put it into {}",
+        said, ::dlerror(), file.folder.string());
   const auto abi = symbol_in<int()>(library, "thaw_mpi_abi");
   if (abi == nullptr || abi() != mpi_factory_abi)
-    throw UsageError("{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together", file.name, mpi_factory_abi,
-                     abi == nullptr ? 0 : abi());
+    throw UsageError(
+        "{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together",
+        file.name, mpi_factory_abi, abi == nullptr ? 0 : abi());
   const auto make = symbol_in<Communicator*()>(library, "thaw_make_mpi_communicator");
   const auto mpi_version = symbol_in<const char*()>(library, "thaw_mpi_library_version");
   if (make == nullptr || mpi_version == nullptr) throw UsageError("{}: not whole; build it again", file.name);

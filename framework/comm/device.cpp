@@ -8,14 +8,15 @@ namespace thaw {
 namespace {
 
 // What load_cuda() loaded, or null: the loader itself remembers.
-void* loaded() {
-  return ::dlopen(Library("libthaw_cuda.so").name.c_str(), RTLD_NOW | RTLD_NOLOAD);
-}
+void* loaded() { return ::dlopen(Library("libthaw_cuda.so").name.c_str(), RTLD_NOW | RTLD_NOLOAD); }
 
 template <typename Function>
 Function* needed(const char* name) {
   void* const library = loaded();
-  if (library == nullptr) throw UsageError("libthaw_cuda.so was not loaded: there is none beside the program; build it with cmake --preset cuda, or run on the CPU");
+  if (library == nullptr)
+    throw UsageError(
+        "libthaw_cuda.so was not loaded: there is none beside the program; build it with cmake --preset cuda, or run on the "
+        "CPU");
   Function* const function = symbol_in<Function>(library, name);
   if (function == nullptr) throw UsageError("libthaw_cuda.so: expected {} in it; build it again", name);
   return function;
@@ -28,12 +29,16 @@ bool load_cuda() {
   void* const library = file.load();
   if (library == nullptr) {
     if (!file.beside) return false;
-    throw UsageError("{}: cannot be loaded: {}. cluster/setup.sh --cuda fetches the libraries that it names; or remove it to run on the CPU", file.name, ::dlerror());
+    throw UsageError(
+        "{}: cannot be loaded: {}. cluster/setup.sh --cuda fetches the libraries that it names; or remove it to run on the "
+        "CPU",
+        file.name, ::dlerror());
   }
   const auto abi = symbol_in<int()>(library, "thaw_cuda_abi");
   if (abi == nullptr || abi() != cuda_factory_abi)
-    throw UsageError("{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together", file.name, cuda_factory_abi,
-                     abi == nullptr ? 0 : abi());
+    throw UsageError(
+        "{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together",
+        file.name, cuda_factory_abi, abi == nullptr ? 0 : abi());
   return true;
 }
 

@@ -9,9 +9,9 @@
 namespace thaw {
 
 struct Library {
-  std::string name;      // the path, or the bare name where the loader looks for it
+  std::string name;              // the path, or the bare name where the loader looks for it
   std::filesystem::path folder;  // the program's
-  bool beside = false;   // it lies beside the program
+  bool beside = false;           // it lies beside the program
 
   explicit Library(const char* file) {
     std::error_code error;

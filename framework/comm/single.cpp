@@ -27,7 +27,9 @@ class SingleCommunicator final : public Communicator {
   void do_broadcast(void*, std::size_t, int) override {}
   std::unique_ptr<Request> do_all_reduce(void*, std::size_t, CommType, CommOp) override { return std::make_unique<Done>(); }
   void do_all_gather(const void* data, std::size_t bytes, void* into) override { std::memmove(into, data, bytes); }
-  void do_send(const void*, std::size_t, int to, int) override { throw CommError(ExitCode::bug, "send to rank {}: expected several ranks, found one", to); }
+  void do_send(const void*, std::size_t, int to, int) override {
+    throw CommError(ExitCode::bug, "send to rank {}: expected several ranks, found one", to);
+  }
   void do_receive(void*, std::size_t, int from, int) override {
     throw CommError(ExitCode::bug, "receive from rank {}: expected several ranks, found one", from);
   }

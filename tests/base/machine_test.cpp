@@ -16,14 +16,16 @@ namespace fs = std::filesystem;
 // A machine's /proc and /sys, with `cores` cores of `threads` hardware threads (numbered as Linux does: siblings far apart).
 class Tree {
  public:
-  Tree(int cores, int threads) : root_(fs::temp_directory_path() / ("thaw-machine-" + std::to_string(::getpid()) + "-" + std::to_string(made++))) {
+  Tree(int cores, int threads)
+      : root_(fs::temp_directory_path() / ("thaw-machine-" + std::to_string(::getpid()) + "-" + std::to_string(made++))) {
     fs::remove_all(root_);
     write("sys/devices/system/cpu/online", "0-" + std::to_string(cores * threads - 1));
     for (int core = 0; core < cores; ++core) {
       std::string siblings = std::to_string(core);
       for (int thread = 1; thread < threads; ++thread) siblings += "," + std::to_string(core + thread * cores);
       for (int thread = 0; thread < threads; ++thread)
-        write("sys/devices/system/cpu/cpu" + std::to_string(core + thread * cores) + "/topology/thread_siblings_list", siblings);
+        write("sys/devices/system/cpu/cpu" + std::to_string(core + thread * cores) + "/topology/thread_siblings_list",
+              siblings);
     }
     write("proc/meminfo", "MemTotal:       67108864 kB\nMemFree:        1 kB\n");
     write("proc/cpuinfo", "processor\t: 0\nmodel name\t: Example 9000 64-Core Processor\n");
@@ -95,18 +97,21 @@ TEST(Cores, PhysicalOnesOfTheMask) {
 TEST(Threads, MaskDividedByTheRanksThatShareIt) {
   const Tree tree(8, 1);
   const std::string all = "0,1,2,3,4,5,6,7", low = "0,1,2,3", high = "4,5,6,7";
-  const auto threads = [&](const std::string& mine, const std::vector<std::string>& masks) { return threads_for_rank(this_machine(tree.root(), mine), masks); };
+  const auto threads = [&](const std::string& mine, const std::vector<std::string>& masks) {
+    return threads_for_rank(this_machine(tree.root(), mine), masks);
+  };
   EXPECT_EQ(threads(all, {all}), 8);
   EXPECT_EQ(threads(all, {all, all}), 4);
   EXPECT_EQ(threads(all, {all, all, all}), 2);
-  EXPECT_EQ(threads(low, {low, high}), 4);         // bound apart: nothing is shared
+  EXPECT_EQ(threads(low, {low, high}), 4);  // bound apart: nothing is shared
   EXPECT_EQ(threads(low, {low, low, high, high}), 2);
   EXPECT_EQ(threads("0", {"0", "1"}), 1);
-  EXPECT_EQ(threads("0", {"0", "0", "0"}), 1);     // never none
-  EXPECT_EQ(threads(all, {all, low}), 6);          // four of its own, four half
+  EXPECT_EQ(threads("0", {"0", "0", "0"}), 1);  // never none
+  EXPECT_EQ(threads(all, {all, low}), 6);       // four of its own, four half
   EXPECT_EQ(threads(all, std::vector<std::string>(16, all)), 1);
   const Tree threaded(8, 2);
-  EXPECT_EQ(threads_for_rank(this_machine(threaded.root(), "0,1,2,3,8,9,10,11"), {"0,1,2,3,8,9,10,11", "4,5,6,7,12,13,14,15"}), 4);
+  EXPECT_EQ(
+      threads_for_rank(this_machine(threaded.root(), "0,1,2,3,8,9,10,11"), {"0,1,2,3,8,9,10,11", "4,5,6,7,12,13,14,15"}), 4);
 }
 
 // A container that is granted 2 of 64 cores' time would crawl with 64 threads.

@@ -35,7 +35,8 @@ int expected(CommOp op, std::size_t i) {
 struct BFloat16 {
   std::uint16_t bits = 0;
   BFloat16() = default;
-  explicit BFloat16(double from) : bits(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(from)) >> 16)) {}
+  explicit BFloat16(double from)
+      : bits(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(from)) >> 16)) {}
   explicit operator double() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 };
 
@@ -47,7 +48,8 @@ void reduce(CommType type, CommOp op, std::size_t count, int shift = 0) {
   comm().all_reduce(buffer.data(), count, type, op);
   const std::vector<T> got = buffer.read();
   const int shifted = op == CommOp::sum ? shift * size() : shift;
-  for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(static_cast<double>(got[i]), expected(op, i) + shifted) << "at " << i << " of " << count;
+  for (std::size_t i = 0; i < count; ++i)
+    ASSERT_EQ(static_cast<double>(got[i]), expected(op, i) + shifted) << "at " << i << " of " << count;
 }
 
 // Around the lines, slices and chunks that a sum may be cut into; the last needs more than one ring of shared memory.
@@ -92,7 +94,8 @@ TEST(AllReduce, KeepsNanAndInfinity) {
 // bf16 has 8 bits: 256 + 1 is a tie that goes to the even 256, 258 + 1 one that goes to 260.
 TEST(AllReduce, Bf16RoundsToNearestEven) {
   if (size() != 2) GTEST_SKIP() << "for two ranks";
-  Buffer<BFloat16> buffer(rank() == 0 ? std::vector{BFloat16(256), BFloat16(258), BFloat16(-258)} : std::vector{BFloat16(1), BFloat16(1), BFloat16(-1)});
+  Buffer<BFloat16> buffer(rank() == 0 ? std::vector{BFloat16(256), BFloat16(258), BFloat16(-258)}
+                                      : std::vector{BFloat16(1), BFloat16(1), BFloat16(-1)});
   comm().all_reduce(buffer.data(), 3, CommType::bf16);
   const auto got = buffer.read();
   EXPECT_EQ(static_cast<double>(got[0]), 256);
@@ -108,14 +111,17 @@ TEST(AllReduce, SeveralOpenAtOnceCompleteInReverse) {
     for (std::size_t i = 0; i < count; ++i) mine[i] = static_cast<float>(value(rank(), i));
     buffers.emplace_back(mine);
   }
-  for (std::size_t k = 0; k < buffers.size(); ++k) open.push_back(comm().all_reduce_async(buffers[k].data(), counts[k], CommType::f32));
+  for (std::size_t k = 0; k < buffers.size(); ++k)
+    open.push_back(comm().all_reduce_async(buffers[k].data(), counts[k], CommType::f32));
   for (std::size_t k = buffers.size(); k-- > 0;) {
     // Half of the ranks wait, the others ask again and again.
     if (rank() % 2 == 0) open[k]->wait();
-    while (!open[k]->test()) {}
+    while (!open[k]->test()) {
+    }
     open[k]->wait();
     const auto got = buffers[k].read();
-    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], static_cast<float>(expected(CommOp::sum, i))) << "at " << i << " of " << counts[k];
+    for (std::size_t i = 0; i < got.size(); ++i)
+      ASSERT_EQ(got[i], static_cast<float>(expected(CommOp::sum, i))) << "at " << i << " of " << counts[k];
   }
 }
 
@@ -144,7 +150,8 @@ TEST(AllReduce, OtherCollectivesPassOpenSums) {
 TEST(AllReduce, SameBitsEachTimeOnEveryRank) {
   constexpr std::size_t count = 200003;
   std::vector<float> mine(count);
-  for (std::size_t i = 0; i < count; ++i) mine[i] = std::ldexp(static_cast<float>(value(rank(), i)) + 0.1F, value(rank() + 3, i));
+  for (std::size_t i = 0; i < count; ++i)
+    mine[i] = std::ldexp(static_cast<float>(value(rank(), i)) + 0.1F, value(rank() + 3, i));
   Buffer<float> once(mine), again(mine);
   comm().all_reduce(once.data(), count, CommType::f32);
   auto first_part = comm().all_reduce_async(again.data(), count / 3, CommType::f32);
@@ -190,7 +197,8 @@ TEST(AllGather, InRankOrder) {
     comm().all_gather(from.data(), from.bytes(), into.data());
     const auto all = into.read();
     for (int r = 0; r < size(); ++r)
-      for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(all[static_cast<std::size_t>(r) * count + i], r * 1000000 + static_cast<int>(i));
+      for (std::size_t i = 0; i < count; ++i)
+        ASSERT_EQ(all[static_cast<std::size_t>(r) * count + i], r * 1000000 + static_cast<int>(i));
   }
 }
 
@@ -230,7 +238,8 @@ TEST(Barrier, NobodyPassesBeforeTheLast) {
     const auto start = std::chrono::steady_clock::now();
     if (rank() == late) std::this_thread::sleep_for(std::chrono::milliseconds(100));
     comm().barrier();
-    EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(rank() == late ? 100 : 60)) << "rank " << late << " was late";
+    EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(rank() == late ? 100 : 60))
+        << "rank " << late << " was late";
   }
 }
 

@@ -14,9 +14,11 @@ using Variables = std::map<std::string, std::string>;
 
 // The environment of a launcher, nothing of the one that runs this test.
 LaunchedWorld launched_with(const Variables& variables) {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", "PMI_RANK", "PMI_SIZE",
-                           "MPI_LOCALRANKID", "MPI_LOCALNRANKS", "PMIX_RANK", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NODEID",
-                           "SLURM_STEP_NUM_TASKS", "SLURM_STEP_TASKS_PER_NODE", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"})
+  for (const char* name :
+       {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE",
+        "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", "PMIX_RANK", "SLURM_PROCID", "SLURM_NTASKS",
+        "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_TASKS_PER_NODE", "MV2_COMM_WORLD_RANK",
+        "MV2_COMM_WORLD_SIZE"})
     ::unsetenv(name);
   for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
   return launched_world();
@@ -33,14 +35,18 @@ void expect_world(const Variables& variables, int rank, int size, int local_rank
 
 TEST(LaunchedWorld, EveryLauncher) {
   expect_world({}, 0, 1, 0, 1, "");
-  expect_world({{"OMPI_COMM_WORLD_RANK", "5"}, {"OMPI_COMM_WORLD_SIZE", "8"}, {"OMPI_COMM_WORLD_LOCAL_RANK", "1"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}}, 5, 8, 1, 4,
-               "OMPI_COMM_WORLD_SIZE");
-  expect_world({{"PMI_RANK", "3"}, {"PMI_SIZE", "4"}, {"MPI_LOCALRANKID", "1"}, {"MPI_LOCALNRANKS", "2"}}, 3, 4, 1, 2, "PMI_SIZE");
+  expect_world({{"OMPI_COMM_WORLD_RANK", "5"},
+                {"OMPI_COMM_WORLD_SIZE", "8"},
+                {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+                {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}},
+               5, 8, 1, 4, "OMPI_COMM_WORLD_SIZE");
+  expect_world({{"PMI_RANK", "3"}, {"PMI_SIZE", "4"}, {"MPI_LOCALRANKID", "1"}, {"MPI_LOCALNRANKS", "2"}}, 3, 4, 1, 2,
+               "PMI_SIZE");
 }
 
 TEST(LaunchedWorld, SlurmSteps) {
-  const Variables step{{"SLURM_PROCID", "6"}, {"SLURM_NTASKS", "7"}, {"SLURM_STEP_NUM_TASKS", "7"}, {"SLURM_LOCALID", "0"},
-                       {"SLURM_NODEID", "3"}, {"SLURM_STEP_TASKS_PER_NODE", "2(x3),1"}};
+  const Variables step{{"SLURM_PROCID", "6"},  {"SLURM_NTASKS", "7"}, {"SLURM_STEP_NUM_TASKS", "7"},
+                       {"SLURM_LOCALID", "0"}, {"SLURM_NODEID", "3"}, {"SLURM_STEP_TASKS_PER_NODE", "2(x3),1"}};
   expect_world(step, 6, 7, 0, 1, "SLURM_STEP_NUM_TASKS");
   Variables second_node = step;
   second_node["SLURM_NODEID"] = "1";
@@ -57,7 +63,8 @@ TEST(LaunchedWorld, SlurmSteps) {
 
 // A batch script that calls thaw itself is one process, however many tasks its job may start.
 TEST(LaunchedWorld, BatchScriptIsNoStep) {
-  const Variables batch{{"SLURM_JOB_ID", "12"}, {"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "8"}, {"SLURM_LOCALID", "0"}, {"SLURM_NODEID", "0"}};
+  const Variables batch{
+      {"SLURM_JOB_ID", "12"}, {"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "8"}, {"SLURM_LOCALID", "0"}, {"SLURM_NODEID", "0"}};
   expect_world(batch, 0, 1, 0, 1, "");
   EXPECT_STREQ(connect(launched_with(batch))->backend(), "single");
   // mpirun inside it is what counts.

@@ -16,7 +16,10 @@ namespace {
 Communicator& comm() { return *ranked::world().comm; }
 
 TEST(AllGatherText, DifferingSizes) {
-  const auto text_of = [](int rank) { return std::string(static_cast<std::size_t>(rank) * 1000, static_cast<char>('a' + rank)) + (rank == 2 ? std::string("\0x", 2) : ""); };
+  const auto text_of = [](int rank) {
+    return std::string(static_cast<std::size_t>(rank) * 1000, static_cast<char>('a' + rank)) +
+           (rank == 2 ? std::string("\0x", 2) : "");
+  };
   const auto all = comm().all_gather_text(text_of(comm().rank()));
   ASSERT_EQ(all.size(), static_cast<std::size_t>(comm().size()));
   for (int rank = 0; rank < comm().size(); ++rank) EXPECT_EQ(all[static_cast<std::size_t>(rank)], text_of(rank));
@@ -77,7 +80,9 @@ TEST(Current, NothingBetweenCollectivesAndCountsTheSameOnAllRanks) {
   auto request = comm().all_reduce_async(&value, 1, CommType::f32);
   // One rank's request ends by test(), another's by wait().
   if (comm().rank() == 0) request->wait();
-  else while (!request->test()) {}
+  else
+    while (!request->test()) {
+    }
   EXPECT_EQ(comm().current().sequence, before + 2);
   EXPECT_STREQ(comm().current().name, "");
 }

@@ -22,24 +22,31 @@ struct Ended {
 
 Ended run(const std::string& command) {
   const auto start = std::chrono::steady_clock::now();
-  const std::string whole = "env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 ASAN_OPTIONS=detect_leaks=0 "
-                            "timeout -k 1 40 " + command + " 2>&1 </dev/null";
+  const std::string whole =
+      "env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 "
+      "ASAN_OPTIONS=detect_leaks=0 "
+      "timeout -k 1 40 " +
+      command + " 2>&1 </dev/null";
   std::FILE* const pipe = ::popen(whole.c_str(), "r");
   std::string output;
   char part[4096];
   for (std::size_t bytes; (bytes = std::fread(part, 1, sizeof part, pipe)) > 0;) output.append(part, bytes);
   const int status = ::pclose(pipe);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, output, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, output,
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
 }
 
 const std::string program = THAW_BINARY_DIR "/test_ranks", mpiexec = THAW_MPIEXEC, other_mpiexec = THAW_OTHER_MPIEXEC;
 const std::string with_other = THAW_BINARY_DIR "/with-mpich/test_ranks";
 
-void expect_contains(const Ended& ended, const std::string& words) { EXPECT_NE(ended.output.find(words), std::string::npos) << words << "\nnot in:\n" << ended.output; }
+void expect_contains(const Ended& ended, const std::string& words) {
+  EXPECT_NE(ended.output.find(words), std::string::npos) << words << "\nnot in:\n" << ended.output;
+}
 
 TEST(OneRankFails, AllEndWithItsExitCodeWithinSeconds) {
   for (const char* const collective : {"barrier", "all_reduce", "receive"})
-    for (const std::string& start : {mpiexec + " -n 3 " + program, other_mpiexec.empty() ? "" : other_mpiexec + " -n 3 " + with_other}) {
+    for (const std::string& start :
+         {mpiexec + " -n 3 " + program, other_mpiexec.empty() ? "" : other_mpiexec + " -n 3 " + with_other}) {
       if (start.empty()) continue;
       SCOPED_TRACE(start + " fail-in-" + collective);
       const Ended ended = run(start + " fail-in-" + collective);
@@ -95,7 +102,10 @@ TEST(WrongLibrary, IsRefused) {
   const fs::path folder = fs::path(THAW_BINARY_DIR) / "wrong-library";
   fs::create_directories(folder);
   fs::copy_file(program, folder / "test_ranks", fs::copy_options::overwrite_existing);
-  ASSERT_EQ(run("sh -c 'echo \"int thaw_mpi_abi(void) { return 1000; }\" | cc -shared -fPIC -x c - -o " + (folder / "libthaw_mpi.so").string() + "'").code, 0);
+  ASSERT_EQ(run("sh -c 'echo \"int thaw_mpi_abi(void) { return 1000; }\" | cc -shared -fPIC -x c - -o " +
+                (folder / "libthaw_mpi.so").string() + "'")
+                .code,
+            0);
   const Ended ended = run("env PMI_RANK=0 PMI_SIZE=2 " + (folder / "test_ranks").string());
   EXPECT_EQ(ended.code, 64) << ended.output;
   expect_contains(ended, "found 1000");

@@ -22,7 +22,9 @@ namespace {
 
 class HostMemory final : public Memory {
  public:
-  std::shared_ptr<void> allocate(std::size_t bytes) override { return std::shared_ptr<void>(new char[bytes], [](void* memory) { delete[] static_cast<char*>(memory); }); }
+  std::shared_ptr<void> allocate(std::size_t bytes) override {
+    return std::shared_ptr<void>(new char[bytes], [](void* memory) { delete[] static_cast<char*>(memory); });
+  }
   void copy(void* into, const void* from, std::size_t bytes) override {
     if (bytes > 0) std::memcpy(into, from, bytes);
   }
@@ -81,7 +83,8 @@ int main(int argc, char** argv) {
       class Failures final : public ::testing::EmptyTestEventListener {
         void OnTestPartResult(const ::testing::TestPartResult& result) override {
           if (result.failed())
-            fmt::print(stderr, "rank {}: {}:{}: {}\n", ranked::world().comm->rank(), result.file_name() ? result.file_name() : "", result.line_number(), result.message());
+            fmt::print(stderr, "rank {}: {}:{}: {}\n", ranked::world().comm->rank(),
+                       result.file_name() ? result.file_name() : "", result.line_number(), result.message());
         }
       };
       delete listeners.Release(listeners.default_result_printer());
@@ -89,7 +92,8 @@ int main(int argc, char** argv) {
     }
     std::int64_t failed = RUN_ALL_TESTS();
     world.comm->all_reduce(&failed, 1, CommType::i64, CommOp::max);
-    if (world.comm->rank() == 0) fmt::print("backend {}, {} ranks, launcher {}\n", world.comm->backend(), world.comm->size(), launched.launcher);
+    if (world.comm->rank() == 0)
+      fmt::print("backend {}, {} ranks, launcher {}\n", world.comm->backend(), world.comm->size(), launched.launcher);
     world.comm.reset();
     return static_cast<int>(failed);
   } catch (const Error& error) {

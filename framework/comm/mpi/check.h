@@ -14,7 +14,8 @@ inline void check_mpi(int code, const char* what) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw CommError("{}: {}; look at the other ranks' messages, one of them may have ended first", what, std::string(text, static_cast<std::size_t>(length)));
+  throw CommError("{}: {}; look at the other ranks' messages, one of them may have ended first", what,
+                  std::string(text, static_cast<std::size_t>(length)));
 }
 
 }  // namespace thaw

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string_view>
 
@@ -16,14 +17,15 @@ namespace thaw {
 namespace {
 
 constexpr std::size_t chunk_floats = std::size_t{64} << 10;
-constexpr std::size_t slots = 32;  // a ring of 8 MiB a rank: one of GradientSync's buckets passes without waiting for anybody
+constexpr std::size_t slots =
+    32;  // a ring of 8 MiB a rank: one of GradientSync's buckets passes without waiting for anybody
 constexpr std::size_t ring_floats = chunk_floats * slots;
-constexpr std::size_t line_floats = 16;   // slices begin on cache lines
+constexpr std::size_t line_floats = 16;     // slices begin on cache lines
 constexpr std::size_t block_floats = 2048;  // added up in the first-level cache
 
 // Pages of shared memory that the node lacks would end the program with SIGBUS at the first touch.
 bool shared_memory_holds(std::size_t bytes) {
-  struct statvfs space{};
+  struct statvfs space {};
   return ::statvfs("/dev/shm", &space) == 0 && space.f_bavail * space.f_frsize / 2 >= bytes;
 }
 
@@ -42,7 +44,7 @@ std::unique_ptr<NodeReduce> NodeReduce::make(MPI_Comm comm) {
   MPI_Comm_size(node, &on_node);
   MPI_Comm_free(&node);
 
-  const std::size_t bytes = sizeof(Header) + ring_floats * sizeof(float);
+  const std::size_t bytes = alignof(Header) + sizeof(Header) + ring_floats * sizeof(float);
   int ok = size > 1 && on_node == size && wanted() && shared_memory_holds(bytes * static_cast<std::size_t>(size)) ? 1 : 0;
   check_mpi(MPI_Allreduce(MPI_IN_PLACE, &ok, 1, MPI_INT, MPI_MIN, comm), "MPI_Allreduce");
   if (ok == 0) return nullptr;
@@ -57,10 +59,6 @@ std::unique_ptr<NodeReduce> NodeReduce::make(MPI_Comm comm) {
   MPI_Info_free(&info);
   check_mpi(MPI_Allreduce(MPI_IN_PLACE, &ok, 1, MPI_INT, MPI_MIN, comm), "MPI_Allreduce");
   if (ok == 0) return nullptr;
-  MPI_Win_lock_all(MPI_MODE_NOCHECK, window);
-  auto* const header = new (mine) Header;
-  for (Counter* counter : {&header->copied, &header->reduced, &header->taken}) counter->chunks.store(0);
-  check_mpi(MPI_Barrier(comm), "MPI_Barrier");
   return std::unique_ptr<NodeReduce>(new NodeReduce(comm, window));
 }
 
@@ -76,14 +74,22 @@ NodeReduce::NodeReduce(MPI_Comm comm, MPI_Win window) : comm_(comm), window_(win
     int unit = 0;
     void* base = nullptr;
     check_mpi(MPI_Win_shared_query(window, other, &bytes, &unit, &base), "MPI_Win_shared_query");
-    ranks_.push_back(static_cast<Header*>(base));
+    // MPI aligns a part to 8 bytes; where the next cache line begins in it is the same for all, who map it by whole pages.
+    std::size_t room = static_cast<std::size_t>(bytes);
+    ranks_.push_back(
+        static_cast<Header*>(std::align(alignof(Header), sizeof(Header) + ring_floats * sizeof(float), base, room)));
   }
+  MPI_Win_lock_all(MPI_MODE_NOCHECK, window_);
+  Header* const mine = new (ranks_[rank_]) Header;
+  for (Counter* counter : {&mine->copied, &mine->reduced, &mine->taken}) counter->chunks.store(0);
+  check_mpi(MPI_Barrier(comm_), "MPI_Barrier");  // nobody reads a counter before it is there
 }
 
 NodeReduce::~NodeReduce() {
   int finalized = 0;
   MPI_Finalized(&finalized);
-  if (std::uncaught_exceptions() > 0 || finalized != 0) return;  // freeing waits for all ranks: not while an error is under way
+  if (std::uncaught_exceptions() > 0 || finalized != 0)
+    return;  // freeing waits for all ranks: not while an error is under way
   MPI_Win_unlock_all(window_);
   MPI_Win_free(&window_);
 }
@@ -181,7 +187,8 @@ float* NodeReduce::slot(std::size_t rank, std::uint64_t number) const {
   return reinterpret_cast<float*>(ranks_[rank] + 1) + (number % slots) * chunk_floats;
 }
 
-// Whether every rank has done this step for chunk `number`; the others' counters are read only where what is known does not tell.
+// Whether every rank has done this step for chunk `number`; the others' counters are read only where what is known does not
+// tell.
 bool NodeReduce::all_past(Counter Header::*counter, std::uint64_t number, std::uint64_t& known) const {
   if (known > number) return true;
   std::uint64_t least = UINT64_MAX;

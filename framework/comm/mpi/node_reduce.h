@@ -70,8 +70,8 @@ class NodeReduce {
   std::size_t rank_, size_;
   std::vector<Header*> ranks_;  // each followed by its ring
   std::deque<Sum> sums_;
-  std::uint64_t added_ = 0, copied_ = 0, reduced_ = 0, taken_ = 0;              // chunks, of this rank
-  std::uint64_t all_copied_ = 0, all_reduced_ = 0, all_taken_ = 0;              // chunks, of the slowest rank when last seen
+  std::uint64_t added_ = 0, copied_ = 0, reduced_ = 0, taken_ = 0;  // chunks, of this rank
+  std::uint64_t all_copied_ = 0, all_reduced_ = 0, all_taken_ = 0;  // chunks, of the slowest rank when last seen
 };
 
 }  // namespace thaw

@@ -95,7 +95,11 @@ ncclRedOp_t nccl_op(CommOp op) { return op == CommOp::sum ? ncclSum : op == Comm
 class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(std::shared_ptr<Communicator> host, int device)
-      : host_(std::move(host)), device_(device), guard_(static_cast<c10::DeviceIndex>(device)), token_(1), handle_(std::make_shared<NcclHandle>(*host_)) {
+      : host_(std::move(host)),
+        device_(device),
+        guard_(static_cast<c10::DeviceIndex>(device)),
+        token_(1),
+        handle_(std::make_shared<NcclHandle>(*host_)) {
     guard_.reset();
   }
 
@@ -103,7 +107,9 @@ class NcclCommunicator final : public Communicator {
   int size() const override { return host_->size(); }
   const char* backend() const override { return "nccl"; }
 
-  std::unique_ptr<Communicator> split_node() override { return std::make_unique<NcclCommunicator>(std::shared_ptr<Communicator>(host_->split_node()), device_); }
+  std::unique_ptr<Communicator> split_node() override {
+    return std::make_unique<NcclCommunicator>(std::shared_ptr<Communicator>(host_->split_node()), device_);
+  }
   // No ncclCommAbort first: it may wait for the GPU, and the processes that it would free are ended here.
   [[noreturn]] void abort(int exit_code) override {
     host_->abort(exit_code);
@@ -112,24 +118,33 @@ class NcclCommunicator final : public Communicator {
 
  protected:
   void do_barrier() override {
-    run("ncclAllReduce", [&] { return ncclAllReduce(token_.get(), token_.get(), 1, ncclUint8, ncclMax, handle_->get(), stream_.get()); })->wait();
+    run("ncclAllReduce", [&] {
+      return ncclAllReduce(token_.get(), token_.get(), 1, ncclUint8, ncclMax, handle_->get(), stream_.get());
+    })->wait();
   }
   void do_broadcast(void* data, std::size_t bytes, int root) override {
-    run("ncclBroadcast", [&] { return ncclBroadcast(data, data, bytes, ncclUint8, root, handle_->get(), stream_.get()); })->wait();
+    run("ncclBroadcast", [&] {
+      return ncclBroadcast(data, data, bytes, ncclUint8, root, handle_->get(), stream_.get());
+    })->wait();
   }
   std::unique_ptr<Request> do_all_reduce(void* data, std::size_t count, CommType type, CommOp op) override {
-    if (type == CommType::bf16 && op != CommOp::sum) throw CommError(ExitCode::bug, "all_reduce: expected a sum of bf16, found another operation");
-    return run("ncclAllReduce", [&] { return ncclAllReduce(data, data, count, nccl_type(type), nccl_op(op), handle_->get(), stream_.get()); });
+    if (type == CommType::bf16 && op != CommOp::sum)
+      throw CommError(ExitCode::bug, "all_reduce: expected a sum of bf16, found another operation");
+    return run("ncclAllReduce", [&] {
+      return ncclAllReduce(data, data, count, nccl_type(type), nccl_op(op), handle_->get(), stream_.get());
+    });
   }
   void do_all_gather(const void* data, std::size_t bytes, void* into) override {
     run("ncclAllGather", [&] { return ncclAllGather(data, into, bytes, ncclUint8, handle_->get(), stream_.get()); })->wait();
   }
   // NCCL matches messages by their order; tags are the order's own.
   void do_send(const void* data, std::size_t bytes, int to, int) override {
-    if (bytes > 0) run("ncclSend", [&] { return ncclSend(data, bytes, ncclUint8, to, handle_->get(), stream_.get()); })->wait();
+    if (bytes > 0)
+      run("ncclSend", [&] { return ncclSend(data, bytes, ncclUint8, to, handle_->get(), stream_.get()); })->wait();
   }
   void do_receive(void* data, std::size_t bytes, int from, int) override {
-    if (bytes > 0) run("ncclRecv", [&] { return ncclRecv(data, bytes, ncclUint8, from, handle_->get(), stream_.get()); })->wait();
+    if (bytes > 0)
+      run("ncclRecv", [&] { return ncclRecv(data, bytes, ncclUint8, from, handle_->get(), stream_.get()); })->wait();
   }
 
  private:
@@ -169,7 +184,8 @@ const char* thaw_nccl_version() {
     ncclGetVersion(&version);
     Dl_info from{};
     ::dladdr(reinterpret_cast<void*>(&ncclGetVersion), &from);
-    return fmt::format("NCCL {}.{}.{} ({})", version / 10000, version / 100 % 100, version % 100, from.dli_fname == nullptr ? "" : from.dli_fname);
+    return fmt::format("NCCL {}.{}.{} ({})", version / 10000, version / 100 % 100, version % 100,
+                       from.dli_fname == nullptr ? "" : from.dli_fname);
   }();
   return text.c_str();
 }

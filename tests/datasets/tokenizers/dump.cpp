@@ -1,8 +1,8 @@
 // What the tokenizer makes of texts, for compare.py: tokenizer_dump MODE DIRECTORY INPUT OUTPUT [MAX_LENGTH]
 // INPUT is records (32-bit length, bytes). MODE is one of
-//   encode     → for each record, count, second_start, truncated and the ids, as 32-bit numbers; `pairs` takes two records at a time
-//   normalize  → records of normalised text;  words → records of words of the raw text, each followed by byte 0xFF
-//   speed      → encodes all five times on one thread and prints the best time in seconds
+//   encode     → for each record, count, second_start, truncated and the ids, as 32-bit numbers; `pairs` takes two records at a
+//   time normalize  → records of normalised text;  words → records of words of the raw text, each followed by byte 0xFF speed →
+//   encodes all five times on one thread and prints the best time in seconds
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -60,7 +60,8 @@ void print_speed(const Tokenizer& tokenizer, const std::vector<std::string>& rec
   std::printf("%.6f %zu\n", best, ids / 5);
 }
 
-int run(const std::string& mode, const fs::path& directory, const fs::path& input, const fs::path& output, std::size_t max_length) {
+int run(const std::string& mode, const fs::path& directory, const fs::path& input, const fs::path& output,
+        std::size_t max_length) {
   const auto records = read_records(input);
   std::string out;
   if (mode == "normalize" || mode == "words") {

@@ -20,13 +20,27 @@ TEST(TokenizerErrors, NameThePlace) {
       {"version", [](Json& j) { j["version"] = "2.0"; }, {"version", "\"2.0\"", "1.0"}},
       {"model", [](Json& j) { j["model"]["type"] = "BPE"; }, {"model: type", "BPE", "WordPiece"}},
       {"no model", [](Json& j) { j.erase("model"); }, {"'model'"}},
-      {"normalizer", [](Json& j) { j["normalizer"] = {{"type", "Nmt"}}; }, {"normalizer: type", "Nmt", "BertNormalizer"}},
+      {"normalizer",
+       [](Json& j) {
+         j["normalizer"] = {{"type", "Nmt"}};
+       },
+       {"normalizer: type", "Nmt", "BertNormalizer"}},
       {"in a sequence",
-       [](Json& j) { j["normalizer"] = {{"type", "Sequence"}, {"normalizers", Json::array({Json{{"type", "NFC"}}, Json{{"type", "Nmt"}}})}}; },
+       [](Json& j) {
+         j["normalizer"] = {{"type", "Sequence"}, {"normalizers", Json::array({Json{{"type", "NFC"}}, Json{{"type", "Nmt"}}})}};
+       },
        {"normalizer: normalizers[1]: type", "Nmt"}},
-      {"pre_tokenizer", [](Json& j) { j["pre_tokenizer"]["type"] = "ByteLevel"; }, {"pre_tokenizer: type", "ByteLevel", "Whitespace"}},
-      {"behavior", [](Json& j) { j["pre_tokenizer"] = {{"type", "Punctuation"}, {"behavior", "Removed"}}; }, {"behavior", "Removed", "Isolated"}},
-      {"post_processor", [](Json& j) { j["post_processor"]["type"] = "RobertaProcessing"; }, {"post_processor: type", "RobertaProcessing", "BertProcessing"}},
+      {"pre_tokenizer",
+       [](Json& j) { j["pre_tokenizer"]["type"] = "ByteLevel"; },
+       {"pre_tokenizer: type", "ByteLevel", "Whitespace"}},
+      {"behavior",
+       [](Json& j) {
+         j["pre_tokenizer"] = {{"type", "Punctuation"}, {"behavior", "Removed"}};
+       },
+       {"behavior", "Removed", "Isolated"}},
+      {"post_processor",
+       [](Json& j) { j["post_processor"]["type"] = "RobertaProcessing"; },
+       {"post_processor: type", "RobertaProcessing", "BertProcessing"}},
       {"flag", [](Json& j) { j["normalizer"]["lowercase"] = "yes"; }, {"normalizer: lowercase", "true or false", "yes"}},
       {"same id twice", [](Json& j) { j["model"]["vocab"]["cat"] = 4; }, {"model: vocab", "id", "4"}},
       {"negative id", [](Json& j) { j["model"]["vocab"]["cat"] = -4; }, {"model: vocab: cat", "-4"}},
@@ -39,11 +53,17 @@ TEST(TokenizerErrors, NameThePlace) {
       {"added token's id", [](Json& j) { j["added_tokens"][1]["id"] = 11; }, {"added_tokens[1]: id", "<new>", "9", "11"}},
       {"added token's flag", [](Json& j) { j["added_tokens"][0].erase("lstrip"); }, {"added_tokens[0]", "lstrip"}},
       {"empty pattern", [](Json& j) { j["added_tokens"][1]["content"] = "\u0301"; }, {"added_tokens", "normalized"}},
-      {"type id", [](Json& j) { j["post_processor"]["pair"][3]["Sequence"]["type_id"] = 2; }, {"pair[3]: Sequence: type_id", "2"}},
-      {"falling type", [](Json& j) { j["post_processor"]["pair"][0]["SpecialToken"]["type_id"] = 1; }, {"pair[1]: Sequence: type_id"}},
+      {"type id",
+       [](Json& j) { j["post_processor"]["pair"][3]["Sequence"]["type_id"] = 2; },
+       {"pair[3]: Sequence: type_id", "2"}},
+      {"falling type",
+       [](Json& j) { j["post_processor"]["pair"][0]["SpecialToken"]["type_id"] = 1; },
+       {"pair[1]: Sequence: type_id"}},
       {"no B", [](Json& j) { j["post_processor"]["pair"] = j["post_processor"]["single"]; }, {"post_processor: pair", "A and B"}},
       {"unknown special", [](Json& j) { j["post_processor"]["special_tokens"].erase("[SEP]"); }, {"special_tokens", "[SEP]"}},
-      {"id of a special token", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"][0] = 77; }, {"post_processor", "77"}},
+      {"id of a special token",
+       [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"][0] = 77; },
+       {"post_processor", "77"}},
   };
   for (const Wrong& wrong : all) {
     Json settings = small_settings();
@@ -54,7 +74,8 @@ TEST(TokenizerErrors, NameThePlace) {
     } catch (const ModelError& error) {
       EXPECT_EQ(error.code(), ExitCode::bad_data);
       EXPECT_NE(std::string(error.what()).find("tokenizer.json"), std::string::npos) << error.what();
-      for (const auto& word : wrong.said) EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << wrong.name << ": " << error.what();
+      for (const auto& word : wrong.said)
+        EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << wrong.name << ": " << error.what();
     }
   }
 }

@@ -1,4 +1,5 @@
-// What the interface promises beyond the ids: one tokenizer for many threads, fingerprints, sizes, and where a pair's second text starts.
+// What the interface promises beyond the ids: one tokenizer for many threads, fingerprints, sizes, and where a pair's second text
+// starts.
 #include <gtest/gtest.h>
 
 #include <thread>
