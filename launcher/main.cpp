@@ -6,9 +6,16 @@
 #include <exception>
 
 #include "framework/base/error.h"
+#include "framework/comm/device.h"
 #include "launcher/commands.h"
 
 int main(int argc, char** argv) {
+  try {
+    thaw::load_cuda();  // before ATen is first asked for CUDA: it would stay without
+  } catch (const thaw::Error& error) {
+    fmt::print(stderr, "thaw: {}\n", error.what());
+    return static_cast<int>(error.code());
+  }
   CLI::App app{"Thaw fine-tunes pretrained language and speech models on clusters.\n"};
   app.name("thaw");
   app.set_version_flag("--version", THAW_VERSION);

@@ -1,5 +1,6 @@
 #include "launcher/ranks.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "framework/base/machine.h"
+#include "framework/comm/device.h"
 
 namespace thaw {
 namespace {
@@ -39,6 +41,21 @@ Placement place(Communicator& comm, const LaunchedWorld& world) {
   return placement;
 }
 
+// The GPU of this rank's number on its node. All ranks take one, or none does: where a node has no GPU, or libthaw_cuda.so
+// is not there, all run on CPUs.
+void take_gpu(Ranks& ranks, const LaunchedWorld& world) {
+  const auto gpus = static_cast<std::int64_t>(at::getNumGPUs());
+  std::int64_t fewest = gpus;
+  ranks.comm->all_reduce(&fewest, 1, CommType::i64, CommOp::min);
+  if (fewest == 0) return;
+  if (world.local_rank >= gpus)
+    throw UsageError("{} ranks were started on {}, which has {} GPU{}: start one rank a GPU", world.local_size, this_machine().host, gpus,
+                     gpus == 1 ? "" : "s");
+  ranks.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(world.local_rank));
+  ranks.devices = connect_devices(ranks.comm, world.local_rank);
+  ranks.placement.gpu = "one GPU each";
+}
+
 }  // namespace
 
 int run_on_ranks(const std::function<int(Ranks&)>& work, const std::function<void(const std::string&, ExitCode)>& failed) {
@@ -49,7 +66,8 @@ int run_on_ranks(const std::function<int(Ranks&)>& work, const std::function<voi
   try {
     at::set_num_interop_threads(1);
     comm = connect(world);
-    Ranks ranks{comm, place(*comm, world)};
+    Ranks ranks{comm, comm, at::kCPU, place(*comm, world)};
+    take_gpu(ranks, world);
     return work(ranks);
   } catch (const Error& error) {
     message = error.what();

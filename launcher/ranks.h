@@ -1,6 +1,8 @@
 // Running a command on all ranks: connecting them, giving each its threads, and ending them together.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,11 +18,14 @@ struct Placement {
   int threads = 1;                    // of this rank
   std::uint64_t memory_bytes = 0;     // this node's limit
   std::string hosts;                  // "2 ranks on node1, 2 on node2"
+  std::string gpu;                    // "one GPU each"; empty on CPUs
   std::string warning;                // a rank bound to fewer cores than it could have; empty if all is well
 };
 
 struct Ranks {
-  std::shared_ptr<Communicator> comm;
+  std::shared_ptr<Communicator> comm;     // between hosts
+  std::shared_ptr<Communicator> devices;  // between GPUs by NCCL; on CPUs the same as `comm`
+  at::Device device = at::kCPU;           // of this rank
   Placement placement;
   bool first() const { return comm->rank() == 0; }
 };

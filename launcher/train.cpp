@@ -68,7 +68,7 @@ void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const
   if (truncated > 0) out.say(fmt::format("           {} rows were longer than {} tokens and are cut there", truncated, recipe.data.max_length));
   out.say(fmt::format("steps      {} of {} {}, {} grains of {}", trainer.total_steps(), recipe.batch.size,
                       recipe.batch.unit == BatchRecipe::Unit::rows ? "rows" : "tokens", recipe.batch.size / recipe.batch.grain, recipe.batch.grain));
-  out.say(fmt::format("ranks      {}, {} thread{} each, {} of memory a node", placement.hosts, placement.threads, placement.threads == 1 ? "" : "s",
+  out.say(fmt::format("ranks      {}, {}{} thread{} each, {} of memory a node", placement.hosts, placement.gpu.empty() ? "" : placement.gpu + ", ", placement.threads, placement.threads == 1 ? "" : "s",
                       fmt::format("{:.0f} GiB", static_cast<double>(placement.memory_bytes) / 1073741824.0)));
   // weights, moments and gradients in fp32, and the bf16 copy
   out.say(fmt::format("precision  {}, {:.2f} GiB of weights, gradients and optimizer state a rank", bf16 ? "bf16 (fp32 master weights)" : "fp32",
@@ -151,10 +151,11 @@ class TrainCommand {
     const std::unique_ptr<Model> model =
         load_model(place.directory, {data.outputs(), recipe.dropout.value_or(-1)}, recipe.seeds.init, &report);
     check_vocabulary(*model, *tokenizer);
+    model->to(ranks.device);
     model->set_precision(recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
 
     const auto export_best = [&] { export_model(*model, data, recipe.data.max_length, place.directory, run_->path() / "best"); };
-    Trainer trainer({recipe, ranks.comm, *model, data, run_.get(), telemetry, export_best});
+    Trainer trainer({recipe, ranks.comm, ranks.devices, *model, data, run_.get(), telemetry, export_best});
     if (!found.empty()) {
       State state = load_checkpoint(found);
       if (run_) run_->truncate_log(state.values.at("cursor").at("step"));

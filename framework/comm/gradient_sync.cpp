@@ -31,8 +31,9 @@ void set_hook(const at::Tensor& leaf, std::unique_ptr<torch::autograd::PostAccum
 
 }  // namespace
 
-GradientSync::GradientSync(std::shared_ptr<Communicator> comm, std::vector<SyncedParameter> parameters, std::size_t bucket_bytes)
-    : comm_(std::move(comm)) {
+GradientSync::GradientSync(std::shared_ptr<Communicator> host, std::shared_ptr<Communicator> buckets, std::vector<SyncedParameter> parameters,
+                           std::size_t bucket_bytes)
+    : host_(std::move(host)), buckets_comm_(std::move(buckets)) {
   entries_.resize(parameters.size());
   std::int64_t filled = 0;
   const auto limit = static_cast<std::int64_t>(bucket_bytes / sizeof(float));
@@ -105,7 +106,7 @@ void GradientSync::launch_ready(bool all) {
       for (const std::size_t i : bucket.entries)
         if (entries_[i].passes == 0) entries_[i].gradient.zero_();
     bytes_ += static_cast<std::uint64_t>(bucket.flat.numel()) * sizeof(float);
-    bucket.request = comm_->all_reduce_async(bucket.flat.data_ptr(), static_cast<std::size_t>(bucket.flat.numel()), CommType::f32);
+    bucket.request = buckets_comm_->all_reduce_async(bucket.flat.data_ptr(), static_cast<std::size_t>(bucket.flat.numel()), CommType::f32);
   }
 }
 
@@ -129,19 +130,19 @@ void GradientSync::exchange_sparse(Entry& entry) {
   const at::NoGradGuard no_grad;
   const std::int64_t width = entry.gradient.numel() / std::max<std::int64_t>(entry.gradient.size(0), 1);
   if (entry.touched.defined()) entry.gradient.index_fill_(0, entry.touched, 0);
-  at::Tensor ids = at::empty({0}, entry.gradient.options().dtype(at::kLong)), rows = at::empty({0, width}, entry.gradient.options());
+  at::Tensor ids = at::empty({0}, at::kLong), rows = at::empty({0, width});
   if (!entry.sparse_ids.empty()) {
     const at::Tensor sum = at::sparse_coo_tensor(at::cat(entry.sparse_ids).unsqueeze(0), at::cat(entry.sparse_rows), entry.gradient.sizes()).coalesce();
-    ids = sum._indices()[0].contiguous();
-    rows = sum._values().contiguous();
+    ids = sum._indices()[0].to(at::kCPU).contiguous();
+    rows = sum._values().to(at::kCPU).contiguous();
   }
   entry.sparse_ids.clear();
   entry.sparse_rows.clear();
 
-  const auto ranks = static_cast<std::size_t>(comm_->size());
+  const auto ranks = static_cast<std::size_t>(host_->size());
   std::vector<std::int64_t> counts(ranks);
   const std::int64_t mine = ids.size(0);
-  comm_->all_gather(&mine, sizeof mine, counts.data());
+  host_->all_gather(&mine, sizeof mine, counts.data());
   const std::int64_t most = *std::max_element(counts.begin(), counts.end());
   if (most == 0) {
     entry.touched = at::Tensor();
@@ -153,13 +154,15 @@ void GradientSync::exchange_sparse(Entry& entry) {
   std::memcpy(message.data(), ids.data_ptr<std::int64_t>(), static_cast<std::size_t>(mine) * sizeof(std::int64_t));
   std::memcpy(message.data() + static_cast<std::size_t>(most) * sizeof(std::int64_t), rows.data_ptr<float>(),
               static_cast<std::size_t>(mine * width) * sizeof(float));
-  comm_->all_gather(message.data(), bytes, all.data());
+  host_->all_gather(message.data(), bytes, all.data());
   bytes_ += bytes;
   std::vector<at::Tensor> touched;
   for (std::size_t rank = 0; rank < ranks; ++rank) {
     char* const part = all.data() + rank * bytes;
-    const at::Tensor rank_ids = at::from_blob(part, {counts[rank]}, at::kLong).clone();
-    entry.gradient.index_add_(0, rank_ids, at::from_blob(part + static_cast<std::size_t>(most) * sizeof(std::int64_t), {counts[rank], width}, at::kFloat));
+    const at::Device device = entry.gradient.device();
+    const at::Tensor rank_ids = at::from_blob(part, {counts[rank]}, at::kLong).to(device, at::kLong, /*non_blocking=*/false, /*copy=*/true);
+    const at::Tensor rank_rows = at::from_blob(part + static_cast<std::size_t>(most) * sizeof(std::int64_t), {counts[rank], width}, at::kFloat);
+    entry.gradient.index_add_(0, rank_ids, rank_rows.to(device));
     touched.push_back(rank_ids);
   }
   entry.touched = at::cat(touched);

@@ -23,8 +23,10 @@ struct SyncedParameter {
 
 class GradientSync {
  public:
-  // `parameters`: those that learn, top layer first. Every rank lists the same.
-  GradientSync(std::shared_ptr<Communicator> comm, std::vector<SyncedParameter> parameters, std::size_t bucket_bytes = std::size_t{8} << 20);
+  // `parameters`: those that learn, top layer first. Every rank lists the same. `buckets` reduces memory of the parameters'
+  // device; `host` carries the sparse rows. On CPUs the two are one.
+  GradientSync(std::shared_ptr<Communicator> host, std::shared_ptr<Communicator> buckets, std::vector<SyncedParameter> parameters,
+               std::size_t bucket_bytes = std::size_t{8} << 20);
   ~GradientSync();
   GradientSync(const GradientSync&) = delete;
   GradientSync& operator=(const GradientSync&) = delete;
@@ -61,7 +63,7 @@ class GradientSync {
   void progress();
   void exchange_sparse(Entry& entry);
 
-  std::shared_ptr<Communicator> comm_;
+  std::shared_ptr<Communicator> host_, buckets_comm_;
   std::vector<Entry> entries_;
   std::vector<Bucket> buckets_;
   std::size_t next_bucket_ = 0;  // buckets are launched in their order on every rank

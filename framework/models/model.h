@@ -69,7 +69,8 @@ struct Model {
 
   // Makes `working` what layers compute with: fp32 the values themselves, bf16 copies of all but keep_fp32.
   void set_precision(at::ScalarType type);
-  void to(const at::Device& device);
+  void to(const at::Device& device);   // before set_precision
+  at::Device device() const { return parameters.front().value.device(); }
 };
 
 }  // namespace thaw

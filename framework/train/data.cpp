@@ -130,20 +130,22 @@ Targets empty_targets(const DataSet& set, std::int64_t rows, std::int64_t output
 
 }  // namespace
 
-PackedBatch collate(const std::vector<RowOfSet>& rows, const Loss& loss, std::int64_t outputs) {
+PackedBatch collate(const std::vector<RowOfSet>& rows, std::int64_t outputs) {
   std::vector<Encoding> encodings;
   Targets targets = empty_targets(*rows.front().set, static_cast<std::int64_t>(rows.size()), outputs);
-  double share = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     EncodedRow row = rows[i].set->shards->read(rows[i].row);
     set_target(targets, static_cast<std::int64_t>(i), row, *rows[i].set, outputs);
-    share += share_of(*rows[i].set, rows[i].row, loss);
     encodings.push_back({std::move(row.input_ids), row.second_start, false});
   }
   PackedBatch batch = collate(encodings);
   batch.targets = targets;
-  batch.share = share;
   return batch;
+}
+
+void PackedBatch::to(const at::Device& device) {
+  for (at::Tensor* tensor : {&input_ids, &token_types, &positions, &targets.labels, &targets.weights})
+    if (tensor->defined()) *tensor = tensor->to(device);
 }
 
 Targets targets_of(const DataSet& set, std::int64_t outputs) {

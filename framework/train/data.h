@@ -45,7 +45,7 @@ struct PackedBatch {
   std::vector<std::int64_t> cu_seqlens;              // rows + 1
   at::Tensor input_ids, token_types, positions;      // int64 [tokens]
   Targets targets;
-  double share = 0;                                  // of the loss's divisor: Σ weight × class weight
+  void to(const at::Device& device);
 };
 
 // The tensors of rows that were tokenised just now (no targets).
@@ -55,7 +55,7 @@ struct RowOfSet {
   const DataSet* set;
   std::uint64_t row;
 };
-PackedBatch collate(const std::vector<RowOfSet>& rows, const Loss& loss, std::int64_t outputs);
+PackedBatch collate(const std::vector<RowOfSet>& rows, std::int64_t outputs);
 
 // The targets of all rows of a set, in their order.
 Targets targets_of(const DataSet& set, std::int64_t outputs);

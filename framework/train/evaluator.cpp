@@ -43,7 +43,8 @@ at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs,
   for (std::size_t b = static_cast<std::size_t>(comm.rank()); b < batches.size(); b += ranks) {
     std::vector<RowOfSet> members;
     for (const std::uint64_t row : batches[b]) members.push_back({&set, row});
-    const PackedBatch batch = collate(members, Loss{}, outputs);
+    PackedBatch batch = collate(members, outputs);
+    batch.to(model.device());
     const Context context{batch.input_ids, batch.token_types, batch.positions};
     const at::Tensor logits = model.forward(batch.cu_seqlens, context).to(at::kFloat).to(at::kCPU).contiguous();
     for (std::size_t i = 0; i < batches[b].size(); ++i) {

@@ -81,7 +81,7 @@ Trainer::Trainer(Parts parts)
   std::stable_sort(learning.begin(), learning.end(), [](const Parameter* a, const Parameter* b) { return a->group > b->group; });
   std::vector<SyncedParameter> synced;
   for (const Parameter* p : learning) synced.push_back({p->name, p->working, p->role == Role::embedding});
-  sync_ = std::make_unique<GradientSync>(parts_.comm, std::move(synced));
+  sync_ = std::make_unique<GradientSync>(parts_.comm, parts_.devices, std::move(synced));
 
   std::vector<OptimizedParameter> optimized;
   for (std::size_t i = 0; i < learning.size(); ++i) {
@@ -169,7 +169,8 @@ double Trainer::accumulate(const Step& step) {
     if (step.grains[g].empty()) continue;
     std::vector<RowOfSet> rows;
     for (const Order::Pick pick : step.grains[g]) rows.push_back({&parts_.data.train[pick.source], pick.row});
-    const PackedBatch batch = collate(rows, loss_, parts_.data.outputs());
+    PackedBatch batch = collate(rows, parts_.data.outputs());
+    batch.to(parts_.model.device());
     Context context{batch.input_ids, batch.token_types, batch.positions};
     context.training = true;
     context.random_key = random_key(parts_.recipe.seeds.dropout, cursor_.step);

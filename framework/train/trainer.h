@@ -41,7 +41,8 @@ class Trainer {
  public:
   struct Parts {
     const Recipe& recipe;
-    std::shared_ptr<Communicator> comm;
+    std::shared_ptr<Communicator> comm;     // between hosts
+    std::shared_ptr<Communicator> devices;  // between the devices that the model is on; on CPUs the same
     Model& model;
     const RunData& data;
     RunDirectory* run = nullptr;  // rank 0 alone
