@@ -1,0 +1,35 @@
+# LibTorch's headers take seconds to parse: they are precompiled once, for every target that uses LibTorch. A precompiled
+# header suits one kind of position-independent code alone, so programs get the libraries' kind.
+set(CMAKE_CXX_COMPILE_OPTIONS_PIE -fPIC)
+if(CCACHE AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  add_compile_options(-fpch-preprocess)  # ccache asks for it, and for the sloppiness that the root CMakeLists.txt sets
+endif()
+add_library(thaw_precompiled OBJECT ${CMAKE_CURRENT_LIST_DIR}/precompiled.cpp)
+target_link_libraries(thaw_precompiled PRIVATE thaw_options thaw_torch fmt::fmt nlohmann_json::nlohmann_json)
+target_precompile_headers(thaw_precompiled PRIVATE ${CMAKE_CURRENT_LIST_DIR}/precompiled.h)
+
+function(thaw_uses_torch target result)
+  set(${result} OFF PARENT_SCOPE)
+  get_target_property(used ${target} LINK_LIBRARIES)
+  foreach(library IN LISTS used)
+    if(library STREQUAL thaw_torch)
+      set(${result} ON PARENT_SCOPE)
+    elseif(library MATCHES "^thaw_" AND TARGET ${library})
+      get_target_property(kind ${library} TYPE)
+      if(NOT kind STREQUAL INTERFACE_LIBRARY)
+        thaw_uses_torch(${library} inner)
+        if(inner)
+          set(${result} ON PARENT_SCOPE)
+        endif()
+      endif()
+    endif()
+  endforeach()
+endfunction()
+
+# thaw_precompile(TARGET): takes the precompiled header where the target uses LibTorch.
+function(thaw_precompile target)
+  thaw_uses_torch(${target} torch)
+  if(torch)
+    target_precompile_headers(${target} REUSE_FROM thaw_precompiled)
+  endif()
+endfunction()
