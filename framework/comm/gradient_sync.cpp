@@ -42,6 +42,7 @@ GradientSync::GradientSync(std::shared_ptr<Communicator> host, std::shared_ptr<C
     entry.parameter = std::move(parameters[i]);
     if (entry.parameter.sparse) {
       entry.gradient = at::zeros(entry.parameter.leaf.sizes(), entry.parameter.leaf.options().dtype(at::kFloat).requires_grad(false));
+      entry.touched = at::empty({0}, entry.gradient.options().dtype(at::kLong));
     } else {
       if (buckets_.empty() || (filled > 0 && filled + entry.parameter.leaf.numel() > limit)) {
         buckets_.emplace_back();
@@ -129,7 +130,7 @@ void GradientSync::finish() {
 void GradientSync::exchange_sparse(Entry& entry) {
   const at::NoGradGuard no_grad;
   const std::int64_t width = entry.gradient.numel() / std::max<std::int64_t>(entry.gradient.size(0), 1);
-  if (entry.touched.defined()) entry.gradient.index_fill_(0, entry.touched, 0);
+  entry.gradient.index_fill_(0, entry.touched, 0);
   at::Tensor ids = at::empty({0}, at::kLong), rows = at::empty({0, width});
   if (!entry.sparse_ids.empty()) {
     const at::Tensor sum = at::sparse_coo_tensor(at::cat(entry.sparse_ids).unsqueeze(0), at::cat(entry.sparse_rows), entry.gradient.sizes()).coalesce();
@@ -145,7 +146,7 @@ void GradientSync::exchange_sparse(Entry& entry) {
   host_->all_gather(&mine, sizeof mine, counts.data());
   const std::int64_t most = *std::max_element(counts.begin(), counts.end());
   if (most == 0) {
-    entry.touched = at::Tensor();
+    entry.touched = entry.touched.narrow(0, 0, 0);
     return;
   }
   // One message a rank: its ids, then its rows, padded to the longest rank's.
@@ -165,7 +166,7 @@ void GradientSync::exchange_sparse(Entry& entry) {
     entry.gradient.index_add_(0, rank_ids, rank_rows.to(device));
     touched.push_back(rank_ids);
   }
-  entry.touched = at::cat(touched);
+  entry.touched = std::get<0>(at::_unique(at::cat(touched), /*sorted=*/true));
 }
 
 }  // namespace thaw

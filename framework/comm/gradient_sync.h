@@ -38,6 +38,8 @@ class GradientSync {
 
   std::size_t size() const { return entries_.size(); }
   const at::Tensor& gradient(std::size_t index) const { return entries_[index].gradient; }  // fp32, the leaf's shape
+  // The rows of a sparse gradient that may be other than zero, ascending, int64 on its device; undefined where all may be.
+  const at::Tensor& touched(std::size_t index) const { return entries_[index].touched; }
   std::uint64_t bytes_per_step() const { return bytes_; }                                   // handed to collectives in the last step
   double wait_s() const { return wait_s_; }                                                 // spent in finish() in the last step
   std::size_t bucket_count() const { return buckets_.size(); }
@@ -49,7 +51,7 @@ class GradientSync {
     int bucket = -1;           // -1: sparse
     int passes = 0;            // gradients received in this step
     std::vector<at::Tensor> sparse_ids, sparse_rows;  // of this step
-    at::Tensor touched;        // rows of `gradient` that are not zero
+    at::Tensor touched;        // where sparse: rows of `gradient` that may be other than zero
   };
   struct Bucket {
     at::Tensor flat;

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "framework/base/error.h"
@@ -11,7 +12,7 @@ namespace thaw {
 namespace {
 
 struct Coefficients {
-  float decay, beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, inverse_root, eps, scale;
+  float decay, one_minus_beta1, beta2, one_minus_beta2, step_size, inverse_root, eps, scale;
 };
 
 __attribute__((target_clones("avx512f", "avx2", "default"))) void update(float* __restrict p, float* __restrict m, float* __restrict v,
@@ -22,6 +23,10 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void update(float* 
     v[i] = v[i] * c.beta2 + gradient * gradient * c.one_minus_beta2;
     p[i] = p[i] * c.decay - c.step_size * m[i] / (std::sqrt(v[i]) * c.inverse_root + c.eps);
   }
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default"))) void multiply(float* __restrict p, std::int64_t count, float factor) {
+  for (std::int64_t i = 0; i < count; ++i) p[i] *= factor;
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default"))) void round_to_bf16(const float* __restrict p, std::uint16_t* __restrict out, std::int64_t count) {
@@ -45,10 +50,38 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) double sum_of_squar
 
 constexpr std::int64_t chunk = 1 << 16;  // small enough for the second look (bf16) to find it in the cache
 
+// Elements `begin` to `end` of one parameter.
+struct Span {
+  float *p, *m, *v;
+  const float* g;
+  std::uint16_t* working;  // null where the model computes with p
+
+  Span(const OptimizedParameter& parameter, const at::Tensor& m_all, const at::Tensor& v_all)
+      : p(parameter.master.data_ptr<float>()),
+        m(m_all.data_ptr<float>()),
+        v(v_all.data_ptr<float>()),
+        g(parameter.gradient.data_ptr<float>()),
+        working(parameter.working.defined() ? static_cast<std::uint16_t*>(parameter.working.data_ptr()) : nullptr) {}
+
+  void step(std::int64_t begin, std::int64_t end, const Coefficients& c) const {
+    update(p + begin, m + begin, v + begin, g + begin, end - begin, c);
+    if (working != nullptr) round_to_bf16(p + begin, working + begin, end - begin);
+  }
+  // The same where gradient and moments are zero.
+  void decay(std::int64_t begin, std::int64_t end, const Coefficients& c) const {
+    if (c.decay == 1) return;
+    multiply(p + begin, end - begin, c.decay);
+    if (working != nullptr) round_to_bf16(p + begin, working + begin, end - begin);
+  }
+};
+
 }  // namespace
 
 AdamW::AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> parameters) : recipe_(recipe), parameters_(std::move(parameters)) {
-  for (const OptimizedParameter& p : parameters_) moments_.push_back({at::zeros_like(p.master), at::zeros_like(p.master)});
+  for (const OptimizedParameter& p : parameters_) {
+    const std::int64_t rows = p.touched && p.master.is_cpu() ? p.master.size(0) : 0;
+    moments_.push_back({at::zeros_like(p.master), at::zeros_like(p.master), std::vector<std::uint8_t>(static_cast<std::size_t>(rows))});
+  }
 }
 
 void AdamW::step(double lr, double gradient_scale) {
@@ -57,9 +90,9 @@ void AdamW::step(double lr, double gradient_scale) {
   const double correction1 = 1 - std::pow(recipe_.beta1, static_cast<double>(steps_)), correction2 = 1 - std::pow(recipe_.beta2, static_cast<double>(steps_));
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const OptimizedParameter& parameter = parameters_[i];
+    Moments& moments = moments_[i];
     const double rate = lr * parameter.lr_scale;
     const Coefficients c{static_cast<float>(1 - rate * (parameter.decay ? recipe_.weight_decay : 0)),
-                         static_cast<float>(recipe_.beta1),
                          static_cast<float>(1 - recipe_.beta1),
                          static_cast<float>(recipe_.beta2),
                          static_cast<float>(1 - recipe_.beta2),
@@ -69,20 +102,27 @@ void AdamW::step(double lr, double gradient_scale) {
                          static_cast<float>(gradient_scale)};
     if (!parameter.master.is_cpu()) {
       const at::Tensor gradient = parameter.gradient * c.scale;
-      moments_[i].m.lerp_(gradient, 1 - recipe_.beta1);
-      moments_[i].v.mul_(recipe_.beta2).addcmul_(gradient, gradient, 1 - recipe_.beta2);
-      parameter.master.mul_(c.decay).addcdiv_(moments_[i].m, moments_[i].v.sqrt().mul_(c.inverse_root).add_(recipe_.eps), -c.step_size);
+      moments.m.lerp_(gradient, 1 - recipe_.beta1);
+      moments.v.mul_(recipe_.beta2).addcmul_(gradient, gradient, 1 - recipe_.beta2);
+      parameter.master.mul_(c.decay).addcdiv_(moments.m, moments.v.sqrt().mul_(c.inverse_root).add_(recipe_.eps), -c.step_size);
       if (parameter.working.defined()) parameter.working.copy_(parameter.master);
       continue;
     }
-    const std::int64_t count = parameter.master.numel();
-    at::parallel_for(0, (count + chunk - 1) / chunk, 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t k = first; k < last; ++k) {
-        const std::int64_t at = k * chunk, n = std::min(chunk, count - at);
-        update(parameter.master.data_ptr<float>() + at, moments_[i].m.data_ptr<float>() + at, moments_[i].v.data_ptr<float>() + at,
-               parameter.gradient.data_ptr<float>() + at, n, c);
-        if (parameter.working.defined())
-          round_to_bf16(parameter.master.data_ptr<float>() + at, static_cast<std::uint16_t*>(parameter.working.data_ptr()) + at, n);
+    const Span span(parameter, moments.m, moments.v);
+    const std::int64_t count = parameter.master.numel(), rows = static_cast<std::int64_t>(moments.started.size());
+    if (rows == 0) {
+      at::parallel_for(0, (count + chunk - 1) / chunk, 1, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t k = first; k < last; ++k) span.step(k * chunk, std::min(count, (k + 1) * chunk), c);
+      });
+      continue;
+    }
+    const at::Tensor touched = parameter.touched();
+    for (std::int64_t k = 0; k < touched.size(0); ++k) moments.started[static_cast<std::size_t>(touched.data_ptr<std::int64_t>()[k])] = 1;
+    const std::int64_t width = count / rows;
+    at::parallel_for(0, rows, std::max<std::int64_t>(1, chunk / width), [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t row = first; row < last; ++row) {
+        if (moments.started[static_cast<std::size_t>(row)] != 0) span.step(row * width, (row + 1) * width, c);
+        else span.decay(row * width, (row + 1) * width, c);
       }
     });
   }
@@ -107,6 +147,11 @@ void AdamW::load(const State& state) {
       if (found == state.tensors.end() || found->second.sizes() != tensor.sizes()) throw ModelError("the optimizer's state lacks {} in its shape", name);
       tensor.copy_(found->second);
     }
+  for (Moments& moments : moments_) {
+    if (moments.started.empty()) continue;
+    const at::Tensor started = moments.m.ne(0).logical_or_(moments.v.ne(0)).flatten(1).any(1).to(at::kByte);
+    std::copy_n(started.data_ptr<std::uint8_t>(), moments.started.size(), moments.started.begin());
+  }
 }
 
 double global_norm(const std::vector<at::Tensor>& gradients) {

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct OptimizedParameter {
   at::Tensor working;   // the bf16 copy that the model computes with; undefined where it computes with `master`
   double lr_scale = 1;
   bool decay = true;
+  // Of an embedding: its gradient's rows that may be other than zero in this step, ascending. Rows that never had a gradient
+  // have moments of zero, so that decay alone moves them; their moments are then not even read. Empty: every row.
+  std::function<at::Tensor()> touched = {};
 };
 
 class AdamW {
@@ -33,6 +37,7 @@ class AdamW {
  private:
   struct Moments {
     at::Tensor m, v;
+    std::vector<std::uint8_t> started;  // by row, where `touched` tells: whether it has ever had a gradient
   };
   OptimizerRecipe recipe_;
   std::vector<OptimizedParameter> parameters_;

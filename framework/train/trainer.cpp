@@ -88,6 +88,7 @@ Trainer::Trainer(Parts parts)
     const Parameter& p = *learning[i];
     const bool copied = p.working.scalar_type() != at::kFloat;
     optimized.push_back({p.name, p.value, sync_->gradient(i), copied ? p.working.detach() : at::Tensor(), 1.0, p.decays()});
+    if (p.role == Role::embedding) optimized.back().touched = [this, i] { return sync_->touched(i); };
   }
   optimizer_ = std::make_unique<AdamW>(parts_.recipe.optimizer, std::move(optimized));
   by_name_.resize(learning.size());
@@ -188,7 +189,10 @@ double Trainer::accumulate(const Step& step) {
 void Trainer::update(StepReport& report) {
   const OptimizerRecipe& recipe = parts_.recipe.optimizer;
   std::vector<at::Tensor> gradients;
-  for (const std::size_t i : by_name_) gradients.push_back(sync_->gradient(i));
+  for (const std::size_t i : by_name_) {
+    const at::Tensor& touched = sync_->touched(i);
+    gradients.push_back(touched.defined() ? sync_->gradient(i).index_select(0, touched) : sync_->gradient(i));
+  }
   report.gradient_norm = global_norm(gradients);
   if (!std::isfinite(report.gradient_norm) || !std::isfinite(report.loss))
     throw DataError("step {}: the loss is {} and the gradient's norm {}: lower optimizer.lr, or look at the rows of this step", cursor_.step + 1,

@@ -104,5 +104,37 @@ TEST(AdamW, WorkingCopyIsTheRoundedMaster) {
   EXPECT_TRUE(at::equal(working, value.to(at::kBFloat16)));
 }
 
+// Told which rows have gradients, it leaves the others' moments alone, and every bit is as without: also after a resume.
+TEST(AdamW, RowsWithoutGradientsAreDecayedAlone) {
+  const at::Tensor start = at::sin(at::arange(40 * 12)).view({40, 12});
+  const std::vector<std::vector<std::int64_t>> touched{{3, 7}, {}, {7, 20, 39}, {0}};
+  const auto run = [&](bool told, bool resumed) {
+    const at::Tensor value = start.clone(), gradient = at::zeros_like(value), working = value.to(at::kBFloat16);
+    at::Tensor rows;
+    const auto make = [&] {
+      OptimizedParameter parameter{"table", value, gradient, working, 1, true};
+      if (told) parameter.touched = [&rows] { return rows; };
+      return AdamW({}, {parameter});
+    };
+    AdamW optimizer = make();
+    for (std::size_t step = 0; step < touched.size(); ++step) {
+      rows = at::tensor(touched[step], at::kLong);
+      gradient.zero_().index_copy_(0, rows, at::cos(at::arange(rows.size(0) * 12)).view({rows.size(0), 12}));
+      optimizer.step(1e-2, 0.5);
+      if (!resumed || step != 1) continue;
+      const State state = optimizer.state();
+      AdamW other = make();
+      other.load(state);
+      optimizer = std::move(other);
+    }
+    EXPECT_TRUE(at::equal(working, value.to(at::kBFloat16)));
+    return value;
+  };
+  const at::Tensor expected = run(false, false);
+  EXPECT_TRUE(at::equal(run(true, false), expected));
+  EXPECT_TRUE(at::equal(run(true, true), expected));
+  EXPECT_FALSE(at::equal(expected[1], start[1]));  // decay moves the row that never had a gradient
+}
+
 }  // namespace
 }  // namespace thaw
