@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <exception>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -58,30 +59,26 @@ void take_gpu(Ranks& ranks, const LaunchedWorld& world) {
 
 }  // namespace
 
-int run_on_ranks(const std::function<int(Ranks&)>& work, const std::function<void(const std::string&, ExitCode)>& failed) {
+int run_on_ranks(const std::function<int(Ranks&)>& work, const std::function<void(const Error&)>& failed) {
   const LaunchedWorld world = launched_world();
   std::shared_ptr<Communicator> comm;
-  std::string message;
-  ExitCode code = ExitCode::bug;
+  std::optional<Error> error;
   try {
     at::set_num_interop_threads(1);
     comm = connect(world);
     Ranks ranks{comm, comm, at::kCPU, place(*comm, world)};
     take_gpu(ranks, world);
     return work(ranks);
-  } catch (const Error& error) {
-    message = error.what();
-    code = error.code();
-  } catch (const std::exception& error) {
-    message = fmt::format("this is a bug, please report it: {}", error.what());
+  } catch (const std::exception& exception) {
+    error = as_error(exception);
   }
   // The same error often strikes all ranks: rank 0 speaks and ends everybody before the others come to speak.
   if (world.rank != 0) std::this_thread::sleep_for(std::chrono::milliseconds(700));
-  if (failed) failed(message, code);
-  fmt::print(stderr, "\nthaw: {}{}\n", world.size > 1 ? fmt::format("rank {} of {}: ", world.rank, world.size) : "", message);
+  if (failed) failed(*error);
+  fmt::print(stderr, "\nthaw: {}{}\n", world.size > 1 ? fmt::format("rank {} of {}: ", world.rank, world.size) : "", error->what());
   std::fflush(stderr);
-  if (comm && comm->size() > 1) comm->abort(static_cast<int>(code));
-  return static_cast<int>(code);
+  if (comm && comm->size() > 1) comm->abort(static_cast<int>(error->code()));
+  return static_cast<int>(error->code());
 }
 
 }  // namespace thaw

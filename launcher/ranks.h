@@ -32,6 +32,6 @@ struct Ranks {
 
 // Connects, sets threads, runs `work`. An Error on any rank is printed once (by the lowest rank that saw it) and ends all
 // ranks within seconds with its exit code; `failed` is told first, on the rank that failed.
-int run_on_ranks(const std::function<int(Ranks&)>& work, const std::function<void(const std::string&, ExitCode)>& failed = {});
+int run_on_ranks(const std::function<int(Ranks&)>& work, const std::function<void(const Error&)>& failed = {});
 
 }  // namespace thaw

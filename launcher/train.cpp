@@ -9,6 +9,7 @@
 #include <sstream>
 #include <memory>
 
+#include "framework/base/file.h"
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
 #include "framework/train/checkpoint.h"
@@ -68,8 +69,8 @@ void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const
   if (truncated > 0) out.say(fmt::format("           {} rows were longer than {} tokens and are cut there", truncated, recipe.data.max_length));
   out.say(fmt::format("steps      {} of {} {}, {} grains of {}", trainer.total_steps(), recipe.batch.size,
                       recipe.batch.unit == BatchRecipe::Unit::rows ? "rows" : "tokens", recipe.batch.size / recipe.batch.grain, recipe.batch.grain));
-  out.say(fmt::format("ranks      {}, {}{} thread{} each, {} of memory a node", placement.hosts, placement.gpu.empty() ? "" : placement.gpu + ", ", placement.threads, placement.threads == 1 ? "" : "s",
-                      fmt::format("{:.0f} GiB", static_cast<double>(placement.memory_bytes) / 1073741824.0)));
+  out.say(fmt::format("ranks      {}, {}{} thread{} each, {:.0f} GiB of memory a node", placement.hosts, placement.gpu.empty() ? "" : placement.gpu + ", ",
+                      placement.threads, placement.threads == 1 ? "" : "s", static_cast<double>(placement.memory_bytes) / 1073741824.0));
   // weights, moments and gradients in fp32, and the bf16 copy
   out.say(fmt::format("precision  {}, {:.2f} GiB of weights, gradients and optimizer state a rank", bf16 ? "bf16 (fp32 master weights)" : "fp32",
                       parameters * (bf16 ? 18 : 16) / 1073741824.0));
@@ -115,10 +116,15 @@ std::string from_first(Communicator& comm, std::string text) {
 // One run of one recipe; holds what the parts point at.
 class TrainCommand {
  public:
-  TrainCommand(std::string file, std::vector<std::string> overrides) : file_(std::move(file)), overrides_(std::move(overrides)) {}
+  struct Options {
+    std::string recipe;
+    std::vector<std::string> overrides;
+    bool json = false;
+  };
+  explicit TrainCommand(Options options) : options_(std::move(options)) {}
 
   int run(Ranks& ranks) {
-    Recipe recipe = read_recipe(file_, overrides_);
+    Recipe recipe = read_recipe(options_.recipe, options_.overrides);
     const ModelPlace place = find_model(recipe.model);
     const JsonFile config(place.directory / "config.json");
     const std::int64_t positions = build_model(config.view(), {})->max_positions;
@@ -133,14 +139,16 @@ class TrainCommand {
       run_ = std::make_unique<RunDirectory>(RunDirectory::open(recipe.output_dir, recipe));
       const std::optional<Json> status = run_->status();
       found = status && status->value("state", "") == "done" ? "finished" : "";
-      if (const auto checkpoint = newest_checkpoint(run_->path()); checkpoint && found.empty()) {
-        for (const std::string& damage : checkpoint->damaged) fmt::print(stderr, "thaw: passed over {}\n", damage);
-        found = checkpoint->path;
+      if (found.empty()) {
+        const FoundCheckpoint checkpoint = newest_checkpoint(run_->path());
+        for (const std::string& damage : checkpoint.damaged) fmt::print(stderr, "thaw: passed over {}\n", damage);
+        found = checkpoint.path.value_or("").string();
       }
     }
     found = from_first(*ranks.comm, found);
     if (found == "finished") {
-      if (ranks.first()) fmt::print("{}: this run is finished; its result stands in result.json\n", recipe.output_dir);
+      if (ranks.first() && options_.json) fmt::print("{}", read_file(run_->path() / "result.json"));
+      else if (ranks.first()) fmt::print("{}: this run is finished; its result stands in result.json\n", recipe.output_dir);
       return 0;
     }
 
@@ -172,10 +180,10 @@ class TrainCommand {
     return static_cast<int>(outcome.finished ? ExitCode::done : ExitCode::requeue);
   }
 
-  void failed(const std::string& message, ExitCode code) {
+  void failed(const Error& error) {
     if (!run_) return;
     try {
-      run_->write_status({{"state", "failed"}, {"exit_code", static_cast<int>(code)}, {"message", message}});
+      run_->write_status({{"state", "failed"}, {"exit_code", static_cast<int>(error.code())}, {"message", error.what()}});
     } catch (const Error&) {
       // The disk may be what failed: the message on the terminal has to do.
     }
@@ -196,21 +204,26 @@ class TrainCommand {
   void close(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started, double first_step,
              const std::function<void()>& export_best) {
     run_->check();
-    const std::string last = checkpoint_name(outcome.steps);
+    const std::string last = checkpoint_name(outcome.last_checkpoint);
     if (!outcome.finished) {
-      run_->write_status({{"state", "stopped"}, {"exit_code", 75}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}});
-      fmt::print("stopped at step {} ({}); the same command goes on from there\n", outcome.steps, outcome.stopped_by);
+      const Json status{{"state", "stopped"}, {"exit_code", 75}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}};
+      run_->write_status(status);
+      if (options_.json) fmt::print("{}\n", status.dump());
+      else fmt::print("stopped at step {} ({}); the same command goes on from there\n", outcome.steps, outcome.stopped_by);
       return;
     }
     if (outcome.best_step == 0) export_best();  // nothing to choose by: the last weights
     run_->write_result(result_of(recipe, place, outcome, placement, started, first_step));
     run_->write_status({{"state", "done"}, {"exit_code", 0}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}});
+    if (options_.json) {
+      fmt::print("{}", read_file(run_->path() / "result.json"));
+      return;
+    }
     fmt::print("{}model      {}\n", outcome.metric.empty() ? "" : fmt::format("best       {} {:.4f} at step {}\n", outcome.metric, outcome.best, outcome.best_step),
                (run_->path() / "best").string());
   }
 
-  std::string file_;
-  std::vector<std::string> overrides_;
+  Options options_;
   std::unique_ptr<RunDirectory> run_;
 };
 
@@ -218,15 +231,14 @@ class TrainCommand {
 
 void add_train(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("train", "Fine-tune a pretrained model as a recipe says");
-  auto file = std::make_shared<std::string>();
-  auto overrides = std::make_shared<std::vector<std::string>>();
-  command->add_option("recipe", *file, "The recipe, a YAML file")->required();
-  command->add_option("overrides", *overrides, "key.sub=value: changes to the recipe");
+  auto options = std::make_shared<TrainCommand::Options>();
+  command->add_option("recipe", options->recipe, "The recipe, a YAML file")->required();
+  command->add_option("overrides", options->overrides, "key.sub=value: changes to the recipe");
+  command->add_flag("--json", options->json, "At the end, the result as one JSON object on standard output");
   command->footer("Example:  mpirun -n 2 thaw train recipes/quickstart.yaml seed=7 optimizer.lr=3e-5\nRun again, it goes on where it stopped.");
   command->callback([=, &exit_code] {
-    TrainCommand run(*file, *overrides);
-    exit_code = run_on_ranks([&](Ranks& ranks) { return run.run(ranks); },
-                             [&](const std::string& message, ExitCode code) { run.failed(message, code); });
+    TrainCommand run(*options);
+    exit_code = run_on_ranks([&](Ranks& ranks) { return run.run(ranks); }, [&](const Error& error) { run.failed(error); });
   });
 }
 

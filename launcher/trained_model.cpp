@@ -27,7 +27,7 @@ std::vector<std::string> labels_in(const JsonView& config) {
 
 }  // namespace
 
-TrainedModel open_trained_model(const std::string& place) {
+TrainedModel open_trained_model(const std::string& place, const at::Device& device) {
   TrainedModel trained;
   const fs::path run = place;
   if (fs::exists(run / "best" / "config.json")) {
@@ -50,6 +50,7 @@ TrainedModel open_trained_model(const std::string& place) {
   if (!report.initialised.empty())
     throw ModelError("{}: the weights lack {}: this is a pretrained model without a trained head; fine-tune it first (thaw train)",
                      trained.directory.string(), fmt::join(report.initialised, ", "));
+  trained.model->to(device);
   trained.model->set_precision(trained.recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
   trained.max_length = std::min(trained.recipe.data.max_length, trained.model->max_positions);
   if (trained.data.problem == Problem::regression) trained.data.labels.clear();

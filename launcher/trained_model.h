@@ -22,6 +22,6 @@ struct TrainedModel {
 };
 
 // `place`: a run directory (its best/ is taken), an exported directory, or a hub name.
-TrainedModel open_trained_model(const std::string& place);
+TrainedModel open_trained_model(const std::string& place, const at::Device& device = at::kCPU);
 
 }  // namespace thaw

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -56,5 +57,9 @@ THAW_ERROR_DOMAIN(CommError, ExitCode::peer_lost)   // ranks
 THAW_ERROR_DOMAIN(FileError, ExitCode::io_error)    // reading and writing
 
 #undef THAW_ERROR_DOMAIN
+
+// What any exception comes to: itself where it is ours; FileError for the standard library's; memory that ran out is 65,
+// with a remedy; everything else is a bug (70).
+Error as_error(const std::exception& exception);
 
 }  // namespace thaw

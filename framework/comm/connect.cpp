@@ -63,7 +63,8 @@ std::optional<int> slurm_local_size() {
 
 // The command that starts ranks which find each other, for the launcher that was used.
 std::string right_command(const LaunchedWorld& world, const std::string& mpi) {
-  if (world.launcher.starts_with("SLURM"))
+  // srun --mpi=pmi2 sets PMI's names beside Slurm's.
+  if (world.launcher.starts_with("SLURM") || (world.launcher == "PMI_SIZE" && std::getenv("SLURM_STEP_ID") != nullptr))
     return fmt::format("srun --mpi=pmix -n {} thaw … (srun --mpi=list shows what this site has)", world.size);
   return fmt::format(
       "mpirun -n {} thaw …, with the mpirun that belongs to {} (mpirun --version tells); or build libthaw_mpi.so with the "

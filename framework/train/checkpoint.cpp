@@ -73,16 +73,18 @@ void save_checkpoint(const fs::path& run, std::int64_t step, const State& state,
     fs::remove_all(directory / checkpoint_name(steps[i]), ignored);
 }
 
-std::optional<FoundCheckpoint> newest_checkpoint(const fs::path& run) {
+FoundCheckpoint newest_checkpoint(const fs::path& run) {
   FoundCheckpoint found;
   for (const std::int64_t step : steps_in(run / "checkpoints")) {
-    found.step = step;
-    found.path = run / "checkpoints" / checkpoint_name(step);
-    const std::string damage = damage_of(found.path);
-    if (damage.empty()) return found;
+    const fs::path checkpoint = run / "checkpoints" / checkpoint_name(step);
+    const std::string damage = damage_of(checkpoint);
+    if (damage.empty()) {
+      found.path = checkpoint;
+      break;
+    }
     found.damaged.push_back(fmt::format("{}: {}", checkpoint_name(step), damage));
   }
-  return std::nullopt;
+  return found;
 }
 
 State load_checkpoint(const fs::path& checkpoint) { return load_state(checkpoint / "state.safetensors"); }

@@ -18,13 +18,10 @@ std::string checkpoint_name(std::int64_t step);  // "step-00000217"
 void save_checkpoint(const std::filesystem::path& run, std::int64_t step, const State& state, std::int64_t keep);
 
 struct FoundCheckpoint {
-  std::int64_t step;
-  std::filesystem::path path;
-  std::vector<std::string> damaged;  // newer ones that were passed over, with the reason
+  std::optional<std::filesystem::path> path;  // of the newest whole one; nothing where there is none
+  std::vector<std::string> damaged;           // newer ones that were passed over, with the reason
 };
-
-// The newest whole checkpoint; a partial or damaged one is named and passed over.
-std::optional<FoundCheckpoint> newest_checkpoint(const std::filesystem::path& run);
+FoundCheckpoint newest_checkpoint(const std::filesystem::path& run);
 State load_checkpoint(const std::filesystem::path& checkpoint);
 
 }  // namespace thaw

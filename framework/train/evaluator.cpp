@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <numeric>
 
 #include "framework/tasks/metrics.h"
@@ -67,42 +68,60 @@ at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs,
 
 namespace {
 
-Metrics of_classes(const at::Tensor& outputs, const DataSet& set, const RunData& data) {
-  ClassCounts counts(data.labels.size());
+// Metrics by name, so that a recipe's can be checked before anything runs.
+template <typename Counts>
+using Table = std::vector<std::pair<std::string, std::function<double(const Counts&)>>>;
+using Numbers = std::pair<std::vector<double>, std::vector<double>>;  // expected, predicted
+
+Table<ClassCounts> of_classes(const std::vector<std::string>& labels) {
+  Table<ClassCounts> table{{"accuracy", &ClassCounts::accuracy},
+                           {"f1_macro", &ClassCounts::f1_macro},
+                           {"f1_micro", &ClassCounts::f1_micro},
+                           {"matthews_correlation", &ClassCounts::matthews}};
+  if (labels.size() == 2) table.emplace_back("f1", [](const ClassCounts& counts) { return counts.f1(1); });
+  for (std::size_t c = 0; c < labels.size(); ++c) table.emplace_back("f1/" + labels[c], [c](const ClassCounts& counts) { return counts.f1(c); });
+  return table;
+}
+
+Table<LabelCounts> of_labels(const std::vector<std::string>& labels) {
+  Table<LabelCounts> table{{"accuracy", &LabelCounts::accuracy}, {"f1_micro", &LabelCounts::f1_micro}, {"f1_macro", &LabelCounts::f1_macro}};
+  for (std::size_t c = 0; c < labels.size(); ++c) table.emplace_back("f1/" + labels[c], [c](const LabelCounts& counts) { return counts.f1(c); });
+  return table;
+}
+
+const Table<Numbers>& of_numbers() {
+  static const Table<Numbers> table{{"mae", [](const Numbers& n) { return mean_absolute_error(n.first, n.second); }},
+                                    {"pearson", [](const Numbers& n) { return pearson(n.first, n.second); }},
+                                    {"spearman", [](const Numbers& n) { return spearman(n.first, n.second); }}};
+  return table;
+}
+
+ClassCounts count_classes(const at::Tensor& outputs, const Targets& targets) {
+  ClassCounts counts(static_cast<std::size_t>(outputs.size(1)));
   const at::Tensor predictions = outputs.argmax(1);
-  const std::int64_t* const predicted = predictions.data_ptr<std::int64_t>();
-  const std::vector<std::int32_t> labels = set.shards->labels();
-  for (std::size_t row = 0; row < labels.size(); ++row)
-    counts.add(static_cast<std::size_t>(set.label_ids[static_cast<std::size_t>(labels[row])]), static_cast<std::size_t>(predicted[row]));
-  Metrics metrics{{"accuracy", counts.accuracy()}, {"f1_macro", counts.f1_macro()}, {"f1_micro", counts.f1_micro()}, {"matthews_correlation", counts.matthews()}};
-  if (data.labels.size() == 2) metrics.emplace_back("f1", counts.f1(1));
-  for (std::size_t c = 0; c < data.labels.size(); ++c) metrics.emplace_back("f1/" + data.labels[c], counts.f1(c));
-  return metrics;
+  for (std::int64_t row = 0; row < outputs.size(0); ++row)
+    counts.add(static_cast<std::size_t>(targets.labels.data_ptr<std::int64_t>()[row]), static_cast<std::size_t>(predictions.data_ptr<std::int64_t>()[row]));
+  return counts;
 }
 
-Metrics of_labels(const at::Tensor& outputs, const at::Tensor& targets, const RunData& data) {
-  LabelCounts counts(data.labels.size());
-  const auto width = static_cast<std::int64_t>(data.labels.size());
-  for (std::int64_t row = 0; row < outputs.size(0); ++row) {
-    std::vector<bool> target, prediction;
-    for (std::int64_t label = 0; label < width; ++label) {
-      target.push_back(targets.data_ptr<float>()[row * width + label] > 0.5F);
-      prediction.push_back(outputs.data_ptr<float>()[row * width + label] > 0);
-    }
-    counts.add(target, prediction);
-  }
-  Metrics metrics{{"accuracy", counts.accuracy()}, {"f1_micro", counts.f1_micro()}, {"f1_macro", counts.f1_macro()}};
-  for (std::size_t label = 0; label < data.labels.size(); ++label) metrics.emplace_back("f1/" + data.labels[label], counts.f1(label));
-  return metrics;
+LabelCounts count_labels(const at::Tensor& outputs, const Targets& targets) {
+  LabelCounts counts(static_cast<std::size_t>(outputs.size(1)));
+  const auto bits = [width = outputs.size(1)](const float* values, float above) {
+    std::vector<bool> row;
+    for (std::int64_t label = 0; label < width; ++label) row.push_back(values[label] > above);
+    return row;
+  };
+  for (std::int64_t row = 0; row < outputs.size(0); ++row)
+    counts.add(bits(targets.labels.data_ptr<float>() + row * outputs.size(1), 0.5F), bits(outputs.data_ptr<float>() + row * outputs.size(1), 0.0F));
+  return counts;
 }
 
-Metrics of_numbers(const at::Tensor& outputs, const at::Tensor& targets) {
+Numbers numbers(const at::Tensor& outputs, const Targets& targets) {
   const auto values = [](const at::Tensor& x) {
     const at::Tensor flat = x.to(at::kDouble).contiguous().view(-1);
     return std::vector<double>(flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel());
   };
-  const std::vector<double> expected = values(targets), predicted = values(outputs);
-  return {{"mae", mean_absolute_error(expected, predicted)}, {"pearson", pearson(expected, predicted)}, {"spearman", spearman(expected, predicted)}};
+  return {values(targets.labels), values(outputs)};
 }
 
 }  // namespace
@@ -112,11 +131,31 @@ Metrics metrics_of(const at::Tensor& outputs, const DataSet& set, const RunData&
   double share = 0;
   for (std::uint64_t row = 0; row < set.shards->rows(); ++row) share += share_of(set, row, loss);
   Metrics metrics{{"loss", loss.sum(outputs, targets).item<double>() / (share > 0 ? share : 1)}};
-  const Metrics more = data.problem == Problem::single_label  ? of_classes(outputs, set, data)
-                       : data.problem == Problem::multi_label ? of_labels(outputs, targets.labels, data)
-                                                              : of_numbers(outputs, targets.labels);
-  metrics.insert(metrics.end(), more.begin(), more.end());
+  const auto add = [&](const auto& table, const auto& counts) {
+    for (const auto& [name, value] : table) metrics.emplace_back(name, value(counts));
+  };
+  switch (data.problem) {
+    case Problem::single_label: add(of_classes(data.labels), count_classes(outputs, targets)); break;
+    case Problem::multi_label: add(of_labels(data.labels), count_labels(outputs, targets)); break;
+    case Problem::regression: add(of_numbers(), numbers(outputs, targets)); break;
+  }
   return metrics;
+}
+
+std::vector<std::string> metric_names(const RunData& data) {
+  std::vector<std::string> names;
+  for (const DataSet& set : data.eval) {
+    names.push_back(set.name + "/loss");
+    const auto add = [&](const auto& table) {
+      for (const auto& entry : table) names.push_back(set.name + "/" + entry.first);
+    };
+    switch (data.problem) {
+      case Problem::single_label: add(of_classes(data.labels)); break;
+      case Problem::multi_label: add(of_labels(data.labels)); break;
+      case Problem::regression: add(of_numbers()); break;
+    }
+  }
+  return names;
 }
 
 bool larger_is_better(const std::string& metric) {

@@ -24,6 +24,9 @@ at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs,
 // Several labels a row: loss, accuracy (all labels right), f1_micro, f1_macro. Regression: loss (mse), mae, pearson, spearman.
 Metrics metrics_of(const at::Tensor& outputs, const DataSet& set, const RunData& data, const Loss& loss);
 
+// What evaluations of a run will be called: "dev/loss", "dev/accuracy", …
+std::vector<std::string> metric_names(const RunData& data);
+
 // Whether a larger value of the metric is the better one ("dev/accuracy" yes, "dev/loss" no).
 bool larger_is_better(const std::string& metric);
 

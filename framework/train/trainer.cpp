@@ -95,6 +95,9 @@ Trainer::Trainer(Parts parts)
   std::iota(by_name_.begin(), by_name_.end(), 0);
   std::sort(by_name_.begin(), by_name_.end(), [&](std::size_t a, std::size_t b) { return learning[a]->name < learning[b]->name; });
   outcome_.metric = parts_.recipe.evaluate.metric;
+  const std::vector<std::string> names = metric_names(parts_.data);
+  if (!outcome_.metric.empty() && std::find(names.begin(), names.end(), outcome_.metric) == names.end())
+    throw RecipeError("evaluate.metric: there is no metric '{}'; there are: {}", outcome_.metric, fmt::join(names, ", "));
 }
 
 Outcome Trainer::run() {
@@ -122,10 +125,7 @@ Outcome Trainer::run() {
     const bool evaluation_due =
         parts_.recipe.evaluate.every_steps > 0 ? cursor_.step % parts_.recipe.evaluate.every_steps == 0 : epoch_ended_;
     if (!parts_.data.eval.empty() && (evaluation_due || last_step())) evaluate();
-    if (parts_.recipe.evaluate.patience > 0 && evaluations_without_gain_ >= parts_.recipe.evaluate.patience) {
-      outcome_.stopped_by = "early stopping";
-      break;
-    }
+    const bool enough = parts_.recipe.evaluate.patience > 0 && evaluations_without_gain_ >= parts_.recipe.evaluate.patience;
 
     // What one rank knows (its clock, its signals) is agreed on, so that all take the same branch.
     const double save_after = parts_.recipe.checkpoint.every_minutes * 60;
@@ -135,9 +135,13 @@ Outcome Trainer::run() {
     parts_.comm->all_reduce(wishes, 3, CommType::f64, CommOp::max);
     const bool stop = wishes[0] > 0 || wishes[1] > 0;
     const bool save_due = parts_.recipe.checkpoint.every_steps > 0 ? cursor_.step % parts_.recipe.checkpoint.every_steps == 0 : epoch_ended_;
-    if (last_step() || stop || save_due || wishes[2] > 0) {
+    if (last_step() || enough || stop || save_due || wishes[2] > 0) {
       save();
       last_save = Clock::now();
+    }
+    if (enough) {
+      outcome_.stopped_by = "early stopping";
+      break;
     }
     if (stop && !last_step()) {
       outcome_.stopped_by = wishes[0] > 0 ? fmt::format("signal {}", static_cast<int>(wishes[0])) : "max_time";
@@ -224,11 +228,6 @@ void Trainer::evaluate() {
     for (const auto& [name, value] : metrics_of(outputs, set, parts_.data, loss_)) outcome_.last.emplace_back(set.name + "/" + name, value);
   }
   const auto chosen = std::find_if(outcome_.last.begin(), outcome_.last.end(), [&](const auto& entry) { return entry.first == outcome_.metric; });
-  if (chosen == outcome_.last.end()) {
-    std::string names;
-    for (const auto& [name, unused] : outcome_.last) names += (names.empty() ? "" : ", ") + name;
-    throw RecipeError("evaluate.metric: there is no metric '{}'; there are: {}", outcome_.metric, names);
-  }
   const bool better = outcome_.best_step == 0 || (larger_is_better(outcome_.metric) ? chosen->second > outcome_.best : chosen->second < outcome_.best);
   evaluations_without_gain_ = better ? 0 : evaluations_without_gain_ + 1;
   if (better) {
@@ -242,6 +241,7 @@ void Trainer::evaluate() {
 void Trainer::save() {
   if (parts_.run != nullptr) {
     parts_.run->check();
+    outcome_.last_checkpoint = cursor_.step;
     save_checkpoint(parts_.run->path(), cursor_.step, state(), parts_.recipe.checkpoint.keep);
     parts_.run->write_status({{"state", "running"}, {"step", cursor_.step}, {"last_checkpoint", checkpoint_name(cursor_.step)}});
   }

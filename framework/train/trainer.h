@@ -27,7 +27,7 @@ extern std::atomic<int> stop_signal;
 struct Outcome {
   bool finished = false;   // false: stopped early with a checkpoint saved (exit code 75)
   std::string stopped_by;  // "early stopping", "max_time", "signal 15"
-  std::int64_t steps = 0;
+  std::int64_t steps = 0, last_checkpoint = 0;
   std::string metric;      // the one that chooses the best model
   double best = 0;
   std::int64_t best_step = 0;

@@ -99,10 +99,11 @@ TEST_F(Refusal, DiskFull) {
 }
 
 TEST_F(Refusal, LauncherOfAnotherMpi) {
-  const Ran ran = shell("OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=1 PMI_RANK=0 PMI_SIZE=4 env -u OMPI_COMM_WORLD_RANK -u OMPI_COMM_WORLD_SIZE " THAW_BINARY_DIR "/thaw " +
-                        shop.train("run"));
-  EXPECT_EQ(ran.exit_code, 64) << ran.output;
-  EXPECT_NE(ran.output.find("srun --mpi=pmix -n 4"), std::string::npos) << ran.output;
+  for (const auto& [slurm, command] : {std::pair{"", "Start with: mpirun -n 4"}, {"SLURM_STEP_ID=0 ", "Start with: srun --mpi=pmix -n 4"}}) {
+    const Ran ran = shell(std::string("env ") + slurm + "PMI_RANK=0 PMI_SIZE=4 " THAW_BINARY_DIR "/thaw " + shop.train("run"));
+    EXPECT_EQ(ran.exit_code, 64) << ran.output;
+    EXPECT_NE(ran.output.find(command), std::string::npos) << ran.output;
+  }
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 // Whole runs of the program: the same curve on any number of ranks, resume, and what people get out of it.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "framework/base/file.h"
 #include "tests/launcher/program.h"
+#include "tests/support/reference.h"
 
 namespace thaw::test {
 namespace {
@@ -114,6 +117,53 @@ TEST(Predict, LabelsInTheOrderOfTheInputAndExportPredictsTheSame) {
   const Json a = Json::parse(one.output), b = Json::parse(three.output), result = Json::parse(shop.file("run/result.json"));
   EXPECT_EQ(a["metrics"], b["metrics"]);
   EXPECT_EQ(a["metrics"]["accuracy"], result["value"]);
+}
+
+// An exported directory is transformers' own: it loads with nothing missing, and predicts what `thaw predict` does.
+class Export : public ::testing::Test {
+ protected:
+  const Workshop shop;
+
+  void expect_same_in_transformers(const std::string& run) {
+    ASSERT_EQ(thaw("export " + shop.path(run) + " " + shop.path("out")).exit_code, 0);
+    shop.write("in.txt", "A moving, funny film that I would see again.\nbad dull plot\ngood\n" + std::string("the film is very slow and weak ") + std::string(300, 'x') + "\n");
+    const Ran python_ran = shell(python().value() + " " THAW_SOURCE_DIR "/tests/launcher/export_reference.py " + shop.path("out") + " " + shop.path("in.txt") + " " +
+                                 shop.path("theirs.json"));
+    ASSERT_EQ(python_ran.exit_code, 0) << python_ran.output;
+    const Json theirs = Json::parse(shop.file("theirs.json"));
+    const Ran ours = thaw("predict --json " + shop.path("out") + " " + shop.path("in.txt"));
+    std::istringstream lines(ours.output);
+    for (std::size_t row = 0; row < 4; ++row) {
+      std::string line;
+      ASSERT_TRUE(std::getline(lines, line)) << ours.output;
+      const Json mine = Json::parse(line);
+      EXPECT_EQ(mine["label"], theirs[row]["label"]);
+      ASSERT_EQ(mine["probabilities"].size(), theirs[row]["probabilities"].size());
+      for (const auto& [label, p] : theirs[row]["probabilities"].items()) EXPECT_NEAR(mine["probabilities"][label].get<double>(), p.get<double>(), 2e-6) << row << label;
+    }
+  }
+};
+
+TEST_F(Export, OneLabelInTransformers) {
+  THAW_NEEDS_PYTHON();
+  ASSERT_EQ(thaw(shop.train("run", "epochs=4 optimizer.lr=3.0e-03"), 2).exit_code, 0);
+  expect_same_in_transformers("run");
+}
+
+TEST_F(Export, SeveralLabelsInTransformers) {
+  THAW_NEEDS_PYTHON();
+  shop.write("tags.tsv", "text\tlabel\ngood fun film\tfun,good\nbad plot\tbad\nslow scene\tbad,slow\ngreat fun\tfun\n");
+  ASSERT_EQ(thaw(shop.train("run", "epochs=20 optimizer.lr=3.0e-03 data.multi_label=true batch.size=4 batch.grain=2 data.eval=null data.train=" + shop.path("tags.tsv")), 2).exit_code, 0);
+  expect_same_in_transformers("run");
+}
+
+TEST_F(Export, MiniLmInTransformers) {
+  THAW_NEEDS_PYTHON();
+  const std::string model = THAW_SOURCE_DIR "/build/models/all-MiniLM-L6-v2";
+  if (!fs::exists(model)) GTEST_SKIP() << "no MiniLM weights (cluster/setup.sh brings them)";
+  const Ran ran = thaw(shop.train("run", "epochs=1 model=" + model), 2);
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  expect_same_in_transformers("run");
 }
 
 }  // namespace
