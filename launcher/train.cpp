@@ -80,9 +80,9 @@ void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const
 
 Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started, double first_step) {
   Json result{{"task", recipe.task == Task::text_regression ? "text-regression" : "text-classification"},
-              {"metric", outcome.metric},
-              {"value", outcome.best},
-              {"best_step", outcome.best_step},
+              {"metric", outcome.metric.empty() ? Json() : Json(outcome.metric)},
+              {"value", outcome.metric.empty() ? Json() : Json(outcome.best)},
+              {"best_step", outcome.metric.empty() ? Json() : Json(outcome.best_step)},
               {"steps", outcome.steps},
               {"stopped_by", outcome.stopped_by},
               {"rows", outcome.rows},

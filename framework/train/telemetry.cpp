@@ -1,8 +1,6 @@
 #include "framework/train/telemetry.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,14 +15,9 @@ std::string clock_of(double seconds) {
 
 std::string thousands(double value) { return value >= 10000 ? fmt::format("{:.1f}k", value / 1000) : fmt::format("{:.0f}", value); }
 
-std::size_t terminal_width() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
-}
-
 }  // namespace
 
-Telemetry::Telemetry(RunDirectory* run, bool silent) : run_(run), silent_(silent), terminal_(::isatty(STDERR_FILENO) == 1) {}
+Telemetry::Telemetry(RunDirectory* run, bool silent) : run_(run), silent_(silent) {}
 
 void Telemetry::draw(const std::string& line) {
   // Bytes are more than columns where the bar has block characters: count code points.
@@ -43,7 +36,7 @@ void Telemetry::end_bar() {
 void Telemetry::say(const std::string& line) {
   if (silent_) return;
   if (drawn_ > 0) draw("");
-  fmt::print(stderr, "{}{}\n", drawn_ > 0 || terminal_ ? "\r" : "", line);
+  fmt::print(stderr, "{}{}\n", drawn_ > 0 || terminal_.there() ? "\r" : "", line);
   drawn_ = 0;
 }
 
@@ -66,12 +59,12 @@ void Telemetry::step(const StepReport& r) {
   const double since = std::chrono::duration<double>(now - last_draw_).count();
   const double left = static_cast<double>(r.total_steps - r.step) * smooth_step_;
   const double done = static_cast<double>(r.step) / static_cast<double>(std::max<std::int64_t>(r.total_steps, 1));
-  if (terminal_) {
+  if (terminal_.there()) {
     if (since < 0.1 && !last) return;
     const std::string numbers = fmt::format(" {:3.0f}% {}/{} · loss {:.4f} · lr {:.2e} · {} rows/s · {} tokens/s · {} left", done * 100, r.step,
                                             r.total_steps, loss_sum_ / static_cast<double>(loss_count_), r.lr, thousands(smooth_rows_),
                                             thousands(smooth_tokens_), clock_of(left));
-    const std::size_t room = terminal_width() > numbers.size() + 8 ? std::min<std::size_t>(24, terminal_width() - numbers.size() - 2) : 0;
+    const std::size_t columns = terminal_.columns(), room = columns > numbers.size() + 8 ? std::min<std::size_t>(24, columns - numbers.size() - 2) : 0;
     const auto filled = static_cast<std::size_t>(std::lround(done * static_cast<double>(room)));
     std::string bar;
     for (std::size_t i = 0; i < room; ++i) bar += i < filled ? "━" : "╌";
@@ -93,14 +86,23 @@ void Telemetry::evaluation(std::int64_t step, std::int64_t epoch, const Metrics&
     run_->append_log(entry);
   }
   if (silent_) return;
-  std::string line = fmt::format("step {:>5}  ", step);
-  for (const auto& [name, value] : metrics)
-    if (name.find("f1/") == std::string::npos) line += fmt::format("{} {:.4f}  ", name, value);
-  say(line + fmt::format("({:.1f} s){}", seconds, best ? "  ← best so far" : ""));
+  // A line a set; what repeats another value (f1_micro of one label a row) or is long (f1 by class) stands in log.jsonl.
+  std::string set, line;
+  for (const auto& [name, value] : metrics) {
+    const std::size_t slash = name.find('/');
+    const std::string metric = name.substr(slash + 1);
+    if (name.substr(0, slash) != set) {
+      if (!line.empty()) say(line);
+      set = name.substr(0, slash);
+      line = fmt::format("step {:>5}  {}", step, set);
+    }
+    if (metric != "f1_micro" && !metric.starts_with("f1/")) line += fmt::format("  {} {:.4f}", metric, value);
+  }
+  say(line + fmt::format("  ({:.1f} s){}", seconds, best ? "  ← best so far" : ""));
 }
 
 void Telemetry::progress(const std::string& what, std::int64_t done, std::int64_t total) {
-  if (silent_ || !terminal_) return;
+  if (silent_ || !terminal_.there()) return;
   const auto now = std::chrono::steady_clock::now();
   if (std::chrono::duration<double>(now - last_draw_).count() < 0.1) return;
   draw(fmt::format("{} {}/{} rows", what, done, total));

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 
+#include "framework/base/terminal.h"
 #include "framework/train/evaluator.h"
 #include "framework/train/run_directory.h"
 
@@ -30,13 +31,13 @@ class Telemetry {
   void evaluation(std::int64_t step, std::int64_t epoch, const Metrics& metrics, double seconds, bool best);
   void progress(const std::string& what, std::int64_t done, std::int64_t total);  // of an evaluation
   void end_bar();
-  bool on_terminal() const { return terminal_; }
 
  private:
   void draw(const std::string& line);
 
   RunDirectory* run_;
-  bool silent_, terminal_;
+  bool silent_;
+  Terminal terminal_;
   std::size_t drawn_ = 0;
   std::chrono::steady_clock::time_point last_draw_{}, start_ = std::chrono::steady_clock::now();
   double smooth_rows_ = 0, smooth_tokens_ = 0, smooth_step_ = 0, loss_sum_ = 0;
