@@ -1,4 +1,5 @@
 // What a launcher says in the environment, and the way from there to a communicator.
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
@@ -72,6 +73,13 @@ std::string right_command(const LaunchedWorld& world, const std::string& mpi) {
       world.size, mpi);
 }
 
+// Whether srun gave its tasks a way to find each other: PMIx, PMI-1, PMI-2 or Cray's. With --mpi=none it gives none, and
+// Open MPI ends the process inside MPI_Init with words about how it was built.
+bool has_process_manager() {
+  constexpr std::array names{"PMIX_RANK", "PMI_RANK", "PMI_FD", "PMI_CONTROL_PORT", "PALS_APID"};
+  return std::any_of(names.begin(), names.end(), [](const char* name) { return std::getenv(name) != nullptr; });
+}
+
 }  // namespace
 
 LaunchedWorld launched_world() {
@@ -96,6 +104,8 @@ LaunchedWorld launched_world() {
 std::shared_ptr<Communicator> connect(const LaunchedWorld& world) {
   if (world.size <= 1) return make_single_communicator();
   const std::string said = fmt::format("{}={}: a launcher started {} ranks", world.launcher, world.size, world.size);
+  if (world.launcher.starts_with("SLURM") && !has_process_manager())
+    throw UsageError("{}, which cannot find each other: srun was started without PMIx. Start with: {}", said, right_command(world, ""));
   const Library file("libthaw_mpi.so");
   void* const library = file.load();
   if (library == nullptr)

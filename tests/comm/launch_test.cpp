@@ -76,11 +76,11 @@ TEST(WrongLauncher, IsRefusedWithTheRightCommand) {
   expect_contains(theirs, "OMPI_COMM_WORLD_SIZE=2: a launcher started 2 ranks, but MPICH");
 }
 
-// srun without the right --mpi: Slurm's variables tell of four tasks, MPI comes up alone.
+// What srun --mpi=none sets (Slurm 22.05): refused before MPI_Init, in which Open MPI would end the process.
 TEST(WrongLauncher, SrunWithoutPmixIsToldSo) {
-  const Ended ended = run("env -u PMI_SIZE SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=4 SLURM_LOCALID=0 " + program);
+  const Ended ended = run("env -u PMI_SIZE SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=4 SLURM_LOCALID=0 " + program);
   EXPECT_EQ(ended.code, 64) << ended.output;
-  expect_contains(ended, "SLURM_STEP_NUM_TASKS=4: a launcher started 4 ranks");
+  expect_contains(ended, "SLURM_STEP_NUM_TASKS=4: a launcher started 4 ranks, which cannot find each other");
   expect_contains(ended, "srun --mpi=pmix -n 4 thaw");
 }
 
