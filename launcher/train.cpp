@@ -76,6 +76,9 @@ void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const
                       parameters * (bf16 ? 18 : 16) / 1073741824.0));
   if (!resumed.empty()) out.say("resumed    from " + resumed);
   if (!placement.warning.empty()) out.say("warning    " + placement.warning);
+  if (const std::int64_t grains = recipe.batch.size / recipe.batch.grain; grains % placement.ranks != 0)
+    out.say(fmt::format("warning    {} grains on {} ranks: some run one more than others, which wait; make batch.size / batch.grain a multiple of {}", grains,
+                        placement.ranks, placement.ranks));
 }
 
 Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started, double first_step) {
@@ -130,6 +133,7 @@ class TrainCommand {
     const std::int64_t positions = build_model(config.view(), {})->max_positions;
     const bool cut = recipe.data.max_length > positions;
     recipe.data.max_length = std::min(recipe.data.max_length, positions);
+    if (recipe.batch.grain == 0) recipe.batch.grain = grain_of_run(recipe, *ranks.comm);
     recipe.batch = with_grain(recipe.batch, ranks.comm->size());
     const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(place.directory);
 
@@ -190,6 +194,18 @@ class TrainCommand {
   }
 
  private:
+  // What was chosen when this run began, perhaps on another number of ranks; 0 where it has not begun.
+  static std::int64_t grain_of_run(const Recipe& recipe, Communicator& comm) {
+    std::int64_t grain = 0;
+    const fs::path resolved = fs::path(recipe.output_dir) / "recipe.yaml";
+    if (comm.rank() == 0 && fs::exists(fs::path(recipe.output_dir) / "checkpoints") && fs::exists(resolved)) {
+      const BatchRecipe before = read_recipe(resolved).batch;
+      if (before.unit == recipe.batch.unit && before.size == recipe.batch.size) grain = before.grain;
+    }
+    comm.broadcast(&grain, sizeof grain, 0);
+    return grain;
+  }
+
   static void choose_metric(Recipe& recipe, const RunData& data) {
     if (recipe.evaluate.metric.empty() && !data.eval.empty())
       recipe.evaluate.metric = data.eval.front().name + (data.problem == Problem::regression ? "/loss" : "/accuracy");

@@ -77,11 +77,13 @@ Step Batches::step(std::uint64_t epoch, std::int64_t index) const {
 
 BatchRecipe with_grain(BatchRecipe batch, int ranks) {
   if (batch.grain == 0) {
-    std::int64_t grains = 1;
     const std::int64_t usual = batch.unit == BatchRecipe::Unit::rows ? 16 : 1024;
-    // the smallest number of grains that divides the batch, gives every rank one, and keeps a grain at its usual size
-    while (grains <= batch.size && (batch.size % grains != 0 || grains < ranks || batch.size / grains > usual)) ++grains;
-    if (grains > batch.size)
+    // The fewest grains that divide the batch and are no larger than usual: as many for each rank, or else at least one.
+    std::int64_t grains = 0;
+    for (const std::int64_t multiple : {std::int64_t{ranks}, std::int64_t{1}})
+      for (std::int64_t n = ranks; n <= batch.size && grains == 0; ++n)
+        if (n % multiple == 0 && batch.size % n == 0 && batch.size / n <= usual) grains = n;
+    if (grains == 0)
       throw RecipeError("batch.size: {} cannot be shared by {} ranks: make batch.size a multiple of {}, or start fewer ranks", batch.size, ranks, ranks);
     batch.grain = batch.size / grains;
   }

@@ -39,7 +39,7 @@ class Batches {
 };
 
 // The grain that suits a number of ranks where the recipe leaves it open: 16 rows (or 1024 tokens), or less so that
-// every rank has a grain. Throws RecipeError where `size` has fewer rows than there are ranks.
+// every rank has as many grains as the others. Throws RecipeError where there are fewer grains than ranks.
 BatchRecipe with_grain(BatchRecipe batch, int ranks);
 
 }  // namespace thaw

@@ -79,6 +79,17 @@ TEST(Train, StoppedRunGoesOnToTheSameBits) {
   EXPECT_NE(again.output.find("finished"), std::string::npos);
 }
 
+// A grain that the recipe leaves open is chosen once: the run goes on with it on fewer ranks.
+TEST(Train, GoesOnOnAnotherNumberOfRanks) {
+  const Workshop shop;
+  const std::string open_grain = "batch.grain=0 ";
+  ASSERT_EQ(thaw(shop.train("whole", open_grain), 4).exit_code, 0);
+  ASSERT_EQ(thaw(shop.train("parts", open_grain + "max_time=0.001s"), 4).exit_code, 75);
+  const Ran resumed = thaw(shop.train("parts", open_grain), 2);
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
+  expect_same_curve(shop.log("whole"), shop.log("parts"), 1e-6);
+}
+
 TEST(Train, EarlyStoppingEndsTheRun) {
   const Workshop shop;
   const Ran ran = thaw(shop.train("run", "epochs=50 optimizer.lr=1.0e-12 evaluate.patience=2"));

@@ -120,6 +120,22 @@ TEST_P(Ops, Attention) {
     }
 }
 
+// Thousands of bf16 rows: sums kept in bf16 would stop growing. Judged against double on the same rounded values.
+TEST(LayerNorm, Bf16GradientsOfItsParametersAreSummedInFp32) {
+  const at::Tensor x = (at::randn({5000, 48}) * 3 + 1).to(at::kBFloat16), gamma = at::randn({48}), beta = at::randn({48});
+  const at::Tensor seed = (at::randn({5000, 48}) + 1).to(at::kBFloat16);
+  const auto gradients = [&](const Operation& operation, at::ScalarType type) {
+    Tensors leaves{x.to(type), gamma.clone(), beta.clone()};
+    if (type == at::kDouble) leaves = {x.to(type), gamma.to(type), beta.to(type)};
+    for (at::Tensor& leaf : leaves) leaf.set_requires_grad(true);
+    torch::autograd::backward({operation(leaves)}, {seed.to(type)});
+    return Tensors{leaves[1].grad(), leaves[2].grad()};
+  };
+  const Tensors ours = gradients([](const Tensors& t) { return layer_norm(t[0], t[1], t[2], 1e-5); }, at::kBFloat16);
+  const Tensors exact = gradients([](const Tensors& t) { return at::layer_norm(t[0], {48}, t[1], t[2], 1e-5); }, at::kDouble);
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_LE(error(ours[i], exact[i]), 2e-6) << (i == 0 ? "gamma" : "beta");
+}
+
 // Composed attention itself, against torch's, without dropout.
 TEST(Composed, AttentionIsTorchs) {
   const at::Tensor q = at::randn({9, 2, 8}, at::kDouble), k = at::randn({9, 2, 8}, at::kDouble), v = at::randn({9, 2, 8}, at::kDouble);

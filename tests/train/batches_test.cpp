@@ -75,6 +75,10 @@ TEST(Batches, GrainIsChosenForTheRanks) {
   EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 32, 0), 2).grain, 16);
   EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 32, 0), 4).grain, 8);
   EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 24, 0), 3).grain, 8);
+  // every rank the same number of grains, where that can be
+  EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 48, 0), 2).grain, 12);
+  EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 48, 0), 3).grain, 16);
+  EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 32, 0), 3).grain, 8);
   EXPECT_THROW(with_grain(recipe(BatchRecipe::Unit::rows, 2, 0), 4), RecipeError);
   EXPECT_THROW(with_grain(recipe(BatchRecipe::Unit::rows, 32, 16), 4), RecipeError);
 }
