@@ -26,6 +26,8 @@ int evaluate(Ranks& ranks, const EvalOptions& options) {
   const Loss loss{trained.data.problem, {}, 0};
   const Metrics metrics = metrics_of(predict(*trained.model, set, trained.data.outputs(), *ranks.comm), set, trained.data, loss);
   if (!ranks.first()) return 0;
+  if (set.shards->truncated() > 0)
+    fmt::print(stderr, "{} rows were longer than {} tokens and are cut there\n", set.shards->truncated(), trained.max_length);
   if (options.json) {
     Json json{{"rows", set.shards->rows()}, {"model", trained.directory.string()}, {"data", options.data}};
     for (const auto& [name, value] : metrics) json["metrics"][name] = value;

@@ -58,7 +58,10 @@ void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const
     truncated += static_cast<std::int64_t>(set.shards->truncated());
   }
   std::string sets;
-  for (const DataSet& set : data.eval) sets += fmt::format("{}{} {}", sets.empty() ? "" : ", ", set.name, set.shards->rows());
+  for (const DataSet& set : data.eval) {
+    sets += fmt::format("{}{} {}", sets.empty() ? "" : ", ", set.name, set.shards->rows());
+    truncated += static_cast<std::int64_t>(set.shards->truncated());
+  }
   const double parameters = static_cast<double>(model.parameter_count());
   const bool bf16 = recipe.precision == Precision::bf16;
   out.say(fmt::format("model      {}{} ({}, {} parameters, all learning)", place.name, place.revision.empty() ? "" : "@" + place.revision.substr(0, 12),

@@ -112,6 +112,21 @@ TEST(Train, MultiLabelAndRegression) {
   EXPECT_TRUE(Json::parse(shop.file("stars/result.json"))["metrics"].contains("dev/pearson"));
 }
 
+// Longer than the model can take: cut, counted, and said once.
+TEST(Train, LongRowsAreCutAndCounted) {
+  const Workshop shop;
+  std::string rows = shop.file("train.tsv");
+  for (int row = 0; row < 3; ++row) {
+    for (int word = 0; word < 50; ++word) rows += "good film ";
+    rows += "\tgood\n";
+  }
+  shop.write("long.tsv", rows);
+  const Ran ran = thaw(shop.train("run", "steps=1 data.max_length=512 data.eval=null data.train=" + shop.path("long.tsv")), 2);
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  EXPECT_NE(ran.output.find("           3 rows were longer than 32 tokens and are cut there"), std::string::npos) << ran.output;
+  EXPECT_EQ(ran.output.find("longer than"), ran.output.rfind("longer than")) << ran.output;
+}
+
 TEST(Predict, LabelsInTheOrderOfTheInputAndExportPredictsTheSame) {
   const Workshop shop;
   ASSERT_EQ(thaw(shop.train("run", "epochs=8 optimizer.lr=3.0e-03"), 2).exit_code, 0);
