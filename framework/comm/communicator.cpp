@@ -65,13 +65,14 @@ void Communicator::all_reduce(void* data, std::size_t count, CommType type, Comm
   if (count > 0) do_all_reduce(data, count, type, op)->wait();
 }
 
-namespace {
-class Done final : public Request {
- public:
-  bool test() override { return true; }
-  void wait() override {}
-};
-}  // namespace
+std::unique_ptr<Request> done_already() {
+  class Done final : public Request {
+   public:
+    bool test() override { return true; }
+    void wait() override {}
+  };
+  return std::make_unique<Done>();
+}
 
 std::unique_ptr<Request> Communicator::all_reduce_async(void* data, std::size_t count, CommType type, CommOp op) {
   // The wait is where a rank gets stuck: it is named there, by the number that the collective has on every rank.
@@ -92,7 +93,7 @@ std::unique_ptr<Request> Communicator::all_reduce_async(void* data, std::size_t 
   };
   const std::uint64_t bytes = count * size_of(type);
   const Published published(*this, "all_reduce", bytes, ++begun_);
-  if (count == 0) return std::make_unique<Done>();
+  if (count == 0) return done_already();
   return std::make_unique<Waiting>(*this, do_all_reduce(data, count, type, op), bytes, begun_);
 }
 

@@ -34,6 +34,8 @@ class Request {
   virtual void wait() = 0;
 };
 
+std::unique_ptr<Request> done_already();
+
 class Communicator {
  public:
   virtual ~Communicator() = default;

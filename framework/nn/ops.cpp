@@ -29,6 +29,17 @@ cpu::DropoutArgs dropout_args(const RandomSite& site) {
   return args;
 }
 
+// A site as backward finds it again.
+void save_site(AutogradContext* context, double p, std::int64_t key, std::int64_t first_token) {
+  context->saved_data["p"] = p;
+  context->saved_data["key"] = key;
+  context->saved_data["first"] = first_token;
+}
+
+RandomSite saved_site(AutogradContext* context) {
+  return {context->saved_data["p"].toDouble(), static_cast<std::uint64_t>(context->saved_data["key"].toInt()), context->saved_data["first"].toInt()};
+}
+
 // Sums are made over blocks of rows of this size, then over blocks in order, so that threads do not change them.
 constexpr std::int64_t block_rows = 64;
 
@@ -95,14 +106,11 @@ class LinearFunction : public Function<LinearFunction> {
 class DropoutFunction : public Function<DropoutFunction> {
  public:
   static Variable forward(AutogradContext* context, const Variable& x, double p, std::int64_t key, std::int64_t first_token) {
-    context->saved_data["p"] = p;
-    context->saved_data["key"] = key;
-    context->saved_data["first"] = first_token;
+    save_site(context, p, key, first_token);
     return apply_mask(x, {p, static_cast<std::uint64_t>(key), first_token});
   }
   static variable_list backward(AutogradContext* context, variable_list grads) {
-    const RandomSite site{context->saved_data["p"].toDouble(), static_cast<std::uint64_t>(context->saved_data["key"].toInt()),
-                          context->saved_data["first"].toInt()};
+    const RandomSite site = saved_site(context);
     return {apply_mask(grads[0], site), {}, {}, {}};
   }
 
@@ -135,17 +143,14 @@ class NormFunction : public Function<NormFunction> {
     });
     context->save_for_backward({sum, stats, gamma});
     context->saved_data["residual"] = residual.defined();
-    context->saved_data["p"] = p;
-    context->saved_data["key"] = key;
-    context->saved_data["first"] = first_token;
+    save_site(context, p, key, first_token);
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &sum = saved[0], &stats = saved[1], &gamma = saved[2], grad = grads[0].contiguous();
     const bool residual = context->saved_data["residual"].toBool();
-    const RandomSite site{context->saved_data["p"].toDouble(), static_cast<std::uint64_t>(context->saved_data["key"].toInt()),
-                          context->saved_data["first"].toInt()};
+    const RandomSite site = saved_site(context);
     const cpu::DropoutArgs args = dropout_args(site);
     const std::int64_t rows = sum.size(0), width = sum.size(1);
     at::Tensor grad_sum = at::empty_like(sum), grad_x = residual && args.threshold > 0 ? at::empty_like(sum) : at::Tensor();
@@ -173,17 +178,14 @@ class AttentionFunction : public Function<AttentionFunction> {
     context->save_for_backward({q, k, v});
     context->saved_data["cu_seqlens"] = cu_seqlens;
     context->saved_data["scale"] = scale;
-    context->saved_data["p"] = p;
-    context->saved_data["key"] = key;
-    context->saved_data["first"] = first_token;
+    save_site(context, p, key, first_token);
     return out;
   }
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2], grad = grads[0].contiguous();
     at::Tensor gq = at::empty_like(q), gk = at::empty_like(q), gv = at::empty_like(q);
-    const RandomSite site{context->saved_data["p"].toDouble(), static_cast<std::uint64_t>(context->saved_data["key"].toInt()),
-                          context->saved_data["first"].toInt()};
+    const RandomSite site = saved_site(context);
     const double scale = context->saved_data["scale"].toDouble();
     for_heads(q, context->saved_data["cu_seqlens"].toIntVector(), site,
               [&](std::int64_t offset, std::int64_t length, std::int64_t head, const cpu::DropoutArgs& dropout, float* scratch) {
