@@ -122,25 +122,95 @@ TEST(Shards, OnlyMissingOrDamagedShardsAreWrittenAgain) {
 TEST(Shards, AnInterruptedRunGoesOn) {
   const Folder folder;
   const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
-  class Interrupted : public RowEncoder {
-   public:
-    Encoding encode(std::string_view text, std::optional<std::string_view> pair) const override {
-      if (bytes_.calls == 100) throw DataError("interrupted");
-      return bytes_.encode(text, pair);
-    }
-    const std::string& fingerprint() const override { return bytes_.fingerprint(); }
-    std::size_t vocabulary_size() const override { return bytes_.vocabulary_size(); }
-
-   private:
-    ByteEncoder bytes_;
-  };
-  EXPECT_SAYS(error_of([&] { write_shards({source}, out, Interrupted(), small_shards()); }), "interrupted");
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, HookedEncoder(fails_at(100)), small_shards()); }), "interrupted");
   EXPECT_SAYS(error_of([&] { ShardSet set(out); }), "sharding was not finished");
   const ShardReport report = write_shards({source}, out, ByteEncoder(), small_shards());
   EXPECT_EQ(report.kept, 6u);
   EXPECT_EQ(report.written, 10u);
   write_shards({source}, folder / "fresh", ByteEncoder(), small_shards());
   EXPECT_TRUE(contents(out) == contents(folder / "fresh"));
+  EXPECT_FALSE(fs::exists(out / ".building"));
+}
+
+// Two jobs with one --out must not mix their shards: the second is told who is there.
+TEST(Shards, ALivingJobKeepsItsDirectory) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  ShardOptions other = small_shards(50);
+  int refused = 0;
+  const HookedEncoder meanwhile([&](int row) {
+    if (row != 100) return;
+    for (const ShardOptions& options : {small_shards(), other}) {
+      try {
+        write_shards({source}, out, ByteEncoder(), options);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ExitCode::cannot_write);
+        EXPECT_SAYS(std::string(error.what()), fmt::format("pid {}", ::getpid()));
+        ++refused;
+      }
+    }
+  });
+  write_shards({source}, out, meanwhile, small_shards());
+  EXPECT_EQ(refused, 2);
+  write_shards({source}, folder / "fresh", ByteEncoder(), small_shards());
+  EXPECT_TRUE(contents(out) == contents(folder / "fresh"));
+}
+
+TEST(Shards, AnInterruptedRunWithOtherOptionsIsStartedOver) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), other = folder.file("b.tsv", many_rows(90)), out = folder / "out";
+  ShardOptions splits = small_shards();
+  splits.fractions = SplitFractions::parse("train=0.8,dev=0.2", 3);
+  for (const auto& [left_by, options] : {std::pair{source, small_shards(10)}, {other, small_shards()}, {source, splits}}) {
+    EXPECT_SAYS(error_of([&] { write_shards({left_by}, out, HookedEncoder(fails_at(80)), options); }), "interrupted");
+    EXPECT_GT(contents(out).size(), 4u);
+    as_if_killed(out);
+    write_file_atomically(out / ".building/half.h5", "a temporary");
+    std::string said;
+    ShardRanks ranks;
+    ranks.say = [&](const std::string& line) { said += line; };
+    const ShardReport report = write_shards({source}, out, ByteEncoder(), small_shards(), ranks);
+    EXPECT_EQ(report.kept, 0u);
+    EXPECT_SAYS(said, "shards that an interrupted run with other sources or options had left");
+    write_shards({source}, folder / "fresh", ByteEncoder(), small_shards());
+    EXPECT_TRUE(contents(out) == contents(folder / "fresh"));
+    fs::remove_all(out);
+  }
+}
+
+TEST(Shards, AFinishedDirectoryIsLeftAlone) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  write_shards({source}, out, ByteEncoder(), small_shards());
+  const auto times = [&] {
+    std::map<std::string, fs::file_time_type> all{{"", fs::last_write_time(out)}};
+    for (const auto& entry : fs::directory_iterator(out)) all[entry.path().filename().string()] = fs::last_write_time(entry.path());
+    return all;
+  };
+  const auto before = times();
+  EXPECT_EQ(before.size(), 18u) << "index.json, the shards and the directory itself";
+  on_ranks(2, [&](const ShardRanks& ranks) {
+    const ShardReport report = write_shards({source}, out, ByteEncoder(), small_shards(), ranks);
+    EXPECT_EQ(report.kept, 16u);
+    EXPECT_EQ(report.written, 0u);
+    EXPECT_EQ(report.directories[0].index.tokens, ShardSet(out).tokens());
+  });
+  EXPECT_TRUE(times() == before);
+  // A job that was killed as it cleared away: the next one does it.
+  fs::create_directories(out / ".building/written");
+  write_shards({source}, out, ByteEncoder(), small_shards());
+  EXPECT_FALSE(fs::exists(out / ".building"));
+}
+
+TEST(Shards, AnIndexListsNoShardThatIsNotThere) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  const HookedEncoder tidy([&](int row) {
+    if (row == 100) fs::remove(out / "a-00002-of-00016.h5");
+  });
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, tidy, small_shards()); }), "a-00002-of-00016.h5: vanished or changed");
+  EXPECT_FALSE(fs::exists(out / "index.json"));
+  EXPECT_EQ(write_shards({source}, out, ByteEncoder(), small_shards()).written, 1u);
 }
 
 TEST(Shards, FinishedShardsOfSomethingElseAreKept) {
