@@ -46,8 +46,9 @@ class Sharding {
       : out_(out), encoder_(encoder), options_(options), ranks_(ranks) {
     if (paths.empty()) throw DataError("no source file was named");
     if (options.rows_per_shard == 0) throw DataError("rows a shard: expected 1 or more");
-    const bool standard_input = std::find(paths.begin(), paths.end(), fs::path("-")) != paths.end();
-    if (standard_input && ranks.size > 1) throw UsageError("standard input reaches one rank alone: write it to a file first, or shard it on one rank");
+    for (const fs::path& path : paths)
+      if (ranks.size > 1 && !SourceText::can_be_read_again(path))
+        throw UsageError("{}: reaches one rank alone: write it to a file first, or shard it on one rank", path == "-" ? "standard input" : path.string());
     for (const fs::path& path : paths) sources_.push_back(std::make_shared<SourceText>(path));
     scan_ = scan_sources(sources_, options_);
     std::vector<SourceEntry> entries;
@@ -82,6 +83,7 @@ class Sharding {
     }
   }
 
+  const std::vector<std::string>& notes() const { return scan_.notes; }
   std::string summary() const { return scan_.summary() + outputs_[0].index.options; }
 
   // Whether all that is to be written seems to be there: names and sizes are looked at, not the shards themselves.
@@ -224,7 +226,6 @@ std::string options_fingerprint(const ShardOptions& options, const RowEncoder& e
             {"rows_per_shard", options.rows_per_shard},
             {"delimiter", static_cast<int>(read.delimiter)},
             {"header", static_cast<int>(read.header)},
-            {"columns", read.columns},
             {"wanted", {read.text, read.pair, read.label, read.weight, read.group, read.id, read.split}},
             {"label_kind", name_of(read.label_kind)},
             {"separator", read.separator},
@@ -245,6 +246,8 @@ ShardReport write_shards(const std::vector<fs::path>& sources, const fs::path& o
     if (seen[rank] != seen[0])
       throw DataError("{}: rank {} read something else than rank 0: the file is being changed, or nodes see different ones", sources[0].string(), rank);
 
+  if (ranks.rank == 0)
+    for (const std::string& note : sharding->notes()) ranks.say(note);
   const auto looks_finished = [&] { return sharding->looks_finished(); };
   while (true) {
     // What is finished is left alone: it may be read-only, or be read by others.

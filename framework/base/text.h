@@ -22,6 +22,23 @@ inline std::string printable(std::string_view text) {
   return out;
 }
 
+// The parts between the separators; "" is one empty part.
+inline std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at != std::string_view::npos;) {
+    at = text.find(separator);
+    parts.emplace_back(text.substr(0, at));
+    if (at != std::string_view::npos) text.remove_prefix(at + 1);
+  }
+  return parts;
+}
+
+// Without blanks and line ends at both sides.
+inline std::string_view trim(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  return first == std::string_view::npos ? "" : text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
 // "a, b, c": the first ten, and how many more there are.
 inline std::string listed(const std::vector<std::string>& names) {
   constexpr std::size_t most = 10;

@@ -76,6 +76,37 @@ TEST(Shards, AnUnknownHeaderIsNotARow) {
   ShardOptions said = small_shards();
   said.read.header = Header::no;
   EXPECT_EQ(write_shards({source}, folder / "out", ByteEncoder(), said).directories[0].index.rows, 41u);
+  ShardOptions numbered = small_shards();
+  numbered.read.text = "0", numbered.read.label = "1";
+  EXPECT_SAYS(error_of([&] { write_shards({source}, folder / "numbered", ByteEncoder(), numbered); }), "the label 'class' stands on the first line alone");
+}
+
+TEST(Shards, ColumnsTakenByPositionAreSaidOnce) {
+  const Folder folder;
+  const fs::path bare = folder.file("bare.tsv", "a\t1\nb\t0\n"), named = folder.file("named.tsv", many_rows(3));
+  std::atomic<int> lines = 0;
+  on_ranks(2, [&](ShardRanks ranks) {
+    ranks.say = [&, rank = ranks.rank](const std::string& line) {
+      EXPECT_EQ(rank, 0);
+      EXPECT_EQ(line, bare.string() + ": no header; column 0 is the text, column 1 the label");
+      ++lines;
+    };
+    write_shards({bare, named}, folder / "out", ByteEncoder(), small_shards(), ranks);
+  });
+  EXPECT_EQ(lines, 1);
+}
+
+TEST(Shards, APipeIsASourceOfOneRank) {
+  const Folder folder;
+  const std::string pipe = (folder / "pipe.tsv").string();
+  folder.file("rows", many_rows(40));
+  const auto fill = [&] { return std::system(fmt::format("rm -f {0}; mkfifo {0}; cat {1} > {0} &", pipe, (folder / "rows").string()).c_str()); };
+  ASSERT_EQ(fill(), 0);
+  EXPECT_EQ(write_shards({pipe}, folder / "out", ByteEncoder(), small_shards()).directories[0].index.rows, 40u);
+  on_ranks(2, [&](const ShardRanks& ranks) {
+    EXPECT_SAYS(error_of([&] { write_shards({pipe}, folder / "more", ByteEncoder(), small_shards(), ranks); }), "pipe.tsv: reaches one rank alone");
+  });
+  EXPECT_SAYS(error_of([&] { write_shards({folder / "out"}, folder / "more", ByteEncoder(), small_shards()); }), "expected a file, found a directory");
 }
 
 TEST(Shards, TheSameBytesOnAnyNumberOfRanks) {
