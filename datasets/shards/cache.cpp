@@ -47,6 +47,9 @@ void check_directory(const fs::path& source, const RowEncoder& encoder, const Sh
                        options.max_length, index.max_length));
   if (index.has("second_start") == options.read.pair.empty())
     refuse(fmt::format("rows have {}: name the second text's column, or shard it again", options.read.pair.empty() ? "two texts" : "one text"));
+  for (const auto& [column, wanted] : {std::pair("weight", options.read.weight), {"group", options.read.group}})
+    if (!wanted.empty() && !index.has(column))
+      refuse(fmt::format("rows have no {0}: shard it again with --{0} {1}, or leave data.{0} out", column, wanted));
 }
 
 // An entry that lacks shards is not finished, whatever its index says.
