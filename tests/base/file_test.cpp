@@ -1,5 +1,7 @@
 // What would be lost: two hosts writing into one temporary file, a message that commands a terminal.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -59,12 +61,39 @@ TEST_F(FileTest, a_pipe_is_read_whole) {
   EXPECT_EQ(read_file(pipe), large);
 }
 
+// A job's input may be a socket, which has no name to open.
+TEST_F(FileTest, standard_input_may_be_a_socket_or_half_read) {
+  const int usual = ::dup(STDIN_FILENO);
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  ASSERT_EQ(::write(ends[1], "some rows", 9), 9);
+  ::close(ends[1]);
+  ::dup2(ends[0], STDIN_FILENO);
+  ::close(ends[0]);
+  EXPECT_EQ(read_standard_input(), "some rows");
+  write_file_atomically(root_ / "a", "read by another, rest");
+  const int file = ::open((root_ / "a").c_str(), O_RDONLY);
+  ::lseek(file, 17, SEEK_SET);
+  ::dup2(file, STDIN_FILENO);
+  ::close(file);
+  EXPECT_EQ(read_standard_input(), "rest");
+  ::dup2(usual, STDIN_FILENO);
+  ::close(usual);
+}
+
 TEST(Text, control_characters_do_not_reach_a_terminal) {
   EXPECT_EQ(printable("a\x1b[31mred\r\x07\x7f"), "a\\x1b[31mred\\x0d\\x07\\x7f");
   EXPECT_EQ(printable("caf\xc3\xa9\tand\nmore \xc2\xa0."), "caf\xc3\xa9\tand\nmore \xc2\xa0.");
   EXPECT_EQ(printable("\xc2\x9b" "31m"), "\\x9b31m") << "a one-byte escape, in UTF-8";
   EXPECT_EQ(printable("\xc2"), "\xc2");
   EXPECT_STREQ(DataError("found '{}'", "\x1b]0;title\x07").what(), "found '\\x1b]0;title\\x07'");
+}
+
+TEST(Text, parts_and_blanks) {
+  EXPECT_EQ(split("a,,b,", ','), (std::vector<std::string>{"a", "", "b", ""}));
+  EXPECT_EQ(split("", ','), std::vector<std::string>{""});
+  EXPECT_EQ(trim(" \t a b\r\n"), "a b");
+  EXPECT_EQ(trim(" \t"), "");
 }
 
 TEST(Text, long_lists_are_cut) {
