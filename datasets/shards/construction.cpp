@@ -33,6 +33,13 @@ std::unique_ptr<Construction> Construction::begin(const fs::path& out, const Sha
 Construction::Construction(fs::path out, std::string mark, std::unique_ptr<Lease> lease)
     : out_(std::move(out)), building_(inside(out_)), written_(building_ / "written"), mark_(std::move(mark)), lease_(std::move(lease)) {}
 
+Construction::~Construction() {
+  std::error_code ignored;
+  if (!lease_ || fs::exists(written_, ignored)) return;  // to be gone on with
+  lease_->discard();
+  fs::remove(building_, ignored);
+}
+
 fs::path Construction::note_of(const fs::path& shard) const { return written_ / (shard.string() + ".json"); }
 
 std::optional<ShardEntry> Construction::noted(const fs::path& shard, const std::string& options) const {
@@ -55,10 +62,12 @@ std::size_t Construction::keep_only(const std::set<std::string>& options) const 
   for (const fs::path& note : notes) {
     const fs::path shard = fs::relative(note, written_).replace_extension();
     if (std::any_of(options.begin(), options.end(), [&](const std::string& ours) { return noted(shard, ours).has_value(); })) continue;
-    removed += fs::remove(out_ / shard) ? 1 : 0;
     fs::remove(note);
+    const fs::path directory = (out_ / shard).parent_path();
+    if (fs::exists(directory / "index.json")) continue;  // finished, whatever else was not
+    removed += fs::remove(out_ / shard) ? 1 : 0;
     std::error_code still_used;
-    if (shard.has_parent_path()) fs::remove((out_ / shard).parent_path(), still_used);
+    if (shard.has_parent_path()) fs::remove(directory, still_used);
   }
   return removed;
 }

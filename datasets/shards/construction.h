@@ -25,7 +25,9 @@ class Construction {
   // is given, waits for that job: nothing once `finished` (asked on rank 0) is true, else takes over as soon as the job is gone.
   static std::unique_ptr<Construction> begin(const fs::path& out, const ShardRanks& ranks, const std::function<bool()>& finished = {});
 
-  // Removes shards that were begun with other sources or options than these, and says how many. Rank 0 alone, before any rank writes.
+  ~Construction();  // leaves no trace either where no shard was begun
+  // Removes shards that were begun with other sources or options than these, but for those of a directory that was finished, and
+  // says how many. Rank 0 alone, before any rank writes.
   std::size_t keep_only(const std::set<std::string>& options) const;
   // What is noted of a shard (its name relative to OUT), if it was begun with these options.
   std::optional<ShardEntry> noted(const fs::path& shard, const std::string& options) const;

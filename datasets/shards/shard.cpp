@@ -110,7 +110,9 @@ class Sharding {
         std::optional<ShardEntry> entry;
         if (const auto found = known.find(output.file_of(shard)); found != known.end()) entry = found->second;
         else if (site != nullptr) entry = site->noted(fs::path(output.split) / output.file_of(shard), output.index.options);
-        if (entry && intact(output.path, *entry)) output.done[shard] = entry, ++kept_;
+        if (entry && !intact(output.path, *entry)) entry.reset();
+        output.done[shard] = entry;
+        if (entry) ++kept_;
         else to_do_ += std::min(options_.rows_per_shard, output.index.rows - shard * options_.rows_per_shard);
       }
     }

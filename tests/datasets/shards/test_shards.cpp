@@ -209,6 +209,22 @@ TEST(Shards, AnInterruptedRunWithOtherOptionsIsStartedOver) {
   }
 }
 
+// Killed between two indexes: one split is finished, and stays whatever comes next.
+TEST(Shards, AFinishedSplitOfAnInterruptedRunIsKept) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  ShardOptions splits = small_shards(), others = small_shards(20);
+  splits.fractions = others.fractions = SplitFractions::parse("train=0.8,dev=0.2", 3);
+  write_shards({source}, folder / "whole", ByteEncoder(), splits);
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, HookedEncoder(fails_at(249)), splits); }), "interrupted");
+  for (const auto& entry : fs::directory_iterator(folder / "whole/train")) fs::copy(entry, out / "train", fs::copy_options::overwrite_existing);
+  const auto train = contents(out / "train");
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, ByteEncoder(), others); }), "train: holds finished shards of other sources, options or tokenizer");
+  EXPECT_TRUE(contents(out / "train") == train);
+  write_shards({source}, out, ByteEncoder(), splits);
+  EXPECT_TRUE(contents(out) == contents(folder / "whole"));
+}
+
 TEST(Shards, AFinishedDirectoryIsLeftAlone) {
   const Folder folder;
   const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
@@ -253,6 +269,9 @@ TEST(Shards, FinishedShardsOfSomethingElseAreKept) {
   const auto again = [&] { write_shards({source}, out, ByteEncoder(), small_shards()); };
   EXPECT_SAYS(error_of(again), "holds finished shards of other sources, options or tokenizer");
   EXPECT_TRUE(contents(out) == before);
+  fs::remove(out / "a-00001-of-00004.h5");
+  EXPECT_SAYS(error_of(again), "holds finished shards of other sources, options or tokenizer");
+  EXPECT_FALSE(fs::exists(out / ".building")) << "a job that was refused left something";
 }
 
 // One rank's error is every rank's: none is left waiting.
