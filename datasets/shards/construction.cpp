@@ -8,6 +8,24 @@
 #include "datasets/shards/shard.h"
 
 namespace thaw {
+namespace {
+
+struct Note {
+  std::string options;
+  ShardEntry entry;
+};
+
+std::optional<Note> read_note(const fs::path& path) {
+  if (!fs::exists(path)) return {};
+  try {
+    const JsonFile file(path);
+    return Note{file.view()["options"].text(), ShardEntry::read(file.view()["entry"])};
+  } catch (const DataError&) {  // a damaged note is no note: the shard is written again
+    return {};
+  }
+}
+
+}  // namespace
 
 std::unique_ptr<Construction> Construction::begin(const fs::path& out, const ShardRanks& ranks, const std::function<bool()>& finished) {
   std::unique_ptr<Lease> lease;
@@ -43,14 +61,8 @@ Construction::~Construction() {
 fs::path Construction::note_of(const fs::path& shard) const { return written_ / (shard.string() + ".json"); }
 
 std::optional<ShardEntry> Construction::noted(const fs::path& shard, const std::string& options) const {
-  const fs::path path = note_of(shard);
-  if (!fs::exists(path)) return {};
-  try {
-    const JsonFile note(path);
-    if (note.view()["options"].text() == options) return ShardEntry::read(note.view()["entry"]);
-  } catch (const DataError&) {  // a damaged note is no note: the shard is written again
-  }
-  return {};
+  std::optional<Note> note = read_note(note_of(shard));
+  return note && note->options == options ? std::optional(std::move(note->entry)) : std::nullopt;
 }
 
 std::size_t Construction::keep_only(const std::set<std::string>& options) const {
@@ -59,15 +71,15 @@ std::size_t Construction::keep_only(const std::set<std::string>& options) const 
   std::size_t removed = 0;
   for (const auto& entry : fs::recursive_directory_iterator(written_))
     if (entry.path().extension() == ".json") notes.push_back(entry.path());
-  for (const fs::path& note : notes) {
-    const fs::path shard = fs::relative(note, written_).replace_extension();
-    if (std::any_of(options.begin(), options.end(), [&](const std::string& ours) { return noted(shard, ours).has_value(); })) continue;
-    fs::remove(note);
-    const fs::path directory = (out_ / shard).parent_path();
-    if (fs::exists(directory / "index.json")) continue;  // finished, whatever else was not
-    removed += fs::remove(out_ / shard) ? 1 : 0;
-    std::error_code still_used;
-    if (shard.has_parent_path()) fs::remove(directory, still_used);
+  for (const fs::path& path : notes) {
+    if (const std::optional<Note> note = read_note(path); note && options.contains(note->options)) continue;
+    const fs::path shard = fs::relative(path, written_).replace_extension(), directory = (out_ / shard).parent_path();
+    if (!fs::exists(directory / "index.json")) {  // else it is finished, whatever else was not
+      removed += fs::remove(out_ / shard) ? 1 : 0;
+      std::error_code still_used;
+      if (shard.has_parent_path()) fs::remove(directory, still_used);
+    }
+    fs::remove(path);
   }
   return removed;
 }
