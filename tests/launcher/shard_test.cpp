@@ -59,8 +59,8 @@ TEST_F(Shard, StandardInputWhateverItIs) {
 
 // kill -9 on every process, in the middle: the same command ends with the same bytes as if nothing had happened.
 TEST_F(Shard, KilledOnTwoRanksItGoesOn) {
-  shop.write("many.tsv", Workshop::rows(3, 20000));
-  const std::string small = "--rows-per-shard 250 --json ", parts = command(shop.path("many.tsv"), "parts", small);
+  shop.write("many.tsv", Workshop::rows(3, 40000));
+  const std::string small = "--rows-per-shard 500 --json ", parts = command(shop.path("many.tsv"), "parts", small);
   ASSERT_EQ(thaw(command(shop.path("many.tsv"), "whole", small), 2).exit_code, 0);
   Background job(thaw_command(parts, 2));
   ASSERT_TRUE(wait_until([&] { return shards_below(shop.path("parts")) >= 10; }));
