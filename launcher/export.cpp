@@ -32,7 +32,7 @@ int export_run(const ExportOptions& options) {
     }
   }
   export_model(*trained.model, trained.data, trained.max_length, trained.directory, options.destination);
-  if (options.json) fmt::print("{}\n", Json{{"directory", options.destination}}.dump());
+  if (options.json) fmt::print("{}\n", Json{{"directory", options.destination}}.dump(-1, ' ', false, Json::error_handler_t::replace));
   else fmt::print("{}: config.json, model.safetensors and the tokenizer; loads in transformers as it is\n", options.destination);
   return 0;
 }

@@ -5,13 +5,14 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
-#include <sstream>
+#include <set>
 
 #include "datasets/shards/shard.h"
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
 #include "framework/train/encoder.h"
 #include "launcher/commands.h"
+#include "launcher/progress.h"
 #include "launcher/ranks.h"
 
 namespace thaw {
@@ -19,23 +20,42 @@ namespace {
 
 struct Options {
   std::vector<std::string> sources;
-  std::string out, model, format = "by_name", kind = "one", labels, split;
+  std::string out, model, format = "auto", header = "auto", delimiter, kind = "one", labels, split;
   std::int64_t max_length = 512;
   std::uint64_t split_seed = 42, rows_per_shard = 8192;
   ReadOptions read;
-  bool no_header = false, json = false;
+  bool json = false;
 };
 
-const std::map<std::string, SourceFormat> formats{
-    {"by_name", SourceFormat::by_name}, {"tsv", SourceFormat::tsv}, {"csv", SourceFormat::csv}, {"jsonl", SourceFormat::jsonl}};
+const std::map<std::string, SourceFormat> formats(source_formats.begin(), source_formats.end());
+const std::map<std::string, Header> header_choices(headers.begin(), headers.end());
 const std::map<std::string, LabelKind> kinds{
     {"one", LabelKind::one}, {"several", LabelKind::several}, {"number", LabelKind::number}, {"none", LabelKind::none}};
 
-std::vector<std::string> split_names(const std::string& text) {
+std::vector<std::string> labels_in(const std::string& text) {
   std::vector<std::string> names;
-  std::istringstream in(text);
-  for (std::string name; std::getline(in, name, ',');) names.push_back(name);
+  if (text.empty()) return names;
+  std::set<std::string> seen;
+  for (const std::string& part : split(text, ',')) {
+    const std::string name(trim(part));
+    if (name.empty()) throw UsageError("--labels: expected names with a comma between two, found nothing where a name should be: '{}'", text);
+    if (!seen.insert(name).second) throw UsageError("--labels: the label '{}' stands there twice; keep one", name);
+    names.push_back(name);
+  }
   return names;
+}
+
+ReadOptions read_options(const Options& given) {
+  ReadOptions read = given.read;
+  read.format = formats.at(given.format);
+  read.header = header_choices.at(given.header);
+  read.label_kind = kinds.at(given.kind);
+  read.label_names = labels_in(given.labels);
+  const std::optional<char> delimiter = delimiter_of(given.delimiter);
+  if (!delimiter) throw UsageError("--delimiter: expected {}, found '{}'", delimiter_words, given.delimiter);
+  read.delimiter = *delimiter;
+  if (given.split.find('=') == std::string::npos) read.split = given.split;
+  return read;
 }
 
 Json report_of(const ShardReport& report, double seconds) {
@@ -55,8 +75,8 @@ Json report_of(const ShardReport& report, double seconds) {
 
 void print_report(const ShardReport& report, double seconds) {
   for (const auto& [split, path, index] : report.directories) {
-    fmt::print("{}: {} rows, {} tokens in {} shards{}\n", path.string(), index.rows, index.tokens, index.shards.size(),
-               index.labels.empty() ? "" : fmt::format("; labels: {}", fmt::join(index.labels, ", ")));
+    fmt::print("{}: {} rows, {} tokens in {} shards{}\n", printable(path.string()), index.rows, index.tokens, index.shards.size(),
+               index.labels.empty() ? "" : "; labels: " + printable(listed(index.labels)));
     if (index.truncated > 0) fmt::print("  {} rows were longer than {} tokens and are cut there\n", index.truncated, index.max_length);
     if (index.repaired > 0) fmt::print("  {} rows of the sources had bytes that are not UTF-8; U+FFFD stands for them\n", index.repaired);
     if (index.skipped > 0) fmt::print("  {} bad rows of the sources were skipped\n", index.skipped);
@@ -67,29 +87,26 @@ void print_report(const ShardReport& report, double seconds) {
 int shard(Ranks& ranks, const Options& given) {
   const auto start = std::chrono::steady_clock::now();
   ShardOptions options;
-  options.read = given.read;
-  options.read.format = formats.at(given.format);
-  options.read.label_kind = kinds.at(given.kind);
-  options.read.label_names = split_names(given.labels);
-  if (given.no_header) options.read.header = Header::no;
+  options.read = read_options(given);
   options.rows_per_shard = given.rows_per_shard;
   if (given.split.find('=') != std::string::npos) options.fractions = SplitFractions::parse(given.split, given.split_seed);
-  else options.read.split = given.split;
 
   const ModelPlace place = find_model(given.model);
   const JsonFile config(place.directory / "config.json");
   options.max_length = std::min(given.max_length, build_model(config.view(), {})->max_positions);
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(place.directory);
   const TokenizerEncoder encoder(*tokenizer, options.max_length);
-  const ShardRanks shared{ranks.comm->rank(), ranks.comm->size(), [&](const std::string& mine) { return ranks.comm->all_gather_text(mine); }};
-  const bool bar = ranks.first() && ::isatty(STDERR_FILENO) == 1;
+  const ShardRanks shared{ranks.comm->rank(), ranks.comm->size(), [&](const std::string& mine) { return ranks.comm->all_gather_text(mine); },
+                          [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); }};
+  // The ranks' shares are about equal: one of them tells how far all are.
+  Progress progress(stderr, ::isatty(STDERR_FILENO) == 1, shared.size > 1 ? "rank 0: " : "");
   const ShardReport report = write_shards({given.sources.begin(), given.sources.end()}, given.out, encoder, options, shared,
                                           [&](std::uint64_t done, std::uint64_t all) {
-                                            if (bar) fmt::print(stderr, "\r{} of {} rows{}", done, all, done == all ? "\n" : "");
+                                            if (ranks.first()) progress(done, all);
                                           });
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!ranks.first()) return 0;
-  if (given.json) fmt::print("{}\n", report_of(report, seconds).dump());
+  if (given.json) fmt::print("{}\n", report_of(report, seconds).dump(-1, ' ', false, Json::error_handler_t::replace));
   else print_report(report, seconds);
   return 0;
 }
@@ -102,7 +119,10 @@ void add_shard(CLI::App& app, int& exit_code) {
   command->add_option("sources", options->sources, "Files to read; - is standard input")->required();
   command->add_option("--out", options->out, "The directory to write; with --split, one in it for each split")->required();
   command->add_option("--model", options->model, "The model whose tokenizer is used: a directory or a hub name")->required();
-  command->add_option("--format", options->format, "tsv, csv, jsonl; by_name: by the file's ending")->check(CLI::IsMember(formats));
+  command->add_option("--format", options->format, "tsv, csv or jsonl; auto: by the file's ending")->check(CLI::IsMember(formats))->capture_default_str();
+  command->add_option("--header", options->header, "Whether the first line names the columns; auto: where it names one that is wanted")
+      ->check(CLI::IsMember(header_choices))->capture_default_str();
+  command->add_option("--delimiter", options->delimiter, "Between columns: one character, or tab; else a tab in TSV, a comma in CSV");
   command->add_option("--text", options->read.text, "Column of the text: a name of the header, or a number from 0")->capture_default_str();
   command->add_option("--pair", options->read.pair, "Column of a second text");
   command->add_option("--label", options->read.label, "Column of the label")->capture_default_str();
@@ -114,9 +134,9 @@ void add_shard(CLI::App& app, int& exit_code) {
   command->add_option("--group", options->read.group, "Column of what a split keeps together: a speaker, a document");
   command->add_option("--split", options->split, "Fractions, as train=0.8,dev=0.1,test=0.1, or the column that names a row's split");
   command->add_option("--split-seed", options->split_seed, "Seed of the fractions")->capture_default_str();
-  command->add_option("--max-length", options->max_length, "Tokens of a row; longer ones are cut and counted")->capture_default_str();
+  command->add_option("--max-length", options->max_length, "Tokens of a row; longer ones are cut and counted")
+      ->check(CLI::Range(3, 1 << 30))->capture_default_str();
   command->add_option("--rows-per-shard", options->rows_per_shard, "Rows of one file")->check(CLI::Range(1, 1 << 30))->capture_default_str();
-  command->add_flag("--no-header", options->no_header, "The first line is a row already; columns are numbers");
   command->add_flag("--skip-bad-rows", options->read.skip_bad_rows, "Count rows that cannot be read, and go on");
   command->add_flag("--json", options->json, "Report in JSON");
   command->footer("Example:  mpirun -n 4 thaw shard reviews.csv --model my-model --out shards --split train=0.8,dev=0.1,test=0.1 --group author");

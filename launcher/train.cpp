@@ -67,7 +67,7 @@ void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const
   out.say(fmt::format("model      {}{} ({}, {} parameters, all learning)", place.name, place.revision.empty() ? "" : "@" + place.revision.substr(0, 12),
                       model.architecture, count_of(parameters)));
   if (!report.initialised.empty()) out.say(fmt::format("           new, to be learnt: {}", fmt::join(report.initialised, ", ")));
-  out.say(fmt::format("task       {}{}", data.problem == Problem::regression ? "text-regression" : "text-classification: ", fmt::join(data.labels, ", ")));
+  out.say(fmt::format("task       {}{}", data.problem == Problem::regression ? "text-regression" : "text-classification: ", printable(listed(data.labels))));
   out.say(fmt::format("rows       train {} ({} tokens){}{}", rows, count_of(static_cast<double>(tokens)), sets.empty() ? "" : ", ", sets));
   if (truncated > 0) out.say(fmt::format("           {} rows were longer than {} tokens and are cut there", truncated, recipe.data.max_length));
   out.say(fmt::format("steps      {} of {} {}, {} grains of {}", trainer.total_steps(), recipe.batch.size,
@@ -160,7 +160,7 @@ class TrainCommand {
     }
 
     Telemetry telemetry(run_.get(), !ranks.first());
-    const RunData data = open_data(recipe, *tokenizer, recipe.data.max_length, *ranks.comm);
+    const RunData data = open_data(recipe, *tokenizer, recipe.data.max_length, *ranks.comm, [&](const std::string& line) { telemetry.say(printable(line)); });
     choose_metric(recipe, data);
     LoadReport report;
     const std::unique_ptr<Model> model =

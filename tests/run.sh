@@ -53,6 +53,7 @@ stage() {
 
 began=$SECONDS
 cluster/setup.sh --tests --preset release
+recipes/data/reviews.sh
 mkdir -p build/tests
 for name in "${all[@]:0:4}"; do stage "$name"; done
 

@@ -1,10 +1,9 @@
 #include "datasets/shards/cache.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
 
+#include "datasets/shards/construction.h"
 #include "datasets/shards/shard.h"
 #include "framework/base/error.h"
 #include "framework/base/hash.h"
@@ -48,39 +47,27 @@ void check_directory(const fs::path& source, const RowEncoder& encoder, const Sh
                        options.max_length, index.max_length));
   if (index.has("second_start") == options.read.pair.empty())
     refuse(fmt::format("rows have {}: name the second text's column, or shard it again", options.read.pair.empty() ? "two texts" : "one text"));
+  for (const auto& [column, wanted] : {std::pair("weight", options.read.weight), {"group", options.read.group}})
+    if (!wanted.empty() && !index.has(column))
+      refuse(fmt::format("rows have no {0}: shard it again with --{0} {1}, or leave data.{0} out", column, wanted));
 }
 
-bool finished(const fs::path& directory) { return fs::exists(directory / "index.json"); }
+// An entry that lacks shards is not finished, whatever its index says.
+bool finished(const fs::path& entry) { return fs::exists(entry / "index.json") && ShardIndex::read(entry).incomplete(entry).empty(); }
 
-std::string own_name() {
-  std::string host(256, '\0');
-  if (::gethostname(host.data(), host.size() - 1) != 0) host = "host";
-  host.resize(host.find('\0') == std::string::npos ? host.size() : host.find('\0'));
-  return fmt::format("{}-{}-{}", host, ::getpid(), std::chrono::steady_clock::now().time_since_epoch().count());
-}
-
-// A directory that no other job writes to; what a dead job left of the same key is taken over by renaming, which one job wins.
-fs::path claim(const fs::path& target) {
-  const std::string prefix = target.filename().string() + ".building-";
-  const fs::path mine = target.parent_path() / (prefix + own_name());
-  for (const auto& entry : fs::directory_iterator(target.parent_path())) {
-    if (!entry.path().filename().string().starts_with(prefix)) continue;
-    std::error_code error;
-    const auto last = fs::last_write_time(entry.path(), error);  // changes with every shard
-    if (error || FileClock::now() - last < std::chrono::hours(1)) continue;
-    fs::rename(entry.path(), mine, error);
-    if (!error) break;
-  }
-  make_directory(mine);
-  return mine;
-}
-
-void publish(const fs::path& built, const fs::path& target) {
+// What jobs left that died and did not come back within a day, as one that is requeued would.
+void remove_abandoned(const fs::path& cache_dir, const fs::path& but) {
   std::error_code error;
-  fs::rename(built, target, error);
-  if (error && !finished(target)) throw FileError(ExitCode::cannot_write, "{}: cannot rename to {}: {}", built.string(), target.string(), error.message());
-  if (error) fs::remove_all(built, error);  // another job was first, with the same content
-  flush_to_disk(target.parent_path());
+  for (const auto& entry : fs::directory_iterator(cache_dir)) {
+    const fs::path building = Construction::inside(entry.path());
+    const auto last = fs::last_write_time(building, error);  // changes with every shard
+    if (error || entry.path() == but || FileClock::now() - last < std::chrono::hours(24)) continue;
+    try {
+      const Lease lease(building);  // nobody's, and from here on nobody else's
+      fs::remove_all(finished(entry.path()) ? building : entry.path(), error);
+    } catch (const Error&) {  // a living job's, or not ours to remove
+    }
+  }
 }
 
 }  // namespace
@@ -93,31 +80,26 @@ fs::path usual_cache_dir() {
 
 fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const ShardOptions& options, const fs::path& cache_dir, const ShardRanks& ranks) {
   if (options.fractions || !options.read.split.empty()) throw UsageError("a source that is sharded into the cache has no splits: use thaw shard");
-  // Rank 0 says what is to be done, so that all do the same.
-  const std::string plan = together(ranks, [&]() -> std::string {
+  // Rank 0 says where the shards are, or are to be, so that all ranks do the same.
+  const std::string place = together(ranks, [&]() -> std::string {
     if (ranks.rank != 0) return "";
-    if (source == "-") throw UsageError("standard input cannot be sharded into the cache: write it to a file first");
     if (fs::is_directory(source)) {
       check_directory(source, encoder, options);
       return "use " + source.string();
     }
-    if (!fs::exists(source)) throw DataError(ExitCode::input_missing, "{}: there is no such file or directory of shards", source.string());
+    if (source != "-" && !fs::exists(source)) throw DataError(ExitCode::input_missing, "{}: there is no such file or directory of shards", source.string());
+    if (!fs::is_regular_file(source)) throw UsageError("{}: only a file can be sharded into the cache: write it to one first", source.string());
     make_directory(cache_dir);
     const std::string what = fmt::format("{} {} {} {}", content_hash(source, cache_dir), options_fingerprint(options, encoder), source.stem().string(),
                                          static_cast<int>(format_of(source, options.read.format)));
-    const fs::path target = cache_dir / hash_hex(what);
-    if (finished(target)) return "use " + target.string();
-    return fmt::format("build {} {}", target.filename().string(), claim(target).string());
+    const fs::path entry = cache_dir / hash_hex(what);
+    if (finished(entry)) return "use " + entry.string();
+    remove_abandoned(cache_dir, entry);
+    return "build " + entry.string();
   })[0];
-  if (plan.starts_with("use ")) return plan.substr(4);
-  const std::size_t space = plan.find(' ', 6);
-  const fs::path target = cache_dir / plan.substr(6, space - 6), built = plan.substr(space + 1);
-  write_shards({source}, built, encoder, options, ranks);
-  together(ranks, [&] {
-    if (ranks.rank == 0) publish(built, target);
-    return std::string();
-  });
-  return target;
+  const fs::path directory = place.substr(place.find(' ') + 1);
+  if (place.starts_with("build ")) write_shards({source}, directory, encoder, options, ranks, {}, WhereBusy::wait);
+  return directory;
 }
 
 }  // namespace thaw

@@ -9,9 +9,9 @@ namespace thaw {
 // The directory of shards for `source`. Collective.
 //   A directory: returned as it is, once its tokenizer, kind of labels and length are seen to be those asked for; else a
 //     DataError with the remedy.
-//   A file: cache_dir/KEY, KEY = XXH3 of the content, the tokenizer's fingerprint and the options. Where it is not there yet,
-//     the ranks shard it together beside that name and rename it, so that jobs that start together do not disturb each other.
-//     What an interrupted job left is taken over after an hour without a sign of life.
+//   A file: cache_dir/KEY, KEY = XXH3 of the content, the tokenizer's fingerprint and the options. Where it is not there whole, the
+//     ranks shard it together. Of jobs that start together one does, and the others wait; what a dead job left is taken over at
+//     once, and goes a day later where nobody did.
 fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const ShardOptions& options, const fs::path& cache_dir,
                         const ShardRanks& ranks = {});
 

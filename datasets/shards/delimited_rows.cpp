@@ -2,6 +2,7 @@
 
 #include "datasets/shards/records.h"
 #include "datasets/shards/row_parser.h"
+#include "framework/base/text.h"
 
 namespace thaw {
 namespace {
@@ -26,57 +27,90 @@ class DelimitedRows final : public RowParser {
     row.line = records_.line();
     if (cells_.size() != width_)
       throw BadRow("expected {} columns, found {}: {}", width_, cells_.size(),
-                   csv_ ? "put quotes round a cell that has commas or line breaks in it" : "a text must have no tabs in it; CSV can hold them");
+                   csv_ ? "put quotes round a cell that has the delimiter or a line break in it" : "no cell may have the delimiter in it; CSV's can");
     for (std::size_t use = 0; use < uses; ++use)
       if (places_[use]) row.cells[use] = cells_[*places_[use]];
     return true;
   }
 
-  bool guessed_no_header() const override { return guessed_; }
+  HeaderFound header() const override { return header_; }
 
  private:
-  [[noreturn]] void missing(const std::string& column, std::size_t use, const std::vector<std::string>& names) const {
+  using Columns = std::array<std::string, uses>;
+
+  [[noreturn]] void missing(const std::string& column, std::size_t use, const std::vector<std::string>& found) const {
     throw DataError("{}:{}: expected a column '{}' ({}), found the columns {}: name the right one, or give its number from 0", name_,
-                    records_.line(), column, use_names[use], fmt::join(names, ", "));
+                    records_.line(), column, use_names[use], listed(found));
   }
 
   void find_columns(const ReadOptions& options) {
-    const auto wanted = wanted_columns(options);
-    std::vector<std::string> names(cells_.begin(), cells_.end());
-    width_ = names.size();
-    std::size_t named = 0, found = 0;
-    for (const std::string& column : wanted) {
-      if (column.empty() || column_number(column)) continue;
-      ++named;
-      found += std::find(names.begin(), names.end(), column) != names.end() ? 1 : 0;
-    }
-    const bool header = options.header == Header::yes || (options.header == Header::automatic && found > 0);
-    if (!header) {
-      first_is_row_ = true;
-      names = options.columns;
-      if (!names.empty() && names.size() != width_)
-        throw DataError("{}:{}: {} columns were named ({}), found {}", name_, records_.line(), names.size(), fmt::join(names, ", "), width_);
-      guessed_ = named > 0 && names.empty() && options.header == Header::automatic;
-      if (named > 0 && names.empty()) names = usual_names(wanted);
-    }
+    const Columns wanted = wanted_columns(options);
+    const std::vector<std::string> cells(cells_.begin(), cells_.end());
+    width_ = cells.size();
+    if (options.header != Header::no) refuse_other_case(wanted, cells);
+    header_.there = options.header == Header::yes || (options.header == Header::automatic && names_columns(wanted, cells));
+    header_.assumed_absent = options.header == Header::automatic && !header_.there;
+    first_is_row_ = !header_.there;
+    const bool by_number = std::all_of(wanted.begin(), wanted.end(), [](const std::string& column) { return column.empty() || column_number(column); });
+    if (!header_.there && !by_number) return take_by_position(wanted);
     for (std::size_t use = 0; use < uses; ++use) {
       if (wanted[use].empty()) continue;
-      const auto place = std::find(names.begin(), names.end(), wanted[use]);
+      const auto place = header_.there ? std::find(cells.begin(), cells.end(), wanted[use]) : cells.end();
       const auto number = column_number(wanted[use]);
-      if (place != names.end()) places_[use] = static_cast<std::size_t>(place - names.begin());
+      if (place != cells.end()) places_[use] = static_cast<std::size_t>(place - cells.begin());
       else if (number && *number < width_) places_[use] = *number;
-      else missing(wanted[use], use, names.empty() ? std::vector<std::string>{fmt::format("0 to {}", width_ - 1)} : names);
+      else missing(wanted[use], use, header_.there ? cells : std::vector<std::string>{fmt::format("0 to {}", width_ - 1)});
+      if (place != cells.end() && std::find(place + 1, cells.end(), wanted[use]) != cells.end())
+        throw DataError("{}:{}: the column '{}' ({}) stands in the header twice: rename one, or give the right one's number from 0", name_,
+                        records_.line(), wanted[use], use_names[use]);
+    }
+  }
+
+  // A line that names a wanted column; one that is wanted by its number is named where all the others are too, since labels
+  // may be numbers as well.
+  static bool names_columns(const Columns& wanted, const std::vector<std::string>& cells) {
+    bool any_name = false, all = true;
+    for (const std::string& column : wanted) {
+      if (column.empty()) continue;
+      const bool found = std::find(cells.begin(), cells.end(), column) != cells.end();
+      any_name |= found && !column_number(column);
+      all &= found;
+    }
+    return any_name || all;
+  }
+
+  // "Text" where "text" is wanted: a header that was nearly missed, and would have become a row.
+  void refuse_other_case(const Columns& wanted, const std::vector<std::string>& cells) const {
+    const auto folded = [](std::string_view cell) {
+      std::string lower(trim(cell));
+      std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      return lower;
+    };
+    for (std::size_t use = 0; use < uses; ++use) {
+      if (wanted[use].empty() || std::find(cells.begin(), cells.end(), wanted[use]) != cells.end()) continue;
+      for (const std::string& cell : cells)
+        if (folded(cell) == folded(wanted[use]) && !column_number(wanted[use]))
+          throw DataError("{}:{}: expected a column '{}' ({}), found '{}': did you mean that? Name it so, or, if this line is a row, say that "
+                          "the file has no header (--header no, data.header: no)", name_, records_.line(), wanted[use], use_names[use], cell);
     }
   }
 
   // Of a file without header: text, pair, label, where it has just as many columns as are wanted.
-  std::vector<std::string> usual_names(const std::array<std::string, uses>& wanted) const {
+  void take_by_position(const Columns& wanted) {
+    constexpr std::array said{"the text", "the second text", "the label"};
+    header_.by_position = "no header; column";
     std::vector<std::string> names;
-    for (std::size_t use = 0; use < uses; ++use)
-      if (!wanted[use].empty() && (use <= use_label || !column_number(wanted[use]))) names.push_back(wanted[use]);
-    if (names.size() == width_ && std::all_of(wanted.begin() + use_weight, wanted.end(), [](const std::string& w) { return w.empty(); })) return names;
-    throw DataError("{}:{}: the first line names none of the wanted columns ({}) and has {} cells: give it a header, or say which column is which",
-                    name_, records_.line(), fmt::join(names, ", "), width_);
+    bool fits = std::all_of(wanted.begin() + use_weight, wanted.end(), [](const std::string& column) { return column.empty(); });
+    for (std::size_t use = use_text; use <= use_label; ++use) {
+      if (wanted[use].empty()) continue;
+      fits &= !column_number(wanted[use]);
+      header_.by_position += fmt::format("{} {}{} {}", names.empty() ? "" : ", column", names.size(), names.empty() ? " is" : "", said[use]);
+      places_[use] = names.size();
+      names.push_back(wanted[use]);
+    }
+    if (fits && names.size() == width_) return;
+    throw DataError("{}:{}: the first line names none of the wanted columns ({}) and has {} cells: give it a header, or say the number of each "
+                    "column, from 0", name_, records_.line(), listed(names), width_);
   }
 
   std::string name_;
@@ -85,7 +119,8 @@ class DelimitedRows final : public RowParser {
   std::vector<std::string_view> cells_;
   std::array<std::optional<std::size_t>, uses> places_;
   std::size_t width_ = 0;
-  bool first_is_row_ = false, guessed_ = false;
+  HeaderFound header_;
+  bool first_is_row_ = false;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// HDF5's C library, as far as shards need it: files written from flat arrays, and where such arrays lie in a file.
-// Every call is checked; a failure is a DataError (a FileError, 73, where it writes) that carries HDF5's own reasons. Files are little-endian and contiguous,
+// HDF5's C library, as far as shards need it: files made of flat arrays, and where such arrays lie in a file.
+// Every call is checked; a failure is a DataError that carries HDF5's own reasons. Files are little-endian and contiguous,
 // hold no times, and keep to the 1.8 format, so that the same arrays give the same bytes and every HDF5 tool reads them.
 #pragma once
 
@@ -24,8 +24,8 @@ struct Hdf5Array {
   std::uint64_t count = 0;  // values
 };
 
-// Writes a new file of these datasets; where that fails, a part of it may be left.
-void write_hdf5(const fs::path& file, const std::vector<Hdf5Array>& arrays);
+// The bytes of a file of these datasets. HDF5 makes them in memory: what a full disk does is ours to handle, not the library's.
+std::string hdf5_bytes(const std::vector<Hdf5Array>& arrays);
 
 // Where a dataset's values lie in the file.
 struct Extent {

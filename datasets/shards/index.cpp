@@ -97,6 +97,14 @@ bool ShardIndex::has(const std::string& column) const {
   return std::any_of(columns.begin(), columns.end(), [&](const auto& entry) { return entry.first == column; });
 }
 
+std::string ShardIndex::incomplete(const fs::path& directory) const {
+  for (const ShardEntry& shard : shards) {
+    std::error_code error;
+    if (fs::file_size(directory / shard.file, error) != shard.bytes || error) return shard.file;
+  }
+  return "";
+}
+
 std::string ShardIndex::to_text() const {
   OrderedJson json{{"format_version", shard_format_version}, {"kind", "text"}, {"name", name}};
   json["labels"] = OrderedJson{{"kind", name_of(label_kind)}, {"names", labels}};

@@ -42,6 +42,7 @@ struct ShardIndex {
   std::vector<SourceEntry> sources;
 
   bool has(const std::string& column) const;
+  std::string incomplete(const fs::path& directory) const;  // the first shard that is not there with its size; "" if all are
   std::string to_text() const;
   static ShardIndex read(const fs::path& directory);      // checked; DataError naming the file and what is wrong
 };

@@ -1,4 +1,5 @@
 #include <list>
+#include <unordered_set>
 
 #include "datasets/shards/row_parser.h"
 #include "datasets/tokenizers/utf8.h"
@@ -27,8 +28,13 @@ class JsonRows final : public RowParser {
     scratch_.clear();
     row.repaired = !is_utf8(line);
     if (row.repaired) line = scratch_.emplace_back(repair_utf8(line));
+    keys_.clear();
     try {
-      value_ = Json::parse(line.begin(), line.end());
+      value_ = Json::parse(line.begin(), line.end(), [&](int depth, Json::parse_event_t event, Json& key) {
+        if (event == Json::parse_event_t::key && depth == 1 && !keys_.insert(key.get_ref<const std::string&>()).second)
+          throw BadRow("the key '{}' stands there twice: which of the two is meant?", key.get_ref<const std::string&>().substr(0, 60));
+        return true;
+      });
     } catch (const Json::parse_error& error) {
       const std::string reason = error.what();
       const std::size_t colon = reason.find(": ", reason.find("column"));
@@ -48,7 +54,7 @@ class JsonRows final : public RowParser {
     if (found == value_.end()) {
       std::vector<std::string> keys;
       for (const auto& item : value_.items()) keys.push_back(item.key());
-      throw BadRow("expected the key '{}' ({}), found {}: name the right one", wanted_[use], use_names[use], fmt::join(keys, ", "));
+      throw BadRow("expected the key '{}' ({}), found {}: name the right one", wanted_[use], use_names[use], listed(keys));
     }
     if (found->is_null()) return;
     if (found->is_array() && use == use_label && kind_ != LabelKind::number) {
@@ -72,6 +78,7 @@ class JsonRows final : public RowParser {
   std::array<std::string, uses> wanted_;
   LabelKind kind_;
   Json value_;
+  std::unordered_set<std::string> keys_;  // of this row
   std::list<std::string> scratch_;
   std::size_t at_ = 0;
   std::uint64_t line_ = 0;

@@ -40,10 +40,11 @@ struct ShardOptions {
 };
 
 // The ranks that shard together. `all_gather` gives every rank the texts of all, in rank order: Communicator's
-// all_gather_text. An error on one rank is thrown on all.
+// all_gather_text. An error on one rank is thrown on all. `say` gets what people should know, a line at a time, on rank 0.
 struct ShardRanks {
   int rank = 0, size = 1;
   std::function<std::vector<std::string>(const std::string&)> all_gather = [](const std::string& mine) { return std::vector{mine}; };
+  std::function<void(const std::string&)> say = [](const std::string&) {};
 };
 
 }  // namespace thaw

@@ -3,28 +3,31 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "datasets/shards/row_parser.h"
+#include "datasets/shards/split.h"
 #include "datasets/tokenizers/utf8.h"
 
 namespace thaw {
 namespace {
 
-std::string_view trim(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
+// A number that a float holds, as it will in a shard.
 double number_of(std::string_view cell, const char* what) {
   std::string_view text = trim(cell);
   if (text.starts_with('+')) text.remove_prefix(1);
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
-    throw BadRow("expected a finite number as {}, found '{}'", what, cell.substr(0, 40));
+  const bool number = !text.empty() && error == std::errc{} && end == text.data() + text.size() && std::isfinite(value);
+  if (!number || std::abs(value) > std::numeric_limits<float>::max())
+    throw BadRow("expected a finite number as {}, found '{}'{}", what, cell.substr(0, 40), number ? ": a float reaches to 3.4e38" : "");
   return value;
+}
+
+void check_encoding(const SourceText& source) {
+  const std::string_view text = source.text(), first_line = text.substr(0, text.find('\n'));
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") || first_line.find('\0') != std::string_view::npos)
+    throw DataError("{}:1: expected UTF-8, found UTF-16 or bytes that are no text: save it as UTF-8", source.name());
 }
 
 // Assigns valid UTF-8; true where bytes had to be replaced.
@@ -65,15 +68,17 @@ std::array<std::string, uses> wanted_columns(const ReadOptions& options) {
   return {options.text, options.pair, labels ? options.label : "", options.weight, options.group, options.id, options.split};
 }
 
-RowReader::RowReader(std::shared_ptr<const SourceText> source, ReadOptions options) : source_(std::move(source)), options_(std::move(options)) {
+RowReader::RowReader(std::shared_ptr<const SourceText> source, ReadOptions options)
+    : source_(std::move(source)), options_(std::move(options)), known_labels_(options_.label_names.begin(), options_.label_names.end()) {
   if (options_.text.empty()) throw DataError("{}: no text column was named", source_->name());
   if (options_.label_kind != LabelKind::none && options_.label.empty()) throw DataError("{}: no label column was named", source_->name());
   const SourceFormat format = format_of(source_->name() == "standard input" ? fs::path("-") : fs::path(source_->name()), options_.format);
+  check_encoding(*source_);
   parser_ = format == SourceFormat::jsonl ? make_jsonl_parser(*source_, options_) : make_delimited_parser(*source_, options_, format);
 }
 
 RowReader::~RowReader() = default;
-bool RowReader::guessed_no_header() const { return parser_->guessed_no_header(); }
+HeaderFound RowReader::header() const { return parser_->header(); }
 
 bool RowReader::next(Row& row) {
   while (true) {
@@ -90,7 +95,9 @@ bool RowReader::next(Row& row) {
   }
   if (counts_.rows == 0)
     throw DataError("{}: expected rows, found {}", source_->name(),
-                    counts_.skipped > 0 ? fmt::format("{} bad ones alone", counts_.skipped) : "none: the file is empty");
+                    counts_.skipped > 0 ? fmt::format("{} bad ones alone", counts_.skipped)
+                    : header().there    ? "a header alone"
+                                        : "none: the file is empty");
   return false;
 }
 
@@ -116,14 +123,15 @@ bool RowReader::read(Row& row) {
 
   row.labels.clear();
   row.target = 0;
+  std::unordered_set<std::string> seen;
   const auto add_label = [&](std::string_view label) {
     std::string name;
     repaired |= assign(name, trim(label));
     if (name.empty()) return;
-    const auto& known = options_.label_names;
-    if (!known.empty() && std::find(known.begin(), known.end(), name) == known.end())
-      throw BadRow("unknown label '{}': expected one of {}; correct the row, or add the label to the list", name.substr(0, 60), fmt::join(known, ", "));
-    if (std::find(row.labels.begin(), row.labels.end(), name) == row.labels.end()) row.labels.push_back(std::move(name));
+    if (!known_labels_.empty() && !known_labels_.contains(name))
+      throw BadRow("unknown label '{}': expected one of {}; correct the row, or add the label to the list (--labels, data.labels)", name.substr(0, 60),
+                   listed(options_.label_names));
+    if (seen.insert(name).second) row.labels.push_back(std::move(name));
   };
   const auto& label = cells[use_label];
   switch (options_.label_kind) {
@@ -163,6 +171,7 @@ bool RowReader::read(Row& row) {
   }
   if (!text_of(use_group, row.group) && !options_.group.empty()) throw BadRow("the group is missing from column '{}'", options_.group);
   if (!text_of(use_split, row.split) && !options_.split.empty()) throw BadRow("the split is missing from column '{}'", options_.split);
+  if (!options_.split.empty() && !is_split_name(row.split)) throw BadRow("split '{}': expected {}", row.split.substr(0, 80), split_name_words);
   if (!text_of(use_id, row.id)) {
     if (!options_.id.empty()) throw BadRow("the id is missing from column '{}'", options_.id);
     row.id = std::to_string(row.line);

@@ -5,24 +5,21 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "datasets/shards/row.h"
+#include "datasets/shards/source_format.h"
 #include "datasets/shards/source_text.h"
 
 namespace thaw {
-
-enum class SourceFormat { by_name, tsv, csv, jsonl };  // by_name: .tsv .txt .tab, .csv, .jsonl .ndjson .json; "-": TSV
-enum class Header { automatic, yes, no };              // automatic: the first line names the wanted columns
 
 struct ReadOptions {
   SourceFormat format = SourceFormat::by_name;
   char delimiter = 0;  // 0: a tab for TSV, a comma for CSV
   Header header = Header::automatic;
-  // Names of a file's columns where it has no header. Where neither says, a file of as many columns as are wanted is
-  // read as text, pair, label, in this order.
-  std::vector<std::string> columns;
   // Columns by name, or by number from 0 (not in JSONL). Empty: not wanted. Dots do not lead into JSON objects.
+  // A file without header that has just as many columns as are wanted is read as text, pair, label, in this order.
   std::string text = "text", pair, label = "label", weight, group, id, split;
   LabelKind label_kind = LabelKind::one;  // `none`: the label column is not looked for
   std::string separator = ",";            // between several labels in one cell; JSONL may have an array
@@ -37,6 +34,13 @@ struct ReadCounts {
 // Any of by_name's formats for a path; a DataError names the endings that are known.
 SourceFormat format_of(const fs::path& path, SourceFormat format);
 
+// What was found of a header.
+struct HeaderFound {
+  bool there = false;
+  bool assumed_absent = false;  // nothing said so but a first line without the wanted names
+  std::string by_position;      // "no header; column 0 is the text, column 1 the label", where names had no header to stand in
+};
+
 class RowParser;
 
 class RowReader {
@@ -46,13 +50,14 @@ class RowReader {
   ~RowReader();
   bool next(Row& row);                            // false at the end; a file without any row is a DataError
   const ReadCounts& counts() const { return counts_; }
-  bool guessed_no_header() const;                 // nothing said so but a first line without the wanted names
+  HeaderFound header() const;
 
  private:
   bool read(Row& row);
 
   std::shared_ptr<const SourceText> source_;
   ReadOptions options_;
+  std::unordered_set<std::string> known_labels_;
   std::unique_ptr<RowParser> parser_;
   ReadCounts counts_;
 };

@@ -6,6 +6,16 @@
 #include "framework/base/error.h"
 
 namespace thaw {
+namespace {
+
+// CRLF, CR or LF, as between records.
+std::uint64_t line_ends(std::string_view text) {
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) count += text[i] == '\n' || (text[i] == '\r' && !text.substr(i + 1).starts_with('\n'));
+  return count;
+}
+
+}  // namespace
 
 Records::Records(std::string name, std::string_view text, char delimiter, bool quotes)
     : name_(std::move(name)), text_(text), delimiter_(delimiter), quotes_(quotes) {
@@ -53,9 +63,8 @@ std::string_view Records::quoted_cell() {
     }
     if (copy != nullptr) cell = copy->append(text_.substr(begin, quote - begin));
     else cell = text_.substr(begin, quote - begin);
-    const std::string_view raw = text_.substr(begin, quote - begin);
-    line_ += static_cast<std::uint64_t>(std::count(cell.begin(), cell.end(), '\n'));
-    at_ = begin + raw.size() + 1;
+    line_ += line_ends(cell);
+    at_ = quote + 1;
     break;
   }
   if (!at_line_end() && text_[at_] != delimiter_)

@@ -35,7 +35,7 @@ class RowParser {
  public:
   virtual ~RowParser() = default;
   virtual bool next(RawRow& row) = 0;  // may throw BadRow, after which it goes on with the next row; row.line is set
-  virtual bool guessed_no_header() const { return false; }
+  virtual HeaderFound header() const { return {}; }
 };
 
 std::unique_ptr<RowParser> make_delimited_parser(const SourceText& source, const ReadOptions& options, SourceFormat format);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "datasets/shards/construction.h"
 #include "datasets/shards/shard_builder.h"
 #include "datasets/shards/split.h"
 #include "framework/base/error.h"
@@ -24,7 +26,7 @@ bool intact(const fs::path& directory, const ShardEntry& entry) {
   return block_checksums(MappedFile(path).text()) == entry.xxh3;
 }
 
-// One directory under way: its index, and which shards are there already.
+// One directory: its index, and which shards are there already.
 struct Output {
   std::string split;
   fs::path path;
@@ -35,18 +37,18 @@ struct Output {
   std::uint64_t next_row = 0;
 
   std::uint64_t first_shard = 0;             // counted over all directories, for sharing them out
-  fs::path sidecar(std::uint64_t shard) const { return path / (index_file(shard) + ".json"); }
-  std::string index_file(std::uint64_t shard) const { return shard_file_name(index.name, shard, shards); }
+  std::string file_of(std::uint64_t shard) const { return shard_file_name(index.name, shard, shards); }
 };
 
 class Sharding {
  public:
   Sharding(const std::vector<fs::path>& paths, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options, const ShardRanks& ranks)
-      : encoder_(encoder), options_(options), ranks_(ranks) {
+      : out_(out), encoder_(encoder), options_(options), ranks_(ranks) {
     if (paths.empty()) throw DataError("no source file was named");
     if (options.rows_per_shard == 0) throw DataError("rows a shard: expected 1 or more");
-    const bool standard_input = std::find(paths.begin(), paths.end(), fs::path("-")) != paths.end();
-    if (standard_input && ranks.size > 1) throw UsageError("standard input reaches one rank alone: write it to a file first, or shard it on one rank");
+    for (const fs::path& path : paths)
+      if (ranks.size > 1 && !SourceText::can_be_read_again(path))
+        throw UsageError("{}: reaches one rank alone: write it to a file first, or shard it on one rank", path == "-" ? "standard input" : path.string());
     for (const fs::path& path : paths) sources_.push_back(std::make_shared<SourceText>(path));
     scan_ = scan_sources(sources_, options_);
     std::vector<SourceEntry> entries;
@@ -81,10 +83,19 @@ class Sharding {
     }
   }
 
+  const std::vector<std::string>& notes() const { return scan_.notes; }
   std::string summary() const { return scan_.summary() + outputs_[0].index.options; }
 
-  // Finished shards of an earlier, interrupted run, or of a finished one.
-  void find_finished() {
+  // Whether all that is to be written seems to be there: names and sizes are looked at, not the shards themselves.
+  bool looks_finished() const {
+    return !fs::exists(Construction::inside(out_)) && std::all_of(outputs_.begin(), outputs_.end(), [](const Output& output) {
+      return fs::exists(output.path / "index.json") && ShardIndex::read(output.path).incomplete(output.path).empty();
+    });
+  }
+
+  // This rank's shards of an earlier run, finished or (where `site` knows of it) interrupted; how many rows are still to be written.
+  std::uint64_t find_finished(const Construction* site) {
+    kept_ = to_do_ = 0;
     for (Output& output : outputs_) {
       std::map<std::string, ShardEntry> known;
       if (fs::exists(output.path / "index.json")) {
@@ -97,16 +108,26 @@ class Sharding {
       for (std::uint64_t shard = 0; shard < output.shards; ++shard) {
         if (!mine(output, shard)) continue;
         std::optional<ShardEntry> entry;
-        if (const auto found = known.find(output.index_file(shard)); found != known.end()) entry = found->second;
-        else entry = from_sidecar(output, shard);
-        if (entry && intact(output.path, *entry)) output.done[shard] = entry, ++kept_;
+        if (const auto found = known.find(output.file_of(shard)); found != known.end()) entry = found->second;
+        else if (site != nullptr) entry = site->noted(fs::path(output.split) / output.file_of(shard), output.index.options);
+        if (entry && !intact(output.path, *entry)) entry.reset();
+        output.done[shard] = entry;
+        if (entry) ++kept_;
         else to_do_ += std::min(options_.rows_per_shard, output.index.rows - shard * options_.rows_per_shard);
       }
     }
+    return to_do_;
   }
 
-  void write_missing(const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
-    if (to_do_ == 0) return;
+  // Of what an interrupted run with other sources or options left, nothing stays.
+  void start_over(const Construction& site) const {
+    std::set<std::string> ours;
+    for (const Output& output : outputs_) ours.insert(output.index.options);
+    if (const std::size_t removed = site.keep_only(ours); removed > 0)
+      ranks_.say(fmt::format("{}: removed {} shards that an interrupted run with other sources or options had left", out_.string(), removed));
+  }
+
+  void write_missing(const Construction& site, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
     std::uint64_t rows = 0;
     Row row;
     for (std::size_t s = 0; s < sources_.size(); ++s) {
@@ -119,7 +140,7 @@ class Sharding {
         if (!output.builder) output.builder.emplace(output.index, encoder_);
         output.builder->add(row);
         if (++rows % 1024 == 0 && progress) progress(rows, to_do_);
-        if ((number + 1) % options_.rows_per_shard == 0 || number + 1 == output.index.rows) write(output, shard);
+        if ((number + 1) % options_.rows_per_shard == 0 || number + 1 == output.index.rows) write(site, output, shard);
         if (rows < to_do_) continue;
         if (progress) progress(rows, to_do_);
         return;
@@ -137,8 +158,8 @@ class Sharding {
     return Json{{"kept", kept_}, {"written", written_}, {"entries", all}}.dump();
   }
 
-  // Completes the indexes from all ranks' entries; rank 0 writes them.
-  ShardReport finish(const std::vector<std::string>& of_ranks) {
+  // Completes the indexes from all ranks' entries.
+  ShardReport report(const std::vector<std::string>& of_ranks) {
     ShardReport report;
     for (std::size_t rank = 0; rank < of_ranks.size(); ++rank) {
       const JsonFile file(fmt::format("shards of rank {}", rank), of_ranks[rank]);
@@ -157,10 +178,19 @@ class Sharding {
         output.index.longest = std::max(output.index.longest, entry->longest);
         output.index.shards.push_back(*entry);
       }
-      if (ranks_.rank == 0) commit(output);
       report.directories.push_back({output.split, output.path, output.index});
     }
     return report;
+  }
+
+  // Rank 0 alone. An index is published once every shard that it lists is seen to be there.
+  void commit(Construction& site) const {
+    for (const Output& output : outputs_) {
+      if (const std::string lost = output.index.incomplete(output.path); !lost.empty())
+        throw FileError("{}: vanished or changed while the shards beside it were written: run the same command again", (output.path / lost).string());
+      site.write_index(fs::path(output.split) / "index.json", output.index.to_text());
+    }
+    site.close();
   }
 
  private:
@@ -168,34 +198,16 @@ class Sharding {
     return (output.first_shard + shard) % static_cast<std::uint64_t>(ranks_.size) == static_cast<std::uint64_t>(ranks_.rank);
   }
 
-  static std::optional<ShardEntry> from_sidecar(const Output& output, std::uint64_t shard) {
-    const fs::path path = output.sidecar(shard);
-    if (!fs::exists(path)) return {};
-    try {
-      const JsonFile file(path);
-      if (file.view()["options"].text() != output.index.options) return {};
-      ShardEntry entry = ShardEntry::read(file.view()["entry"]);
-      if (entry.file == output.index_file(shard)) return entry;
-    } catch (const DataError&) {  // a damaged note is no note: the shard is written again
-    }
-    return {};
-  }
-
-  void write(Output& output, std::uint64_t shard) {
-    make_directory(output.path);
-    ShardEntry entry = output.builder->write(output.path / output.index_file(shard));
+  void write(const Construction& site, Output& output, std::uint64_t shard) {
+    auto [bytes, entry] = output.builder->finish();
     output.builder.reset();
-    write_file_atomically(output.sidecar(shard), OrderedJson{{"options", output.index.options}, {"entry", entry.to_json()}}.dump() + "\n");
+    entry.file = output.file_of(shard);
+    site.write_shard(fs::path(output.split) / entry.file, output.index.options, entry, bytes);
     output.done[shard] = std::move(entry);
     ++written_;
   }
 
-  static void commit(const Output& output) {
-    write_file_atomically(output.path / "index.json", output.index.to_text());
-    std::error_code ignored;  // a note left behind does no harm
-    for (std::uint64_t shard = 0; shard < output.shards; ++shard) fs::remove(output.sidecar(shard), ignored);
-  }
-
+  const fs::path out_;
   const RowEncoder& encoder_;
   const ShardOptions& options_;
   const ShardRanks& ranks_;
@@ -216,7 +228,6 @@ std::string options_fingerprint(const ShardOptions& options, const RowEncoder& e
             {"rows_per_shard", options.rows_per_shard},
             {"delimiter", static_cast<int>(read.delimiter)},
             {"header", static_cast<int>(read.header)},
-            {"columns", read.columns},
             {"wanted", {read.text, read.pair, read.label, read.weight, read.group, read.id, read.split}},
             {"label_kind", name_of(read.label_kind)},
             {"separator", read.separator},
@@ -227,26 +238,45 @@ std::string options_fingerprint(const ShardOptions& options, const RowEncoder& e
 }
 
 ShardReport write_shards(const std::vector<fs::path>& sources, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options,
-                         const ShardRanks& ranks, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+                         const ShardRanks& ranks, const std::function<void(std::uint64_t, std::uint64_t)>& progress, WhereBusy where_busy) {
   std::optional<Sharding> sharding;
   const std::vector<std::string> seen = together(ranks, [&] {
     sharding.emplace(sources, out, encoder, options, ranks);
-    sharding->find_finished();
     return sharding->summary();
   });
   for (std::size_t rank = 0; rank < seen.size(); ++rank)
     if (seen[rank] != seen[0])
       throw DataError("{}: rank {} read something else than rank 0: the file is being changed, or nodes see different ones", sources[0].string(), rank);
-  const std::vector<std::string> entries = together(ranks, [&] {
-    sharding->write_missing(progress);
-    return sharding->entries();
-  });
-  ShardReport report;
-  together(ranks, [&] {
-    report = sharding->finish(entries);
-    return std::string();
-  });
-  return report;
+
+  if (ranks.rank == 0)
+    for (const std::string& note : sharding->notes()) ranks.say(note);
+  const auto looks_finished = [&] { return sharding->looks_finished(); };
+  while (true) {
+    // What is finished is left alone: it may be read-only, or be read by others.
+    const auto on_first = together(ranks, [&] { return std::string(ranks.rank == 0 && looks_finished() ? "finished" : ""); });
+    if (on_first[0] == "finished") {
+      const auto missing = together(ranks, [&] { return std::string(sharding->find_finished(nullptr) > 0 ? "some" : ""); });
+      if (std::all_of(missing.begin(), missing.end(), [](const std::string& some) { return some.empty(); }))
+        return sharding->report(together(ranks, [&] { return sharding->entries(); }));
+    }
+    const auto site = Construction::begin(out, ranks, where_busy == WhereBusy::wait ? looks_finished : std::function<bool()>());
+    if (!site) continue;  // another job has just finished it
+    together(ranks, [&] {
+      if (ranks.rank == 0) sharding->start_over(*site);
+      return std::string();
+    });
+    const std::vector<std::string> entries = together(ranks, [&] {
+      if (sharding->find_finished(site.get()) > 0) sharding->write_missing(*site, progress);
+      return sharding->entries();
+    });
+    ShardReport report;
+    together(ranks, [&] {
+      report = sharding->report(entries);
+      if (ranks.rank == 0) sharding->commit(*site);
+      return std::string();
+    });
+    return report;
+  }
 }
 
 }  // namespace thaw

@@ -22,11 +22,17 @@ struct ShardReport {
   std::uint64_t written = 0, kept = 0;  // shards, over all ranks
 };
 
-// Writes into `out`, or out/SPLIT where there are splits. Where `out` holds finished shards of the same sources, tokenizer and
-// options, only damaged or missing ones are written; finished shards of anything else are refused (73).
+// What to do where a living job is sharding into the same directory: refuse (73), or wait until it is done, or gone.
+enum class WhereBusy { refuse, wait };
+
+// Writes into `out`, or out/SPLIT where there are splits: index.json and the shards, nothing else once it is finished.
+// Where `out` holds finished shards of the same sources, tokenizer and options, only damaged or missing ones are written, and
+// nothing at all where none is; finished shards of anything else are refused (73). What an interrupted run left is gone on with
+// where its sources and options are the same, else removed.
 // `progress` gets (rows done, rows in all) of this rank's shards now and then.
 ShardReport write_shards(const std::vector<fs::path>& sources, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options,
-                         const ShardRanks& ranks = {}, const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+                         const ShardRanks& ranks = {}, const std::function<void(std::uint64_t, std::uint64_t)>& progress = {},
+                         WhereBusy where_busy = WhereBusy::refuse);
 
 // XXH3 of all that decides the shards' content but the sources.
 std::string options_fingerprint(const ShardOptions& options, const RowEncoder& encoder);

@@ -1,7 +1,5 @@
 #include "datasets/shards/shard_builder.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "framework/base/error.h"
@@ -35,7 +33,7 @@ void ShardBuilder::add(const Row& row) {
   entry_.longest = std::max<std::uint64_t>(entry_.longest, encoding.ids.size());
 }
 
-ShardEntry ShardBuilder::write(const fs::path& path) {
+std::pair<std::string, ShardEntry> ShardBuilder::finish() {
   std::vector<Hdf5Array> arrays;
   const std::vector<std::uint16_t> narrow(ids_.begin(), ids_.end());
   for (const auto& [column, dtype] : index_.columns) {
@@ -59,25 +57,10 @@ ShardEntry ShardBuilder::write(const fs::path& path) {
     else if (column == "source_line") put(lines_);
     else throw Error(ExitCode::bug, "no values for the column " + column);
   }
-  fs::path beside = path;
-  beside += fmt::format(".tmp{}", ::getpid());
-  try {
-    write_hdf5(beside, arrays);
-    flush_to_disk(beside);
-    const MappedFile file(beside);
-    entry_.bytes = file.text().size();
-    entry_.xxh3 = block_checksums(file.text());
-    std::error_code error;
-    fs::rename(beside, path, error);
-    if (error) throw FileError(ExitCode::cannot_write, "{}: cannot rename to {}: {}", beside.string(), path.string(), error.message());
-    flush_to_disk(path.parent_path());
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(beside, ignored);
-    throw;
-  }
-  entry_.file = path.filename().string();
-  return entry_;
+  std::string bytes = hdf5_bytes(arrays);
+  entry_.bytes = bytes.size();
+  entry_.xxh3 = block_checksums(bytes);
+  return {std::move(bytes), entry_};
 }
 
 }  // namespace thaw

@@ -16,9 +16,8 @@ class ShardBuilder {
   // `index` says the columns and the labels' order.
   ShardBuilder(const ShardIndex& index, const RowEncoder& encoder);
   void add(const Row& row);
-  std::uint64_t rows() const { return entry_.rows; }
-  // Writes the HDF5 file beside `path`, flushes it, then renames it; gives its entry.
-  ShardEntry write(const fs::path& path);
+  // The bytes of the HDF5 file, and its entry but for the name.
+  std::pair<std::string, ShardEntry> finish();
 
  private:
   struct Strings {

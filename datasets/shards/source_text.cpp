@@ -1,10 +1,20 @@
 #include "datasets/shards/source_text.h"
 
+#include "framework/base/error.h"
+
 namespace thaw {
 
 SourceText::SourceText(const fs::path& path) : name_(path == "-" ? "standard input" : path.string()) {
-  if (path == "-") owned_ = read_file("/dev/stdin");
-  else mapped_.emplace(path);
+  std::error_code error;  // shows when it is read
+  if (path == "-") owned_ = read_standard_input();
+  else if (fs::is_directory(path, error)) throw DataError("{}: expected a file, found a directory: name the files in it", name_);
+  else if (can_be_read_again(path)) mapped_.emplace(path);
+  else owned_ = read_file(path);
+}
+
+bool SourceText::can_be_read_again(const fs::path& path) {
+  std::error_code error;
+  return path != "-" && (!fs::exists(path, error) || fs::is_regular_file(path, error));
 }
 
 }  // namespace thaw

@@ -7,17 +7,12 @@
 #include "framework/base/error.h"
 #include "framework/base/hash.h"
 #include "framework/base/random.h"
+#include "framework/base/text.h"
 
 namespace thaw {
 namespace {
 
-void check_split_name(std::string_view name) {
-  const bool fine = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == '.';
-  });
-  if (name.empty() || !fine || name.front() == '.' || name.size() > 64)
-    throw DataError("split '{}': expected a name of letters, digits, '_', '-' and '.', since a directory is named after it", name.substr(0, 80));
-}
+constexpr std::size_t most_splits = 1000;
 
 std::optional<std::int64_t> integer_of(const std::string& text) {
   std::int64_t value = 0;
@@ -26,31 +21,33 @@ std::optional<std::int64_t> integer_of(const std::string& text) {
   return value;
 }
 
-// Sorted as text, or by value where all are integers.
-std::vector<std::string> sorted_labels(const std::map<std::string, std::uint64_t>& counts) {
-  std::vector<std::string> names;
-  for (const auto& [name, count] : counts) names.push_back(name);
-  if (std::all_of(names.begin(), names.end(), [](const std::string& name) { return integer_of(name).has_value(); }))
-    std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return *integer_of(a) < *integer_of(b); });
-  return names;
+}  // namespace
+
+bool is_split_name(std::string_view name) {
+  const bool fine = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == '.';
+  });
+  return fine && !name.empty() && name.front() != '.' && name.size() <= 64;
 }
 
-}  // namespace
+void sort_labels(std::vector<std::string>& names) {
+  std::sort(names.begin(), names.end());
+  if (std::all_of(names.begin(), names.end(), [](const std::string& name) { return integer_of(name).has_value(); }))
+    std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return *integer_of(a) < *integer_of(b); });
+}
 
 SplitFractions SplitFractions::parse(std::string_view text, std::uint64_t seed) {
   SplitFractions fractions{{}, seed};
   double sum = 0;
-  while (!text.empty()) {
-    const std::string_view part = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(text.size(), part.size() + 1));
+  for (const std::string& part : split(text, ',')) {
     const std::size_t equals = part.find('=');
     double share = 0;
-    const std::string_view digits = equals == std::string_view::npos ? std::string_view() : part.substr(equals + 1);
+    const std::string digits = equals == std::string::npos ? "" : part.substr(equals + 1);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), share);
     if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() || !(share > 0 && share <= 1))
       throw DataError("split '{}': expected NAME=FRACTION, as in train=0.8,dev=0.1,test=0.1", part);
-    const std::string name(part.substr(0, equals));
-    check_split_name(name);
+    const std::string name = part.substr(0, equals);
+    if (!is_split_name(name)) throw DataError("split '{}': expected {}", name.substr(0, 80), split_name_words);
     for (const auto& [other, unused] : fractions.parts)
       if (other == name) throw DataError("split '{}' is named twice", name);
     fractions.parts.emplace_back(name, share);
@@ -98,15 +95,19 @@ Scan scan_sources(const Sources& sources, const ShardOptions& options) {
   scan.source_rows.assign(scan.splits.size(), std::vector<std::uint64_t>(sources.size()));
 
   Row row;
-  std::string first_label;  // of a file that was taken to have no header
   for (std::size_t s = 0; s < sources.size(); ++s) {
     RowReader reader(sources[s], options.read);
+    const HeaderFound header = reader.header();
+    if (!header.by_position.empty()) scan.notes.push_back(sources[s]->name() + ": " + header.by_position);
+    std::string first_label;  // of a file that is taken to have no header
     while (reader.next(row)) {
       complete_id(row, s, sources.size(), options.read);
       for (const std::string& label : row.labels) ++label_counts[label];
-      if (reader.guessed_no_header() && reader.counts().rows == 1 && row.labels.size() == 1) first_label = row.labels[0];
+      if (header.assumed_absent && reader.counts().rows == 1 && row.labels.size() == 1) first_label = row.labels[0];
       if (!options.read.split.empty() && !scan.split_ids.contains(row.split)) {
-        check_split_name(row.split);
+        if (scan.splits.size() == most_splits)
+          throw DataError("{}:{}: column '{}' has more than {} different values, each of which would be a split: name the column that says train, dev "
+                          "or test", sources[s]->name(), row.line, options.read.split, most_splits);
         scan.split_ids[row.split] = scan.splits.size();
         scan.splits.push_back(row.split);
         scan.rows.push_back(0);
@@ -121,11 +122,14 @@ Scan scan_sources(const Sources& sources, const ShardOptions& options) {
     if (!first_label.empty() && reader.counts().rows >= 20 && label_counts[first_label] == 1 &&
         std::count_if(label_counts.begin(), label_counts.end(), [](const auto& entry) { return entry.second == 1; }) == 1)
       throw DataError("{}:1: the label '{}' stands on the first line alone: if that line is a header, name its columns (text, label); "
-                      "if it is a row, say that the file has no header", sources[s]->name(), first_label);
-    first_label.clear();
+                      "if it is a row, say that the file has no header (--header no, data.header: no)", sources[s]->name(), first_label);
   }
   if (options.read.label_kind == LabelKind::one || options.read.label_kind == LabelKind::several)
-    scan.labels = options.read.label_names.empty() ? sorted_labels(label_counts) : options.read.label_names;
+    scan.labels = options.read.label_names;
+  if (scan.labels.empty()) {
+    for (const auto& [label, count] : label_counts) scan.labels.push_back(label);
+    sort_labels(scan.labels);
+  }
   for (std::size_t i = 0; i < scan.splits.size(); ++i)
     if (scan.rows[i] == 0) throw DataError("split '{}' gets no row: there are too few rows or groups for it", scan.splits[i]);
   return scan;

@@ -9,6 +9,13 @@
 
 namespace thaw {
 
+// A directory is named after it.
+inline constexpr const char* split_name_words = "a name of at most 64 letters, digits, '_', '-' and '.' that names a directory";
+bool is_split_name(std::string_view name);
+
+// The labels' order where none is given: sorted as text, or by value where all are integers.
+void sort_labels(std::vector<std::string>& names);
+
 // The split of a row by fractions: decided by a hash of its group (or id) and the seed, whatever else is in the file.
 std::size_t split_of(const SplitFractions& fractions, const Row& row);
 
@@ -23,6 +30,7 @@ struct Scan {
   std::vector<std::uint64_t> rows;               // by split
   std::vector<std::vector<std::uint64_t>> source_rows;  // [split][source]
   std::vector<ReadCounts> counts;                // by source
+  std::vector<std::string> notes;                // what people should know of how the sources were read
 
   std::size_t split(const ShardOptions& options, const Row& row) const;
   std::string summary() const;  // equal on all ranks that read the same

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "datasets/tokenizers/utf8.h"
@@ -43,7 +44,8 @@ bool is_word(char32_t c, std::uint32_t category) {
 const icu::Normalizer2& normalizer(Form form) {
   static const auto all = [] {
     UErrorCode status = U_ZERO_ERROR;
-    static const icu::UnicodeSet known(u"[:age=9.0:]", status);
+    static icu::UnicodeSet known(u"[:age=9.0:]", status);
+    known.freeze();
     const icu::Normalizer2* whole[] = {icu::Normalizer2::getNFCInstance(status), icu::Normalizer2::getNFDInstance(status),
                                        icu::Normalizer2::getNFKCInstance(status), icu::Normalizer2::getNFKDInstance(status)};
     if (U_FAILURE(status)) throw FileError("ICU's normalization data cannot be read ({}): reinstall libicu", u_errorName(status));
@@ -75,6 +77,37 @@ UChar32 lower_new(UChar32 c) {
   if (c >= 0x10D50 && c <= 0x10D65) return c + 0x20;
   if (c >= 0x16EA0 && c <= 0x16EB8) return c + 0x1B;
   return c;
+}
+
+// The form's decomposition, each run of marks in the order of their combining classes. ICU inserts a mark where it belongs by
+// walking back over those before it, which takes quadratic time in the length of a run; so the runs are sorted here.
+std::u32string decompose_all(std::string_view text, Form form) {
+  const icu::Normalizer2& by_form = normalizer(form);
+  std::u32string out;
+  std::vector<std::pair<std::uint8_t, char32_t>> marks;
+  const auto flush = [&] {
+    if (marks.empty()) return;
+    std::stable_sort(marks.begin(), marks.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [order, mark] : marks) out.push_back(mark);
+    marks.clear();
+  };
+  const auto add = [&](UChar32 c) {
+    if (const std::uint8_t order = by_form.getCombiningClass(c); order != 0) {
+      marks.emplace_back(order, static_cast<char32_t>(c));
+    } else {
+      flush();
+      out.push_back(static_cast<char32_t>(c));
+    }
+  };
+  icu::UnicodeString parts;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = static_cast<UChar32>(next_code_point(text, i));
+    if (c < 0x80 || !by_form.getDecomposition(c, parts)) add(c);
+    else
+      for (int at = 0; at < parts.length(); at = parts.moveIndex32(at, 1)) add(parts.char32At(at));
+  }
+  flush();
+  return out;
 }
 
 }  // namespace
@@ -136,13 +169,16 @@ std::u32string decompose(char32_t c) {
 
 std::string normalize(std::string_view text, Form form) {
   if (is_ascii(text)) return std::string(text);
-  UErrorCode status = U_ZERO_ERROR;
-  const auto source = icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())));
-  icu::UnicodeString result;
-  normalizer(form).normalize(source, result, status);
-  if (U_FAILURE(status)) throw DataError("a text of {} bytes cannot be normalised: {}", text.size(), u_errorName(status));
+  const std::u32string decomposed = decompose_all(text, form);
   std::string out;
-  result.toUTF8String(out);
+  if (form == Form::nfd || form == Form::nfkd) {
+    for (const char32_t c : decomposed) append_utf8(out, c);
+    return out;
+  }
+  UErrorCode status = U_ZERO_ERROR;
+  const auto source = icu::UnicodeString::fromUTF32(reinterpret_cast<const UChar32*>(decomposed.data()), static_cast<std::int32_t>(decomposed.size()));
+  normalizer(form).normalize(source, status).toUTF8String(out);
+  if (U_FAILURE(status)) throw DataError("a text of {} bytes cannot be normalised: {}", text.size(), u_errorName(status));
   return out;
 }
 

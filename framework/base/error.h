@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "framework/base/text.h"
+
 namespace thaw {
 
 enum class ExitCode : int {
@@ -26,7 +28,7 @@ enum class ExitCode : int {
 
 class Error : public std::runtime_error {
  public:
-  Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(ExitCode code, const std::string& message) : std::runtime_error(printable(message)), code_(code) {}
   ExitCode code() const { return code_; }
 
  private:

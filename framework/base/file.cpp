@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <random>
 #include <utility>
 
 #include "framework/base/error.h"
@@ -18,7 +20,7 @@ namespace {
   const ExitCode code = error == ENOENT && !writing ? ExitCode::input_missing
                         : writing && error != EIO  ? ExitCode::cannot_write
                                                    : ExitCode::io_error;
-  const char* remedy = error == ENOSPC || error == EDQUOT ? "; free some space, or choose another output_dir"
+  const char* remedy = error == ENOSPC || error == EDQUOT ? "; free some space, or write elsewhere (output_dir, --out, data.cache_dir)"
                        : error == EACCES || error == EROFS || error == EPERM
                            ? "; choose a place that you may use, or change its permissions"
                            : "";
@@ -38,19 +40,16 @@ class Descriptor {
   int value_;
 };
 
-}  // namespace
-
-std::string read_file(const fs::path& path) {
-  const Descriptor file(path, O_RDONLY, false, "open for reading");
+std::string read_all(int descriptor, const fs::path& path) {
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) fail(path, "stat", errno, false);
+  if (::fstat(descriptor, &info) != 0) fail(path, "stat", errno, false);
   if (S_ISDIR(info.st_mode)) fail(path, "read", EISDIR, false);
   std::string content;
   content.resize(static_cast<std::size_t>(info.st_size));
   std::size_t done = 0;
   while (true) {  // reads on past st_size too: pipes and /proc say 0
-    if (done == content.size()) content.resize(done + 65536);
-    const ssize_t got = ::read(file.get(), content.data() + done, content.size() - done);
+    if (done == content.size()) content.resize(std::max(done + 65536, done + done / 2));
+    const ssize_t got = ::read(descriptor, content.data() + done, content.size() - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail(path, "read", errno, false);
     if (got == 0) break;
@@ -60,15 +59,27 @@ std::string read_file(const fs::path& path) {
   return content;
 }
 
-void write_file_atomically(const fs::path& path, std::string_view content) {
-  AtomicFile file(path);
+}  // namespace
+
+std::string read_file(const fs::path& path) {
+  const Descriptor file(path, O_RDONLY, false, "open for reading");
+  return read_all(file.get(), path);
+}
+
+std::string read_standard_input() { return read_all(STDIN_FILENO, "standard input"); }
+
+void write_file_atomically(const fs::path& path, std::string_view content, const fs::path& workshop) {
+  AtomicFile file(path, workshop);
   file.write(content);
   file.commit();
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(path_) {
-  temporary_ += fmt::format(".tmp{}", ::getpid());
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+// A number that no other process draws, on this host or another: what a killed one left is never written into.
+AtomicFile::AtomicFile(fs::path path, const fs::path& workshop) : path_(std::move(path)) {
+  std::random_device random;
+  temporary_ = workshop.empty() ? path_ : workshop / path_.filename();
+  temporary_ += fmt::format(".tmp-{:08x}{:08x}", random(), random());
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail(path_, "create", errno, true);
 }
 

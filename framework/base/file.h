@@ -12,16 +12,18 @@ namespace thaw {
 
 namespace fs = std::filesystem;
 
-std::string read_file(const fs::path& path);
+std::string read_file(const fs::path& path);  // regular files, pipes and whatever else can be opened
+std::string read_standard_input();            // from where it stands to its end, whatever it is
 
-// Writes beside `path`, flushes to disk, then renames over it and flushes the directory.
-void write_file_atomically(const fs::path& path, std::string_view content);
+// Writes under another name, flushes to disk, then renames it to `path` and flushes the directory.
+// The other name stands beside `path`, or in `workshop`, a directory of the same file system.
+void write_file_atomically(const fs::path& path, std::string_view content, const fs::path& workshop = {});
 
 // Appends bytes to a new file and counts errors as they happen; `commit` makes it durable under its final name.
 // Without `commit` the destructor removes what was written.
 class AtomicFile {
  public:
-  explicit AtomicFile(fs::path path);
+  explicit AtomicFile(fs::path path, const fs::path& workshop = {});
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "datasets/shards/cache.h"
+#include "datasets/shards/split.h"
 #include "framework/base/error.h"
 #include "framework/train/encoder.h"
 
@@ -14,8 +16,12 @@ LabelKind kind_of(Problem problem) {
   return problem == Problem::regression ? LabelKind::number : problem == Problem::multi_label ? LabelKind::several : LabelKind::one;
 }
 
-ShardOptions shard_options(const Recipe& recipe, std::int64_t max_length) {
+ShardOptions shard_options(const Recipe& recipe, const std::vector<std::string>& labels, std::int64_t max_length) {
   ShardOptions options;
+  options.read.format = recipe.data.format;
+  options.read.header = recipe.data.header;
+  options.read.delimiter = recipe.data.delimiter;
+  options.read.label_names = labels;
   options.read.text = recipe.data.text;
   options.read.pair = recipe.data.text_pair;
   options.read.label = recipe.data.label;
@@ -28,11 +34,17 @@ ShardOptions shard_options(const Recipe& recipe, std::int64_t max_length) {
   return options;
 }
 
-std::shared_ptr<ShardSet> open_shards(const std::string& path, const Recipe& recipe, const Tokenizer& tokenizer, std::int64_t max_length,
-                                      Communicator& comm) {
+// `labels`: those there may be; empty: any.
+std::shared_ptr<ShardSet> open_shards(const std::string& path, const Recipe& recipe, const std::vector<std::string>& labels, const Tokenizer& tokenizer,
+                                      std::int64_t max_length, Communicator& comm, const Say& say) {
   const TokenizerEncoder encoder(tokenizer, max_length);
-  const ShardRanks ranks{comm.rank(), comm.size(), [&](const std::string& mine) { return comm.all_gather_text(mine); }};
-  return std::make_shared<ShardSet>(ensure_sharded(path, encoder, shard_options(recipe, max_length), recipe.data.cache_dir.empty() ? usual_cache_dir() : fs::path(recipe.data.cache_dir), ranks));
+  const ShardRanks ranks{comm.rank(), comm.size(), [&](const std::string& mine) { return comm.all_gather_text(mine); }, say};
+  const fs::path cache_dir = recipe.data.cache_dir.empty() ? usual_cache_dir() : fs::path(recipe.data.cache_dir);
+  auto shards = std::make_shared<ShardSet>(ensure_sharded(path, encoder, shard_options(recipe, labels, max_length), cache_dir, ranks));
+  const std::vector<float>& weights = shards->weights();
+  if (!weights.empty() && std::all_of(weights.begin(), weights.end(), [](float weight) { return weight == 0; }))
+    throw DataError("{}: the weights of all {} rows are 0, so that none would count: correct the column, or leave data.weight out", path, weights.size());
+  return shards;
 }
 
 // The run's numbers of a set's labels.
@@ -42,20 +54,22 @@ std::vector<int> number_labels(const std::string& set, const ShardSet& shards, c
     const auto found = std::find(labels.begin(), labels.end(), label);
     if (found == labels.end())
       throw DataError("{}: the label '{}' was never seen in training; the labels are: {}. Mend the file, or name all labels in data.labels", set, label,
-                      fmt::join(labels, ", "));
+                      listed(labels));
     ids.push_back(static_cast<int>(found - labels.begin()));
   }
   return ids;
 }
 
-// One source's labels stand in the sharder's order; those of several are sorted together.
+// The sharder's order: that of a single source, or of all where they agree; else of all together, sorted as the sharder does.
 std::vector<std::string> all_labels(const std::vector<DataSet>& sets) {
-  std::vector<std::string> names;
-  for (const DataSet& set : sets)
-    for (const std::string& label : set.shards->label_names())
-      if (std::find(names.begin(), names.end(), label) == names.end()) names.push_back(label);
-  if (sets.size() > 1) std::sort(names.begin(), names.end());
-  return names;
+  const auto names_of = [](const DataSet& set) -> const std::vector<std::string>& { return set.shards->label_names(); };
+  const std::vector<std::string>& first = names_of(sets.front());
+  if (std::all_of(sets.begin(), sets.end(), [&](const DataSet& set) { return names_of(set) == first; })) return first;
+  std::set<std::string> names;
+  for (const DataSet& set : sets) names.insert(names_of(set).begin(), names_of(set).end());
+  std::vector<std::string> sorted(names.begin(), names.end());
+  sort_labels(sorted);
+  return sorted;
 }
 
 at::Tensor positions_of(const std::vector<std::int64_t>& cu_seqlens) {
@@ -72,23 +86,25 @@ Problem problem_of(const Recipe& recipe) {
   return recipe.data.multi_label ? Problem::multi_label : Problem::single_label;
 }
 
-RunData open_data(const Recipe& recipe, const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm) {
+RunData open_data(const Recipe& recipe, const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm, const Say& say) {
   RunData data;
   data.problem = problem_of(recipe);
-  for (const DataSource& source : recipe.data.train) data.train.push_back({source.path, open_shards(source.path, recipe, tokenizer, max_length, comm), {}});
+  for (const DataSource& source : recipe.data.train)
+    data.train.push_back({source.path, open_shards(source.path, recipe, recipe.data.labels, tokenizer, max_length, comm, say), {}});
   if (data.problem != Problem::regression) {
     data.labels = recipe.data.labels.empty() ? all_labels(data.train) : recipe.data.labels;
     if (data.labels.size() < 2 && data.problem == Problem::single_label)
       throw DataError("data.train: expected rows of at least two labels, found only '{}'", data.labels.empty() ? "" : data.labels.front());
     for (DataSet& set : data.train) set.label_ids = number_labels(set.name, *set.shards, data.labels);
   }
-  for (const auto& [name, path] : recipe.data.eval) data.eval.push_back(open_set(name, path, recipe, data.labels, tokenizer, max_length, comm));
+  for (const auto& [name, path] : recipe.data.eval)
+    data.eval.push_back(open_set(name, path, recipe, data.labels, tokenizer, max_length, comm, say));
   return data;
 }
 
 DataSet open_set(const std::string& name, const std::string& path, const Recipe& recipe, const std::vector<std::string>& labels,
-                 const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm) {
-  DataSet set{name, open_shards(path, recipe, tokenizer, max_length, comm), {}};
+                 const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm, const Say& say) {
+  DataSet set{name, open_shards(path, recipe, labels, tokenizer, max_length, comm, say), {}};
   if (problem_of(recipe) != Problem::regression) set.label_ids = number_labels(path, *set.shards, labels);
   return set;
 }

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,12 +34,14 @@ struct RunData {
 Problem problem_of(const Recipe& recipe);
 
 // Opens the recipe's sources; a source file is sharded first, by all ranks, into the cache. Collective.
-// A label that neither the recipe nor the training data has is a DataError naming the set and the label.
-RunData open_data(const Recipe& recipe, const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm);
+// A label that neither the recipe nor the training data has is a DataError naming the row (of shards: the set) and the label.
+// `say` gets what people should know of how files were read, on rank 0.
+using Say = std::function<void(const std::string& line)>;
+RunData open_data(const Recipe& recipe, const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm, const Say& say);
 
 // One more set for a model whose labels stand: `thaw eval --data`. Collective.
 DataSet open_set(const std::string& name, const std::string& path, const Recipe& recipe, const std::vector<std::string>& labels,
-                 const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm);
+                 const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm, const Say& say);
 
 // Some rows, one after another without padding, as a forward pass takes them.
 struct PackedBatch {

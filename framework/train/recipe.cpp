@@ -80,6 +80,16 @@ void describe(const Io& io, DataRecipe& r) {
   io("weight", r.row_weight);
   io("group", r.group);
   io("separator", r.separator, Text::needed);
+  io("format", r.format, source_formats);
+  io("header", r.header, headers);
+  io.special(
+      "delimiter",
+      [&](const YamlView& v) {
+        const std::optional<char> delimiter = delimiter_of(checked(v, Text::any));
+        if (!delimiter) v.fail(delimiter_words);
+        r.delimiter = *delimiter;
+      },
+      [&] { return yaml_text(name_of_delimiter(r.delimiter)); });
   io("max_length", r.max_length, row_tokens);
   io("cache_dir", r.cache_dir);
 }

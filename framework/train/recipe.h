@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "datasets/shards/source_format.h"
+
 namespace thaw {
 
 enum class Task { text_classification, text_regression };          // "text-classification", "text-regression"
@@ -36,6 +38,9 @@ struct DataRecipe {
   bool multi_label = false;                                        // several labels a row
   std::string text = "text", text_pair, label = "label", id, row_weight, group;   // column names (or 0-based numbers where a file has no header)
   std::string separator = ",";                                     // between the labels of one row, where multi_label
+  SourceFormat format = SourceFormat::by_name;                     // of source files; auto: by their names
+  Header header = Header::automatic;                               // auto: the first line is one where it names a wanted column
+  char delimiter = '\0';                                           // a character, or "tab"; 0: a tab in TSV, a comma in CSV
   std::int64_t max_length = 512;                                   // tokens of a row, special tokens included; longer rows are truncated and counted
   std::string cache_dir;                                           // for sources sharded on the way; empty: $XDG_CACHE_HOME/thaw, else ~/.cache/thaw
   bool operator==(const DataRecipe&) const = default;

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "framework/base/json.h"
-#include "framework/train/lease.h"
+#include "framework/base/lease.h"
 #include "framework/train/recipe.h"
 
 namespace thaw {

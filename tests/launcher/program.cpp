@@ -7,7 +7,9 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "framework/base/file.h"
 #include "framework/base/random.h"
@@ -19,23 +21,6 @@ namespace {
 
 const std::vector<std::string> words{"good", "fine", "great", "moving", "fun", "bad", "dull", "poor", "weak", "slow",
                                      "the", "a", "film", "plot", "actor", "is", "was", "and", "very", "scene"};
-
-// Rows of 3 to 14 words; the label is whether good words outnumber bad ones.
-std::string rows(std::uint64_t seed, int count) {
-  std::string text = "text\tlabel\n";
-  for (int row = 0; row < count; ++row) {
-    const std::uint64_t key = random_key(seed, row);
-    int balance = 0;
-    const auto length = 3 + philox(key, 1000)[0] % 12;
-    for (std::uint64_t i = 0; i < length; ++i) {
-      const std::size_t word = philox(key, i)[0] % words.size();
-      balance += word < 5 ? 1 : word < 10 ? -1 : 0;
-      text += (i == 0 ? "" : " ") + words[word];
-    }
-    text += balance > 0 ? "\tgood\n" : "\tbad\n";
-  }
-  return text;
-}
 
 }  // namespace
 
@@ -51,10 +36,49 @@ Ran shell(const std::string& command) {
   return ran;
 }
 
-Ran thaw(const std::string& arguments, int ranks) {
+std::string thaw_command(const std::string& arguments, int ranks) {
   const std::string program = THAW_BINARY_DIR "/thaw " + arguments;
-  if (ranks == 1) return shell(program);
-  return shell(fmt::format(". {}/cluster/mpi.sh; {} -n {} {}", THAW_SOURCE_DIR, THAW_MPIRUN, ranks, program));
+  return ranks == 1 ? program : fmt::format(". {}/cluster/mpi.sh; {} -n {} {}", THAW_SOURCE_DIR, THAW_MPIRUN, ranks, program);
+}
+
+Ran thaw(const std::string& arguments, int ranks) { return shell(thaw_command(arguments, ranks)); }
+
+Background::Background(const std::string& command) : session_(::fork()) {
+  if (session_ != 0) return;
+  ::setsid();
+  const std::string quiet = "exec >/dev/null 2>&1; " + command;
+  ::execl("/bin/bash", "bash", "-c", quiet.c_str(), nullptr);
+  ::_exit(127);
+}
+
+// Ranks have process groups of their own, but their launcher's session.
+void Background::kill(int signal) {
+  bool some = true;
+  for (int round = 0; some && round < 100; ++round) {
+    some = false;
+    for (const auto& process : fs::directory_iterator("/proc")) {
+      std::ifstream stat(process.path() / "stat");
+      std::string text, state, skip;
+      std::getline(stat, text);
+      if (text.rfind(')') == std::string::npos) continue;
+      std::istringstream fields(text.substr(text.rfind(')') + 1));
+      pid_t session = 0;
+      fields >> state >> skip >> skip >> session;
+      if (session != session_ || state == "Z") continue;
+      some = true;
+      ::kill(static_cast<pid_t>(std::stol(process.path().filename().string())), signal);
+    }
+    if (signal != SIGKILL) return;
+    ::waitpid(session_, nullptr, WNOHANG);
+  }
+}
+
+bool wait_until(const std::function<bool()>& holds) {
+  for (int i = 0; i < 15000; ++i) {
+    if (holds()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return false;
 }
 
 Workshop::Workshop() : folder_(fs::temp_directory_path() / fmt::format("thaw-test-{}-{}", ::getpid(), std::rand())) {
@@ -103,6 +127,23 @@ Workshop::~Workshop() {
 void Workshop::write(const std::string& name, const std::string& content) const { write_file_atomically(folder_ / name, content); }
 
 std::string Workshop::file(const std::string& name) const { return read_file(folder_ / name); }
+
+// Rows of 3 to 14 words; the label is whether good words outnumber bad ones.
+std::string Workshop::rows(std::uint64_t seed, int count) {
+  std::string text = "text\tlabel\n";
+  for (int row = 0; row < count; ++row) {
+    const std::uint64_t key = random_key(seed, row);
+    int balance = 0;
+    const auto length = 3 + philox(key, 1000)[0] % 12;
+    for (std::uint64_t i = 0; i < length; ++i) {
+      const std::size_t word = philox(key, i)[0] % words.size();
+      balance += word < 5 ? 1 : word < 10 ? -1 : 0;
+      text += (i == 0 ? "" : " ") + words[word];
+    }
+    text += balance > 0 ? "\tgood\n" : "\tbad\n";
+  }
+  return text;
+}
 
 std::string Workshop::train(const std::string& run, const std::string& overrides) const {
   return fmt::format("train {} output_dir={} {}", path("recipe.yaml"), path(run), overrides);

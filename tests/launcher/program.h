@@ -1,7 +1,10 @@
 // For tests that run the program itself: a tiny model and data made on the spot, and commands with their output.
 #pragma once
 
+#include <signal.h>
+
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +22,24 @@ struct Ran {
 Ran thaw(const std::string& arguments, int ranks = 1);
 Ran shell(const std::string& command);
 
+// The command that `thaw` runs.
+std::string thaw_command(const std::string& arguments, int ranks = 1);
+
+// A command that runs in a session of its own meanwhile; its output is lost.
+class Background {
+ public:
+  explicit Background(const std::string& command);
+  Background(const Background&) = delete;
+  ~Background() { kill(SIGKILL); }
+  void kill(int signal);  // to every process of the session; after SIGKILL they are gone
+
+ private:
+  pid_t session_;
+};
+
+// Waits until `holds`, for half a minute at most; whether it did.
+bool wait_until(const std::function<bool()>& holds);
+
 // A folder of its own with model/ (a random BERT of two layers, vocab.txt), train.tsv, dev.tsv and recipe.yaml; removed at the end.
 class Workshop {
  public:
@@ -30,6 +51,7 @@ class Workshop {
   std::string train(const std::string& run, const std::string& overrides = "") const;
   std::vector<Json> log(const std::string& run) const;  // steps alone, without evaluations
   std::string file(const std::string& name) const;      // its bytes
+  static std::string rows(std::uint64_t seed, int count);  // text and label, below a header
 
  private:
   std::filesystem::path folder_;

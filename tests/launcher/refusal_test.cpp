@@ -54,12 +54,32 @@ TEST_F(Refusal, ShapesOfAnotherModel) {
 
 TEST_F(Refusal, Data) {
   shop.write("odd.tsv", "text\tlabel\na film\tugly\n");
-  expect("data.eval=" + shop.path("odd.tsv"), 65, {"ugly", "never seen in training"});
+  expect("data.eval=" + shop.path("odd.tsv"), 65, {"odd.tsv:2: row 1: unknown label 'ugly': expected one of bad, good"});
+  expect("data.labels=[good,fine] data.train=" + shop.path("odd.tsv"), 65, {"odd.tsv:2: row 1: unknown label 'ugly': expected one of good, fine"});
   shop.write("empty.tsv", "");
   expect("data.train=" + shop.path("empty.tsv"), 65, {"empty.tsv"});
   shop.write("blank.tsv", "text\tlabel\na film\tgood\n\tbad\n");
   expect("data.train=" + shop.path("blank.tsv"), 65, {"blank.tsv:3"});
   expect("data.train=" + shop.path("nothing.tsv"), 66, {"nothing.tsv"});
+}
+
+// What a recipe asks of shards that do not have it must not be passed over.
+TEST_F(Refusal, WeightsAndGroups) {
+  shop.write("weighted.tsv", "text\tlabel\tw\na film\tgood\t0\nbad film\tbad\t0\n");
+  const std::string shard = "shard " + shop.path("weighted.tsv") + " --max-length 32 --model " + shop.path("model") + " --out ";
+  ASSERT_EQ(thaw(shard + shop.path("plain")).exit_code, 0);
+  expect("data.weight=w data.train=" + shop.path("plain"), 65,
+         {"plain/index.json: rows have no weight: shard it again with --weight w, or leave data.weight out"});
+  expect("data.group=who data.train=" + shop.path("plain"), 65, {"rows have no group: shard it again with --group who, or leave data.group out"});
+  expect("data.weight=w data.train=" + shop.path("weighted.tsv"), 65, {"weighted.tsv: the weights of all 2 rows are 0"});
+  ASSERT_EQ(thaw(shard + shop.path("zero") + " --weight w").exit_code, 0);
+  expect("data.train=" + shop.path("zero"), 65, {"zero: the weights of all 2 rows are 0"});
+}
+
+TEST_F(Refusal, PipesAsData) {
+  const Ran ran = thaw(shop.train("run", "data.format=tsv data.train=/dev/fd/9 9< <(cat " + shop.path("train.tsv") + ")"));
+  EXPECT_EQ(ran.exit_code, 64) << ran.output;
+  EXPECT_NE(ran.output.find("/dev/fd/9: only a file can be sharded into the cache: write it to one first"), std::string::npos) << ran.output;
 }
 
 TEST_F(Refusal, ShardWhoseChecksumFails) {

@@ -1,4 +1,5 @@
 // Whole runs of the program: the same curve on any number of ranks, resume, and what people get out of it.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
@@ -127,6 +128,23 @@ TEST(Train, LongRowsAreCutAndCounted) {
   EXPECT_EQ(ran.output.find("longer than"), ran.output.rfind("longer than")) << ran.output;
 }
 
+// Files without a header, with other delimiters; and labels that are numbers keep their order in however many files they are.
+TEST(Train, DataAsItComes) {
+  const Workshop shop;
+  std::string one, two, both;
+  for (int label = 0; label <= 10; ++label) (label % 2 == 0 ? one : two) += fmt::format("a film;{}\n", label);
+  shop.write("one.csv", one), shop.write("two.csv", two), shop.write("both.csv", one + two);
+  const auto labels = [&](const std::string& run, const std::string& train) {
+    const Ran ran = thaw(shop.train(run, "steps=1 data.eval={} data.format=csv data.delimiter=\";\" data.header=no data.train=" + train), 2);
+    EXPECT_EQ(ran.exit_code, 0) << ran.output;
+    EXPECT_NE(ran.output.find(".csv: no header; column 0 is the text, column 1 the label\n"), std::string::npos) << ran.output;
+    return ran.exit_code == 0 ? Json::parse(shop.file(run + "/best/config.json"))["id2label"] : Json();
+  };
+  const Json expected = labels("both", shop.path("both.csv"));
+  EXPECT_EQ(expected["10"], "10");
+  EXPECT_EQ(labels("apart", fmt::format("[{},{}]", shop.path("one.csv"), shop.path("two.csv"))), expected);
+}
+
 TEST(Predict, LabelsInTheOrderOfTheInputAndExportPredictsTheSame) {
   const Workshop shop;
   ASSERT_EQ(thaw(shop.train("run", "epochs=8 optimizer.lr=3.0e-03"), 2).exit_code, 0);
@@ -143,6 +161,10 @@ TEST(Predict, LabelsInTheOrderOfTheInputAndExportPredictsTheSame) {
   const Json a = Json::parse(one.output), b = Json::parse(three.output), result = Json::parse(shop.file("run/result.json"));
   EXPECT_EQ(a["metrics"], b["metrics"]);
   EXPECT_EQ(a["metrics"]["accuracy"], result["value"]);
+  shop.write("odd.tsv", "text\tlabel\na film\tgood\na plot\tugly\n");
+  const Ran odd = thaw("eval " + shop.path("run") + " --data " + shop.path("odd.tsv"));
+  EXPECT_EQ(odd.exit_code, 65) << odd.output;
+  EXPECT_NE(odd.output.find("odd.tsv:3: row 2: unknown label 'ugly': expected one of bad, good"), std::string::npos) << odd.output;
 }
 
 // An exported directory is transformers' own: it loads with nothing missing, and predicts what `thaw predict` does.

@@ -22,7 +22,7 @@ const fs::path& reference() {
     const fs::path out = fs::path(THAW_BINARY_DIR) / "bert_reference";
     const fs::path minilm = THAW_SOURCE_DIR "/build/models/all-MiniLM-L6-v2";
     const std::string command = fmt::format("'{}' '{}/tests/models/bert_reference.py' '{}' {}", *python, THAW_SOURCE_DIR, out.string(),
-                                            fs::exists(minilm) ? "'" + minilm.string() + "'" : "");
+                                            fs::exists(minilm) ? fmt::format("'{}'", minilm.string()) : "");
     if (!fs::exists(out / "whole")) {
       if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
       write_file_atomically(out / "whole", "");

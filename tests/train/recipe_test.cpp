@@ -37,6 +37,9 @@ data:
   weight: w
   group: author
   separator: ';'
+  format: csv
+  header: no
+  delimiter: tab
   max_length: 256
   cache_dir: /scratch/cache
 batch: {size: 64, grain: 16}
@@ -77,6 +80,9 @@ TEST(Recipe, reads_every_key) {
   EXPECT_EQ(r.data.text + r.data.text_pair + r.data.label + r.data.id + r.data.row_weight + r.data.group + r.data.separator +
                 r.data.cache_dir,
             "bodyreplystarskeywauthor;/scratch/cache");
+  EXPECT_EQ(r.data.format, SourceFormat::csv);
+  EXPECT_EQ(r.data.header, Header::no);
+  EXPECT_EQ(r.data.delimiter, '\t');
   EXPECT_EQ(r.data.max_length, 256);
   EXPECT_EQ(r.batch, (BatchRecipe{BatchRecipe::Unit::rows, 64, 16}));
   EXPECT_EQ(r.optimizer, (OptimizerRecipe{"adamw", 3e-5, 0, 0.8, 0.95, 1e-6, 0}));
@@ -103,7 +109,7 @@ TEST(Recipe, resolved_recipe_reads_back_the_same) {
                 "{class_weights: balanced}\nbatch: {tokens: 4096, grain: 512}",
         least + "schedule: {name: constant, warmup_steps: 10}\nmax_time: 1d2h\nseed: 18446744073709551615",
         std::string("recipe: 1\ntask: text-regression\nmodel: 'on'\noutput_dir: ' x '\ndata: {train: '007', text: "
-                    "\"a\\tb\"}\nschedule: {warmup_ratio: 0.1}")}) {
+                    "\"a\\tb\", delimiter: ';', header: yes}\nschedule: {warmup_ratio: 0.1}")}) {
     const Recipe r = parse_recipe("r.yaml", yaml);
     const std::string written = to_yaml(r);
     EXPECT_EQ(parse_recipe("r.yaml", written), r) << written;
@@ -131,6 +137,9 @@ TEST(Recipe, knows_the_words_of_others) {
   EXPECT_EQ(added("max_seq_length: 3\nbf16: true"),
             "r.yaml:6: max_seq_length: unknown key; the word here is data.max_length\nr.yaml:7: bf16: unknown key; the word "
             "here is precision: bf16");
+  EXPECT_EQ(added("sep: ';'"), "r.yaml:6: sep: unknown key; the word here is data.delimiter");
+  EXPECT_EQ(added("delimiter: ';'"), "r.yaml:6: delimiter: unknown key; the word here is data.delimiter");
+  EXPECT_EQ(added("header: no"), "r.yaml:6: header: unknown key; the nearest key is data.header");
   EXPECT_EQ(added("gradient_clip_val: 1"), "r.yaml:6: gradient_clip_val: unknown key; the word here is optimizer.clip_norm");
   EXPECT_EQ(added("schedule: {nmae: linear}"), "r.yaml:6: schedule.nmae: unknown key; the nearest key is schedule.name");
   EXPECT_EQ(added("optimzer: {lr: 1}"), "r.yaml:6: optimzer: unknown key; the nearest key is optimizer");
@@ -200,6 +209,14 @@ TEST(Recipe, checks_data_and_what_is_missing) {
   EXPECT_EQ(data("  labels: [a]"), "r.yaml:7: data.labels: expected two labels or more, found one");
   EXPECT_EQ(data("  labels: [a, ~]"), "r.yaml:7: data.labels[1]: expected text, found nothing");
   EXPECT_EQ(data("  labels: a"), "r.yaml:7: data.labels: expected a list, found a");
+  EXPECT_EQ(data("  header: true"), "r.yaml:7: data.header: expected one of auto, yes, no, found true");
+  EXPECT_EQ(data("  format: parquet"), "r.yaml:7: data.format: expected one of auto, tsv, csv, jsonl, found parquet");
+  for (const char* wrong : {"tabs", "'\"'", "é"})
+    EXPECT_EQ(data(fmt::format("  delimiter: {}", wrong)).find("r.yaml:7: data.delimiter: expected one character (no quote), or tab, found "), 0u) << data(fmt::format("  delimiter: {}", wrong));
+  for (const char* delimiter : {"','", "';'", "'|'", "' '", "\"\\x01\"", "\"\\t\"", "''", "~", "'#'", "':'", "'0'", "'-'"}) {
+    const Recipe r = parse_recipe("r.yaml", least, {fmt::format("data.delimiter={}", delimiter)});
+    EXPECT_EQ(parse_recipe("r.yaml", to_yaml(r)), r) << delimiter;
+  }
   EXPECT_EQ(data("  max_length: 2"), "r.yaml:7: data.max_length: expected a whole number of 3 or more, found 2");
   EXPECT_EQ(data("  multi_label: no"), "r.yaml:7: data.multi_label: expected true or false, found no");
   EXPECT_EQ(data("  eval: [a, b]"), "r.yaml:7: data.eval: expected a path, or {name: path, …}, found a list of 2");

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <barrier>
+#include <chrono>
 #include <exception>
 #include <functional>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -70,6 +72,39 @@ class ByteEncoder final : public RowEncoder {
   std::uint32_t shift_;
   std::string fingerprint_;
 };
+
+// Calls `hook(n)` before it encodes the n-th text (from 0): to interrupt a job, or to hold it up.
+class HookedEncoder final : public RowEncoder {
+ public:
+  explicit HookedEncoder(std::function<void(int)> hook) : hook_(std::move(hook)) {}
+  Encoding encode(std::string_view text, std::optional<std::string_view> pair) const override {
+    hook_(bytes_.calls);
+    return bytes_.encode(text, pair);
+  }
+  const std::string& fingerprint() const override { return bytes_.fingerprint(); }
+  std::size_t vocabulary_size() const override { return bytes_.vocabulary_size(); }
+
+ private:
+  std::function<void(int)> hook_;
+  ByteEncoder bytes_;
+};
+
+inline std::function<void(int)> fails_at(int row) {
+  return [row](int n) {
+    if (n == row) throw DataError("interrupted");
+  };
+}
+
+// Makes an interrupted job look as if it had been killed: its lease is not released, its process is gone.
+inline void as_if_killed(const fs::path& out) {
+  for (const auto& entry : fs::directory_iterator(out / ".building/lease")) {
+    Json lease = Json::parse(read_file(entry.path()));
+    lease["released"] = false, lease["pid_start"] = "1";
+    write_file_atomically(entry.path(), lease.dump());
+  }
+}
+
+inline void age(const fs::path& path, std::chrono::seconds by) { fs::last_write_time(path, fs::file_time_type::clock::now() - by); }
 
 // Runs `work` on `size` ranks at once; throws the first rank's error.
 inline void on_ranks(int size, const std::function<void(const ShardRanks&)>& work) {

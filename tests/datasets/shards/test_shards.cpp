@@ -76,6 +76,37 @@ TEST(Shards, AnUnknownHeaderIsNotARow) {
   ShardOptions said = small_shards();
   said.read.header = Header::no;
   EXPECT_EQ(write_shards({source}, folder / "out", ByteEncoder(), said).directories[0].index.rows, 41u);
+  ShardOptions numbered = small_shards();
+  numbered.read.text = "0", numbered.read.label = "1";
+  EXPECT_SAYS(error_of([&] { write_shards({source}, folder / "numbered", ByteEncoder(), numbered); }), "the label 'class' stands on the first line alone");
+}
+
+TEST(Shards, ColumnsTakenByPositionAreSaidOnce) {
+  const Folder folder;
+  const fs::path bare = folder.file("bare.tsv", "a\t1\nb\t0\n"), named = folder.file("named.tsv", many_rows(3));
+  std::atomic<int> lines = 0;
+  on_ranks(2, [&](ShardRanks ranks) {
+    ranks.say = [&, rank = ranks.rank](const std::string& line) {
+      EXPECT_EQ(rank, 0);
+      EXPECT_EQ(line, bare.string() + ": no header; column 0 is the text, column 1 the label");
+      ++lines;
+    };
+    write_shards({bare, named}, folder / "out", ByteEncoder(), small_shards(), ranks);
+  });
+  EXPECT_EQ(lines, 1);
+}
+
+TEST(Shards, APipeIsASourceOfOneRank) {
+  const Folder folder;
+  const std::string pipe = (folder / "pipe.tsv").string();
+  folder.file("rows", many_rows(40));
+  const auto fill = [&] { return std::system(fmt::format("rm -f {0}; mkfifo {0}; cat {1} > {0} &", pipe, (folder / "rows").string()).c_str()); };
+  ASSERT_EQ(fill(), 0);
+  EXPECT_EQ(write_shards({pipe}, folder / "out", ByteEncoder(), small_shards()).directories[0].index.rows, 40u);
+  on_ranks(2, [&](const ShardRanks& ranks) {
+    EXPECT_SAYS(error_of([&] { write_shards({pipe}, folder / "more", ByteEncoder(), small_shards(), ranks); }), "pipe.tsv: reaches one rank alone");
+  });
+  EXPECT_SAYS(error_of([&] { write_shards({folder / "out"}, folder / "more", ByteEncoder(), small_shards()); }), "expected a file, found a directory");
 }
 
 TEST(Shards, TheSameBytesOnAnyNumberOfRanks) {
@@ -122,25 +153,111 @@ TEST(Shards, OnlyMissingOrDamagedShardsAreWrittenAgain) {
 TEST(Shards, AnInterruptedRunGoesOn) {
   const Folder folder;
   const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
-  class Interrupted : public RowEncoder {
-   public:
-    Encoding encode(std::string_view text, std::optional<std::string_view> pair) const override {
-      if (bytes_.calls == 100) throw DataError("interrupted");
-      return bytes_.encode(text, pair);
-    }
-    const std::string& fingerprint() const override { return bytes_.fingerprint(); }
-    std::size_t vocabulary_size() const override { return bytes_.vocabulary_size(); }
-
-   private:
-    ByteEncoder bytes_;
-  };
-  EXPECT_SAYS(error_of([&] { write_shards({source}, out, Interrupted(), small_shards()); }), "interrupted");
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, HookedEncoder(fails_at(100)), small_shards()); }), "interrupted");
   EXPECT_SAYS(error_of([&] { ShardSet set(out); }), "sharding was not finished");
   const ShardReport report = write_shards({source}, out, ByteEncoder(), small_shards());
   EXPECT_EQ(report.kept, 6u);
   EXPECT_EQ(report.written, 10u);
   write_shards({source}, folder / "fresh", ByteEncoder(), small_shards());
   EXPECT_TRUE(contents(out) == contents(folder / "fresh"));
+  EXPECT_FALSE(fs::exists(out / ".building"));
+}
+
+// Two jobs with one --out must not mix their shards: the second is told who is there.
+TEST(Shards, ALivingJobKeepsItsDirectory) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  ShardOptions other = small_shards(50);
+  int refused = 0;
+  const HookedEncoder meanwhile([&](int row) {
+    if (row != 100) return;
+    for (const ShardOptions& options : {small_shards(), other}) {
+      try {
+        write_shards({source}, out, ByteEncoder(), options);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ExitCode::cannot_write);
+        EXPECT_SAYS(std::string(error.what()), fmt::format("pid {}", ::getpid()));
+        ++refused;
+      }
+    }
+  });
+  write_shards({source}, out, meanwhile, small_shards());
+  EXPECT_EQ(refused, 2);
+  write_shards({source}, folder / "fresh", ByteEncoder(), small_shards());
+  EXPECT_TRUE(contents(out) == contents(folder / "fresh"));
+}
+
+TEST(Shards, AnInterruptedRunWithOtherOptionsIsStartedOver) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), other = folder.file("b.tsv", many_rows(90)), out = folder / "out";
+  ShardOptions splits = small_shards();
+  splits.fractions = SplitFractions::parse("train=0.8,dev=0.2", 3);
+  for (const auto& [left_by, options] : {std::pair{source, small_shards(10)}, {other, small_shards()}, {source, splits}}) {
+    EXPECT_SAYS(error_of([&] { write_shards({left_by}, out, HookedEncoder(fails_at(80)), options); }), "interrupted");
+    EXPECT_GT(contents(out).size(), 4u);
+    as_if_killed(out);
+    write_file_atomically(out / ".building/half.h5", "a temporary");
+    std::string said;
+    ShardRanks ranks;
+    ranks.say = [&](const std::string& line) { said += line; };
+    const ShardReport report = write_shards({source}, out, ByteEncoder(), small_shards(), ranks);
+    EXPECT_EQ(report.kept, 0u);
+    EXPECT_SAYS(said, "shards that an interrupted run with other sources or options had left");
+    write_shards({source}, folder / "fresh", ByteEncoder(), small_shards());
+    EXPECT_TRUE(contents(out) == contents(folder / "fresh"));
+    fs::remove_all(out);
+  }
+}
+
+// Killed between two indexes: one split is finished, and stays whatever comes next.
+TEST(Shards, AFinishedSplitOfAnInterruptedRunIsKept) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  ShardOptions splits = small_shards(), others = small_shards(20);
+  splits.fractions = others.fractions = SplitFractions::parse("train=0.8,dev=0.2", 3);
+  write_shards({source}, folder / "whole", ByteEncoder(), splits);
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, HookedEncoder(fails_at(249)), splits); }), "interrupted");
+  for (const auto& entry : fs::directory_iterator(folder / "whole/train")) fs::copy(entry, out / "train", fs::copy_options::overwrite_existing);
+  const auto train = contents(out / "train");
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, ByteEncoder(), others); }), "train: holds finished shards of other sources, options or tokenizer");
+  EXPECT_TRUE(contents(out / "train") == train);
+  write_shards({source}, out, ByteEncoder(), splits);
+  EXPECT_TRUE(contents(out) == contents(folder / "whole"));
+}
+
+TEST(Shards, AFinishedDirectoryIsLeftAlone) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  write_shards({source}, out, ByteEncoder(), small_shards());
+  const auto times = [&] {
+    std::map<std::string, fs::file_time_type> all{{"", fs::last_write_time(out)}};
+    for (const auto& entry : fs::directory_iterator(out)) all[entry.path().filename().string()] = fs::last_write_time(entry.path());
+    return all;
+  };
+  const auto before = times();
+  EXPECT_EQ(before.size(), 18u) << "index.json, the shards and the directory itself";
+  on_ranks(2, [&](const ShardRanks& ranks) {
+    const ShardReport report = write_shards({source}, out, ByteEncoder(), small_shards(), ranks);
+    EXPECT_EQ(report.kept, 16u);
+    EXPECT_EQ(report.written, 0u);
+    EXPECT_EQ(report.directories[0].index.tokens, ShardSet(out).tokens());
+  });
+  EXPECT_TRUE(times() == before);
+  // A job that was killed as it cleared away: the next one does it.
+  fs::create_directories(out / ".building/written");
+  write_shards({source}, out, ByteEncoder(), small_shards());
+  EXPECT_FALSE(fs::exists(out / ".building"));
+}
+
+TEST(Shards, AnIndexListsNoShardThatIsNotThere) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(250)), out = folder / "out";
+  const HookedEncoder tidy([&](int row) {
+    if (row == 100) fs::remove(out / "a-00002-of-00016.h5");
+  });
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, tidy, small_shards()); }), "a-00002-of-00016.h5: vanished or changed");
+  EXPECT_FALSE(fs::exists(out / "index.json"));
+  EXPECT_EQ(write_shards({source}, out, ByteEncoder(), small_shards()).written, 1u);
 }
 
 TEST(Shards, FinishedShardsOfSomethingElseAreKept) {
@@ -152,6 +269,9 @@ TEST(Shards, FinishedShardsOfSomethingElseAreKept) {
   const auto again = [&] { write_shards({source}, out, ByteEncoder(), small_shards()); };
   EXPECT_SAYS(error_of(again), "holds finished shards of other sources, options or tokenizer");
   EXPECT_TRUE(contents(out) == before);
+  fs::remove(out / "a-00001-of-00004.h5");
+  EXPECT_SAYS(error_of(again), "holds finished shards of other sources, options or tokenizer");
+  EXPECT_FALSE(fs::exists(out / ".building")) << "a job that was refused left something";
 }
 
 // One rank's error is every rank's: none is left waiting.

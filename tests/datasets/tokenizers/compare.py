@@ -13,11 +13,12 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy
 from tokenizers import Tokenizer
 
-from texts import hostile_texts, long_line, with_code_points
+from texts import hostile_texts, long_line, long_marks, with_code_points
 
 CASE, DUMP, MODEL, DATA = sys.argv[1:5]
 WORK = tempfile.mkdtemp(prefix="thaw-tokenizers-")
@@ -98,15 +99,16 @@ def lines_of(pattern):
 
 
 def corpora():
+    reviews = lines_of(f"{MODEL}/../../data/reviews/*.tsv")
+    if not reviews:
+        sys.exit("build/data/reviews is not there: recipes/data/reviews.sh fetches it")
+    check_texts("reviews", base_settings(), reviews, MODEL)
     for pattern in ("text_cls/*.tsv", "text_cls/rt-polarity.*", "text_cls/subj.*", "lm/*", "multi30k_task1_raw/data/**"):
         rows = lines_of(f"{DATA}/{pattern}")
-        if not rows:
-            sys.exit(f"{DATA}/{pattern}: no lines")
-        check_texts(pattern, base_settings(), rows, MODEL)
-    for pattern in ("**/movieReviewSnippets_GroundTruth.txt", "reviews/*.tsv"):  # vaderSentiment's, where it was fetched
-        reviews = lines_of(f"{MODEL}/../../data/{pattern}")
-        if reviews:
-            check_texts(pattern, base_settings(), reviews, MODEL)
+        if rows:
+            check_texts(pattern, base_settings(), rows, MODEL)
+        else:
+            print(f"corpora: without {DATA}/{pattern}, which is not there")
 
 
 def configurations():
@@ -178,6 +180,18 @@ def sweep():
 
 def hostile():
     check_texts("hostile texts", base_settings(), hostile_texts() + long_line(), MODEL)
+    global compared
+    line = long_marks()
+    for normalizer in (base_settings()["normalizer"], *({"type": form} for form in ("NFC", "NFD", "NFKC", "NFKD"))):
+        settings = {**base_settings(), "normalizer": normalizer}
+        start = time.monotonic()
+        found = dump("normalize", write_model(settings), [line])[0]
+        if time.monotonic() - start > 10:
+            sys.exit(f"{normalizer}: a line of {len(line)} bytes of marks took {time.monotonic() - start:.0f} s")
+        expected = Tokenizer.from_str(json.dumps(settings)).normalizer.normalize_str(line.decode()).encode()
+        if expected != found:
+            differ(str(normalizer), line, expected, found)
+        compared += 1
 
 
 def random_pairs(count):
@@ -253,7 +267,6 @@ def vocab_txt():
 
 def speed():
     """MB/s of one thread (CPU time for the peer, wall time for us, best of five) beside tokenizers' on one thread: not part of the test."""
-    import time
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer = Tokenizer.from_str(json.dumps(base_settings()))
     for pattern in ("lm/wikitext2.valid.raw", "multi30k_task1_raw/data/**/train.cs*", "multi30k_task1_raw/data/**/train.en*", "text_cls/sst2_train.tsv"):

@@ -63,3 +63,8 @@ def long_line():
     """A line of a megabyte."""
     generator = random.Random(3)
     return ["".join(generator.choices("the quick brown fox jumps, over. \u00e9\u00fc", k=1_000_000)).encode(), b"a" * 1_000_000, "\u6f22".encode() * 330_000]
+
+
+def long_marks():
+    """A line of a megabyte of marks, of which each second one belongs before all others."""
+    return ("a\u302e" + "\u0301\u0316" * 250_000 + "b").encode()

@@ -1,4 +1,4 @@
-#include "framework/train/lease.h"
+#include "framework/base/lease.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +11,9 @@
 #include <chrono>
 #include <cstring>
 #include <ctime>
+#include <limits>
 #include <optional>
+#include <random>
 #include <vector>
 
 #include "framework/base/error.h"
@@ -52,6 +54,11 @@ std::string machine() {
   return first_line("/proc/sys/kernel/random/boot_id") + " " + fs::read_symlink("/proc/self/ns/pid", error).string();
 }
 
+std::string random_id() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
+
 std::string utc_now() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -68,16 +75,24 @@ Json ourselves() {
           {"pid", ::getpid()},
           {"pid_start", start_of(::getpid())},
           {"machine", machine()},
+          {"id", random_id()},
           {"since", utc_now()},
           {"job", environment("SLURM_JOB_ID")},
           {"restart", environment("SLURM_RESTART_COUNT")},
           {"released", false}};
 }
 
-double age_s(const fs::path& path, double now) {
+double modified_s(const fs::path& path) {
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return 0;
-  return now - (static_cast<double>(info.st_mtim.tv_sec) + 1e-9 * static_cast<double>(info.st_mtim.tv_nsec));
+  if (::stat(path.c_str(), &info) != 0) return std::numeric_limits<double>::infinity();  // gone: of no age
+  return static_cast<double>(info.st_mtim.tv_sec) + 1e-9 * static_cast<double>(info.st_mtim.tv_nsec);
+}
+
+// A file that was just written tells the time by the clock that also stamps heartbeats, whatever the hosts' clocks say.
+double now_by(const fs::path& claim) {
+  if (::utimensat(AT_FDCWD, claim.c_str(), nullptr, 0) != 0)
+    throw FileError(ExitCode::cannot_write, "{}: cannot touch: {}", claim.string(), std::strerror(errno));
+  return modified_s(claim);
 }
 
 std::string text_of(const Json& lease, const char* key) {
@@ -85,11 +100,14 @@ std::string text_of(const Json& lease, const char* key) {
   return found == lease.end() ? "" : found->is_string() ? found->get<std::string>() : found->dump();
 }
 
-int number_of(const std::string& text) {
-  int value = 0;
+std::int64_t number_of(const std::string& text) {
+  std::int64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
 }
+
+fs::path leases_of(const fs::path& directory) { return directory / "lease"; }
+fs::path file_of(const fs::path& directory, std::int64_t generation) { return leases_of(directory) / fmt::format("{:08}.json", generation); }
 
 std::string named(const Json& lease) {
   const std::string job = text_of(lease, "job");
@@ -118,19 +136,37 @@ std::optional<Json> read_lease(const fs::path& path) {
   return std::nullopt;
 }
 
-std::int64_t highest(const fs::path& directory, std::vector<std::int64_t>* all = nullptr) {
-  std::int64_t most = 0;
+// The generation that a file of this name stands for; 0 for other files.
+std::int64_t generation_of(const std::string& name) {
+  std::int64_t generation = 0;
+  const auto [stop, failed] = std::from_chars(name.data(), name.data() + name.size(), generation);
+  return failed == std::errc() && std::string_view(stop) == ".json" ? generation : 0;
+}
+
+std::vector<std::string> names_in(const fs::path& leases) {
+  std::vector<std::string> names;
   std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    std::int64_t generation = 0;
-    const auto [stop, failed] = std::from_chars(name.data(), name.data() + name.size(), generation);
-    if (failed != std::errc() || std::string_view(stop) != ".json") continue;
-    most = std::max(most, generation);
-    if (all != nullptr) all->push_back(generation);
-  }
-  if (error) throw FileError(ExitCode::cannot_write, "{}: cannot list the directory: {}", directory.string(), error.message());
+  for (fs::directory_iterator entry(leases, error), end; !error && entry != end; entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  if (error && error != std::errc::no_such_file_or_directory)
+    throw FileError(ExitCode::cannot_write, "{}: cannot list the directory: {}", leases.string(), error.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::int64_t highest(const fs::path& leases) {
+  std::int64_t most = 0;
+  for (const std::string& name : names_in(leases)) most = std::max(most, generation_of(name));
   return most;
+}
+
+// Leases that were succeeded, the oldest first: `check` finds its own file gone, or the next one there. And what claimants
+// left that were killed.
+void clear_away(const fs::path& leases, std::int64_t generation, double long_ago) {
+  for (const std::string& name : names_in(leases)) {
+    const std::int64_t old = generation_of(name);
+    if (old == 0 ? modified_s(leases / name) < long_ago : old < generation) ::unlink((leases / name).c_str());
+  }
 }
 
 // The new file appears whole or not at all, and for one process alone. File systems without hard links get O_EXCL.
@@ -154,13 +190,18 @@ bool create_exclusively(const fs::path& from, const fs::path& to, const std::str
 }  // namespace
 
 Lease::Lease(fs::path directory, LeaseTimes times) : directory_(std::move(directory)), times_(times) {
-  const fs::path leases = directory_ / "lease";
-  make_directory(leases);
+  const fs::path leases = leases_of(directory_);
   const Json us = ourselves();
   owner_ = us.dump() + "\n";
   const fs::path claim =
       leases / fmt::format("claim-{}-{}-{}", us["host"].get<std::string>(), ::getpid(), reinterpret_cast<std::uintptr_t>(this));
-  write_file_atomically(claim, owner_);
+  for (int tries = 3;; --tries) try {  // an owner that leaves may take the empty directory away
+      make_directory(leases);
+      write_file_atomically(claim, owner_);
+      break;
+    } catch (const FileError&) {
+      if (tries == 0) throw;
+    }
   struct Remove {
     const fs::path& path;
     ~Remove() { ::unlink(path.c_str()); }
@@ -170,37 +211,29 @@ Lease::Lease(fs::path directory, LeaseTimes times) : directory_(std::move(direct
   while (generation_ == 0) {
     const std::int64_t last = highest(leases);
     if (last > 0) {
-      // A file that was just written tells the time by the clock that also stamps heartbeats, whatever the hosts' clocks say.
-      if (::utimensat(AT_FDCWD, claim.c_str(), nullptr, 0) != 0)
-        throw FileError(ExitCode::cannot_write, "{}: cannot touch: {}", claim.string(), std::strerror(errno));
-      struct stat now {};
-      ::stat(claim.c_str(), &now);
-      const double age =
-          age_s(file(last), static_cast<double>(now.st_mtim.tv_sec) + 1e-9 * static_cast<double>(now.st_mtim.tv_nsec));
-      const std::optional<Json> lease = read_lease(file(last));
+      const double age = std::max(now_by(claim) - modified_s(file_of(directory_, last)), 0.0);
+      const std::optional<Json> lease = read_lease(file_of(directory_, last));
       const bool free = age > times_.stale_s || (lease && over(*lease, us));
       if (!free && !lease && std::chrono::steady_clock::now() < give_up) {  // being written, or just succeeded by another
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
         continue;
       }
-      if (!free)
-        throw FileError(ExitCode::cannot_write,
-                        "{}: another run owns this directory: {}, last heartbeat {:.0f} s ago; wait until it ends (or for "
-                        "{:.0f} s without a heartbeat, if it was "
-                        "killed on another host), or choose another output_dir",
-                        directory_.string(), lease ? named(*lease) : "an unreadable lease", std::max(age, 0.0), times_.stale_s);
+      if (!free) {
+        const std::string owner = lease ? named(*lease) : "an unreadable lease";
+        throw LeaseHeld(fmt::format("{}: another process owns this directory: {}, last heartbeat {:.0f} s ago; wait until it ends "
+                                    "(or for {:.0f} s without a heartbeat, if it was killed on another host), or choose "
+                                    "another output_dir or --out",
+                                    directory_.string(), owner, age, times_.stale_s),
+                        owner);
+      }
     }
-    if (!create_exclusively(claim, file(last + 1), owner_)) continue;
+    if (!create_exclusively(claim, file_of(directory_, last + 1), owner_)) continue;
     // We may have followed an old listing: whoever is above us owns the directory.
     if (highest(leases) == last + 1) generation_ = last + 1;
-    else ::unlink(file(last + 1).c_str());
+    else ::unlink(file_of(directory_, last + 1).c_str());
   }
   held_ = true;
-  std::vector<std::int64_t> all;
-  highest(leases, &all);
-  std::sort(all.begin(), all.end());  // the oldest first: `check` finds its own file gone, or the next one there
-  for (const std::int64_t old : all)
-    if (old < generation_) ::unlink(file(old).c_str());
+  clear_away(leases, generation_, now_by(claim) - times_.stale_s);
 
   // Signals are for the main thread: the heartbeat is born with all of them blocked.
   sigset_t every, before;
@@ -215,34 +248,57 @@ Lease::~Lease() { release(); }
 void Lease::renew(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, stop, std::chrono::duration<double>(times_.renew_s), [&] { return stop.stop_requested(); }))
-    ::utimensat(AT_FDCWD, file(generation_).c_str(), nullptr, 0);  // a failure shows in `check`, or passes
+    ::utimensat(AT_FDCWD, file_of(directory_, generation_).c_str(), nullptr, 0);  // a failure shows in `check`, or passes
 }
-
-fs::path Lease::file(std::int64_t generation) const { return directory_ / "lease" / fmt::format("{:08}.json", generation); }
 
 void Lease::check() const {
   if (!held_) throw FileError(ExitCode::bug, "{}: written to after its lease was released", directory_.string());
-  if (::access(file(generation_).c_str(), F_OK) == 0 && ::access(file(generation_ + 1).c_str(), F_OK) != 0) return;
-  const std::int64_t now = highest(directory_ / "lease");
-  const std::optional<Json> owner = now > generation_ ? read_lease(file(now)) : std::nullopt;
+  check(directory_, mark());
+}
+
+// A number may come again, where an owner discarded its lease: whose it is stands in the file.
+void Lease::check(const fs::path& directory, const std::string& mark) {
+  const std::int64_t generation = number_of(mark);
+  std::string found;
+  try {
+    found = read_file(file_of(directory, generation));
+  } catch (const FileError&) {  // gone
+  }
+  if (found == mark.substr(mark.find(' ') + 1) && !fs::exists(file_of(directory, generation + 1))) return;
+  const std::int64_t now = highest(leases_of(directory));
+  const std::optional<Json> owner = now > 0 ? read_lease(file_of(directory, now)) : std::nullopt;
   throw FileError(ExitCode::cannot_write,
-                  "{}: this run has lost its directory to {}: it sent no heartbeat for {:.0f} s, or its lease was removed. "
+                  "{}: this process has lost its directory to {}: it sent no heartbeat for a while, or its lease was removed. "
                   "Nothing more is written here; end this process",
-                  directory_.string(), owner ? named(*owner) : "another owner", times_.stale_s);
+                  directory.string(), owner ? named(*owner) : "another owner");
+}
+
+bool Lease::stop() {
+  if (!std::exchange(held_, false)) return false;
+  heartbeat_ = {};  // stopped and joined
+  try {
+    check(directory_, mark());
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 void Lease::release() noexcept {
-  if (!held_) return;
-  heartbeat_ = {};  // stopped and joined
+  if (!stop()) return;
   try {
-    check();
     Json lease = Json::parse(owner_);
     lease["released"] = true;
-    write_file_atomically(file(generation_), lease.dump() + "\n");
+    write_file_atomically(file_of(directory_, generation_), lease.dump() + "\n");
   } catch (const std::exception&) {
-    // Lost, or not writable: our end frees the lease by itself.
+    // Not writable: our end frees the lease by itself.
   }
-  held_ = false;
+}
+
+void Lease::discard() noexcept {
+  if (!stop()) return;
+  ::unlink(file_of(directory_, generation_).c_str());
+  ::rmdir(leases_of(directory_).c_str());  // fails, as it should, where another's claim is in it already
 }
 
 }  // namespace thaw

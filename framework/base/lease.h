@@ -10,6 +10,9 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
+
+#include "framework/base/error.h"
 
 namespace thaw {
 
@@ -18,9 +21,19 @@ struct LeaseTimes {
   double stale_s = 60;  // without one: the owner is taken for dead
 };
 
+// 73: a live owner holds the lease. owner(): "host node7, pid 4711, Slurm job 12, since 2026-01-02T03:04:05Z".
+class LeaseHeld : public FileError {
+ public:
+  LeaseHeld(const std::string& message, std::string owner) : FileError(ExitCode::cannot_write, message), owner_(std::move(owner)) {}
+  const std::string& owner() const { return owner_; }
+
+ private:
+  std::string owner_;
+};
+
 class Lease {
  public:
-  // Takes the lease of `directory`, which exists. FileError (73) where a live owner holds it (named) or it cannot be written.
+  // Takes the lease of `directory`, made where needed. LeaseHeld where a live owner has it, FileError (73) where it cannot be written.
   // An owner is dead at once, without waiting for stale_s, where its process on this machine is gone, or where it was an
   // earlier start of this same Slurm job.
   explicit Lease(std::filesystem::path directory, LeaseTimes times = {});
@@ -31,11 +44,16 @@ class Lease {
   // Throws FileError (73) where another process has taken over. Two look-ups: cheap enough before every write.
   void check() const;
   void release() noexcept;  // the next owner need not wait
+  void discard() noexcept;  // the same, and no trace is left in the directory
   std::int64_t generation() const { return generation_; }
+
+  // The same check by another process on the owner's behalf, such as another rank, to which the owner gave its mark.
+  std::string mark() const { return std::to_string(generation_) + " " + owner_; }
+  static void check(const std::filesystem::path& directory, const std::string& mark);
 
  private:
   void renew(const std::stop_token& stop);
-  std::filesystem::path file(std::int64_t generation) const;
+  bool stop();  // the heartbeat; whether the lease was ours to the end
 
   std::filesystem::path directory_;
   LeaseTimes times_;
