@@ -22,8 +22,8 @@ int evaluate(Ranks& ranks, const EvalOptions& options) {
   TrainedModel trained = open_trained_model(options.model, ranks.device);
   trained.recipe.task = trained.data.problem == Problem::regression ? Task::text_regression : Task::text_classification;
   trained.recipe.data.multi_label = trained.data.problem == Problem::multi_label;
-  const DataSet set = open_set("eval", options.data, trained.recipe, trained.data.labels, *trained.tokenizer, trained.max_length, *ranks.comm,
-                               [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); });
+  const DataSet set = open_set("eval", options.data, trained.recipe, trained.data.labels, *trained.tokenizer, trained.max_length,
+                               *ranks.comm, [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); });
   const Loss loss{trained.data.problem, {}, 0};
   const Metrics metrics = metrics_of(predict(*trained.model, set, trained.data.outputs(), *ranks.comm), set, trained.data, loss);
   if (!ranks.first()) return 0;

@@ -36,7 +36,8 @@ std::string text_of(const TrainedModel& trained, const at::Tensor& logits, bool 
   if (json) {
     Json line;
     for (std::size_t i = 0; i < labels.size(); ++i) line["probabilities"][labels[i]] = p[i];
-    line["label"] = problem == Problem::multi_label ? Json::array() : Json(labels[static_cast<std::size_t>(logits.argmax().item<std::int64_t>())]);
+    line["label"] =
+        problem == Problem::multi_label ? Json::array() : Json(labels[static_cast<std::size_t>(logits.argmax().item<std::int64_t>())]);
     if (problem == Problem::multi_label)
       for (std::size_t i = 0; i < labels.size(); ++i)
         if (p[i] > 0.5F) line["label"].push_back(labels[i]);
@@ -74,7 +75,8 @@ class Predictor {
       if (lines_.size() == lines_at_once) flush();
     }
     flush();
-    if (truncated_ > 0) fmt::print(stderr, "thaw: {} rows were longer than {} tokens and were cut there\n", truncated_, trained_.max_length);
+    if (truncated_ > 0)
+      fmt::print(stderr, "thaw: {} rows were longer than {} tokens and were cut there\n", truncated_, trained_.max_length);
     return 0;
   }
 
@@ -111,14 +113,16 @@ class Predictor {
       const std::vector<std::string> cells = split(lines_[i]);
       const std::size_t number = number_ - lines_.size() + i + 1;
       if (cells.size() <= std::max(*text_, pair_.value_or(0)))
-        throw DataError("{}:{}: expected text in column {}, found {} columns", options_.file, number, std::max(*text_, pair_.value_or(0)) + 1, cells.size());
+        throw DataError("{}:{}: expected text in column {}, found {} columns", options_.file, number,
+                        std::max(*text_, pair_.value_or(0)) + 1, cells.size());
       if (cells[*text_].find_first_not_of(" \t") == std::string::npos) throw DataError("{}:{}: the text is empty", options_.file, number);
       const std::optional<std::string_view> pair = pair_ ? std::optional<std::string_view>(cells[*pair_]) : std::nullopt;
       rows.push_back(trained_.tokenizer->encode(cells[*text_], pair, static_cast<std::size_t>(trained_.max_length)));
       truncated_ += rows.back().truncated ? 1 : 0;
     }
     const PackedBatch batch = collate(rows);
-    const at::Tensor logits = trained_.model->forward(batch.cu_seqlens, {batch.input_ids, batch.token_types, batch.positions}).to(at::kFloat);
+    const at::Tensor logits =
+        trained_.model->forward(batch.cu_seqlens, {batch.input_ids, batch.token_types, batch.positions}).to(at::kFloat);
     for (std::int64_t row = 0; row < logits.size(0); ++row) fmt::print("{}\n", text_of(trained_, logits[row], options_.json));
     if (std::fflush(stdout) != 0) throw FileError(ExitCode::cannot_write, "standard output: cannot write");
     lines_.clear();
@@ -137,7 +141,8 @@ void add_predict(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("predict", "Label every line of a TSV file, in its order");
   auto options = std::make_shared<PredictOptions>();
   command->add_option("model", options->model, "A run directory, an exported model, or a hub name")->required();
-  command->add_option("file", options->file, "TSV with the text in its first column or under the recipe's header; - is standard input")->capture_default_str();
+  command->add_option("file", options->file, "TSV with the text in its first column or under the recipe's header; - is standard input")
+      ->capture_default_str();
   command->add_flag("--json", options->json, "One JSON object a line, with every label's probability");
   command->footer("Example:  echo 'A moving, funny film.' | thaw predict runs/reviews-42\nPrints LABEL<TAB>PROBABILITY for each line.");
   command->callback([=, &exit_code] { exit_code = Predictor(*options).run(); });

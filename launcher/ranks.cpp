@@ -24,7 +24,11 @@ std::string hosts_text(const std::vector<std::string>& hosts) {
   }
   std::string text;
   for (std::size_t i = 0; i < counts.size() && i < 8; ++i)
-    text += fmt::format("{}{}{} on {}", i == 0 ? "" : ", ", counts[i].second, i > 0 ? "" : counts[i].second == 1 ? " rank" : " ranks", counts[i].first);
+    text += fmt::format("{}{}{} on {}", i == 0 ? "" : ", ", counts[i].second,
+                        i > 0                   ? ""
+                        : counts[i].second == 1 ? " rank"
+                                                : " ranks",
+                        counts[i].first);
   if (counts.size() > 8) text += fmt::format(" and {} hosts more", counts.size() - 8);
   return text;
 }

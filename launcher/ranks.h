@@ -15,11 +15,11 @@ namespace thaw {
 // What the ranks have, for the banner. The same on every rank.
 struct Placement {
   int ranks = 1;
-  int threads = 1;                    // of this rank
-  std::uint64_t memory_bytes = 0;     // this node's limit
-  std::string hosts;                  // "2 ranks on node1, 2 on node2"
-  std::string gpu;                    // "one GPU each"; empty on CPUs
-  std::string warning;                // a rank bound to fewer cores than it could have; empty if all is well
+  int threads = 1;                 // of this rank
+  std::uint64_t memory_bytes = 0;  // this node's limit
+  std::string hosts;               // "2 ranks on node1, 2 on node2"
+  std::string gpu;                 // "one GPU each"; empty on CPUs
+  std::string warning;             // a rank bound to fewer cores than it could have; empty if all is well
 };
 
 struct Ranks {

@@ -38,7 +38,8 @@ std::vector<std::string> labels_in(const std::string& text) {
   std::set<std::string> seen;
   for (const std::string& part : split(text, ',')) {
     const std::string name(trim(part));
-    if (name.empty()) throw UsageError("--labels: expected names with a comma between two, found nothing where a name should be: '{}'", text);
+    if (name.empty())
+      throw UsageError("--labels: expected names with a comma between two, found nothing where a name should be: '{}'", text);
     if (!seen.insert(name).second) throw UsageError("--labels: the label '{}' stands there twice; keep one", name);
     names.push_back(name);
   }
@@ -96,7 +97,8 @@ int shard(Ranks& ranks, const Options& given) {
   options.max_length = std::min(given.max_length, build_model(config.view(), {})->max_positions);
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(place.directory);
   const TokenizerEncoder encoder(*tokenizer, options.max_length);
-  const ShardRanks shared{ranks.comm->rank(), ranks.comm->size(), [&](const std::string& mine) { return ranks.comm->all_gather_text(mine); },
+  const ShardRanks shared{ranks.comm->rank(), ranks.comm->size(),
+                          [&](const std::string& mine) { return ranks.comm->all_gather_text(mine); },
                           [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); }};
   // The ranks' shares are about equal: one of them tells how far all are.
   Progress progress(stderr, ::isatty(STDERR_FILENO) == 1, shared.size > 1 ? "rank 0: " : "");
@@ -119,14 +121,19 @@ void add_shard(CLI::App& app, int& exit_code) {
   command->add_option("sources", options->sources, "Files to read; - is standard input")->required();
   command->add_option("--out", options->out, "The directory to write; with --split, one in it for each split")->required();
   command->add_option("--model", options->model, "The model whose tokenizer is used: a directory or a hub name")->required();
-  command->add_option("--format", options->format, "tsv, csv or jsonl; auto: by the file's ending")->check(CLI::IsMember(formats))->capture_default_str();
+  command->add_option("--format", options->format, "tsv, csv or jsonl; auto: by the file's ending")
+      ->check(CLI::IsMember(formats))
+      ->capture_default_str();
   command->add_option("--header", options->header, "Whether the first line names the columns; auto: where it names one that is wanted")
-      ->check(CLI::IsMember(header_choices))->capture_default_str();
+      ->check(CLI::IsMember(header_choices))
+      ->capture_default_str();
   command->add_option("--delimiter", options->delimiter, "Between columns: one character, or tab; else a tab in TSV, a comma in CSV");
   command->add_option("--text", options->read.text, "Column of the text: a name of the header, or a number from 0")->capture_default_str();
   command->add_option("--pair", options->read.pair, "Column of a second text");
   command->add_option("--label", options->read.label, "Column of the label")->capture_default_str();
-  command->add_option("--label-kind", options->kind, "one, several, number or none a row")->check(CLI::IsMember(kinds))->capture_default_str();
+  command->add_option("--label-kind", options->kind, "one, several, number or none a row")
+      ->check(CLI::IsMember(kinds))
+      ->capture_default_str();
   command->add_option("--labels", options->labels, "The labels in their order, with commas; else those found, sorted");
   command->add_option("--separator", options->read.separator, "Between several labels of a row")->capture_default_str();
   command->add_option("--id", options->read.id, "Column of the row's id; else its line number");
@@ -135,11 +142,15 @@ void add_shard(CLI::App& app, int& exit_code) {
   command->add_option("--split", options->split, "Fractions, as train=0.8,dev=0.1,test=0.1, or the column that names a row's split");
   command->add_option("--split-seed", options->split_seed, "Seed of the fractions")->capture_default_str();
   command->add_option("--max-length", options->max_length, "Tokens of a row; longer ones are cut and counted")
-      ->check(CLI::Range(3, 1 << 30))->capture_default_str();
-  command->add_option("--rows-per-shard", options->rows_per_shard, "Rows of one file")->check(CLI::Range(1, 1 << 30))->capture_default_str();
+      ->check(CLI::Range(3, 1 << 30))
+      ->capture_default_str();
+  command->add_option("--rows-per-shard", options->rows_per_shard, "Rows of one file")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str();
   command->add_flag("--skip-bad-rows", options->read.skip_bad_rows, "Count rows that cannot be read, and go on");
   command->add_flag("--json", options->json, "Report in JSON");
-  command->footer("Example:  mpirun -n 4 thaw shard reviews.csv --model my-model --out shards --split train=0.8,dev=0.1,test=0.1 --group author");
+  command->footer(
+      "Example:  mpirun -n 4 thaw shard reviews.csv --model my-model --out shards --split train=0.8,dev=0.1,test=0.1 --group author");
   command->callback([=, &exit_code] { exit_code = run_on_ranks([&](Ranks& ranks) { return shard(ranks, *options); }); });
 }
 

@@ -6,8 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <fstream>
-#include <sstream>
 #include <memory>
+#include <sstream>
 
 #include "framework/base/file.h"
 #include "framework/models/hub.h"
@@ -45,12 +45,14 @@ void listen_to_signals() {
 }
 
 std::string count_of(double value) {
-  return value >= 1e9 ? fmt::format("{:.2f} B", value / 1e9) : value >= 1e6 ? fmt::format("{:.1f} M", value / 1e6) : fmt::format("{:.0f}", value);
+  return value >= 1e9   ? fmt::format("{:.2f} B", value / 1e9)
+         : value >= 1e6 ? fmt::format("{:.1f} M", value / 1e6)
+                        : fmt::format("{:.0f}", value);
 }
 
 // What this job is about to do, before it does it.
-void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const Model& model, const LoadReport& report, const RunData& data,
-            const Trainer& trainer, const Placement& placement, const std::string& resumed) {
+void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const Model& model, const LoadReport& report,
+            const RunData& data, const Trainer& trainer, const Placement& placement, const std::string& resumed) {
   std::int64_t rows = 0, tokens = 0, truncated = 0;
   for (const DataSet& set : data.train) {
     rows += static_cast<std::int64_t>(set.shards->rows());
@@ -64,27 +66,33 @@ void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const
   }
   const double parameters = static_cast<double>(model.parameter_count());
   const bool bf16 = recipe.precision == Precision::bf16;
-  out.say(fmt::format("model      {}{} ({}, {} parameters, all learning)", place.name, place.revision.empty() ? "" : "@" + place.revision.substr(0, 12),
-                      model.architecture, count_of(parameters)));
+  out.say(fmt::format("model      {}{} ({}, {} parameters, all learning)", place.name,
+                      place.revision.empty() ? "" : "@" + place.revision.substr(0, 12), model.architecture, count_of(parameters)));
   if (!report.initialised.empty()) out.say(fmt::format("           new, to be learnt: {}", fmt::join(report.initialised, ", ")));
-  out.say(fmt::format("task       {}{}", data.problem == Problem::regression ? "text-regression" : "text-classification: ", printable(listed(data.labels))));
+  out.say(fmt::format("task       {}{}",
+                      data.problem == Problem::regression ? "text-regression" : "text-classification: ", printable(listed(data.labels))));
   out.say(fmt::format("rows       train {} ({} tokens){}{}", rows, count_of(static_cast<double>(tokens)), sets.empty() ? "" : ", ", sets));
-  if (truncated > 0) out.say(fmt::format("           {} rows were longer than {} tokens and are cut there", truncated, recipe.data.max_length));
+  if (truncated > 0)
+    out.say(fmt::format("           {} rows were longer than {} tokens and are cut there", truncated, recipe.data.max_length));
   out.say(fmt::format("steps      {} of {} {}, {} grains of {}", trainer.total_steps(), recipe.batch.size,
-                      recipe.batch.unit == BatchRecipe::Unit::rows ? "rows" : "tokens", recipe.batch.size / recipe.batch.grain, recipe.batch.grain));
-  out.say(fmt::format("ranks      {}, {}{} thread{} each, {:.0f} GiB of memory a node", placement.hosts, placement.gpu.empty() ? "" : placement.gpu + ", ",
-                      placement.threads, placement.threads == 1 ? "" : "s", static_cast<double>(placement.memory_bytes) / 1073741824.0));
+                      recipe.batch.unit == BatchRecipe::Unit::rows ? "rows" : "tokens", recipe.batch.size / recipe.batch.grain,
+                      recipe.batch.grain));
+  out.say(fmt::format("ranks      {}, {}{} thread{} each, {:.0f} GiB of memory a node", placement.hosts,
+                      placement.gpu.empty() ? "" : placement.gpu + ", ", placement.threads, placement.threads == 1 ? "" : "s",
+                      static_cast<double>(placement.memory_bytes) / 1073741824.0));
   // weights, moments and gradients in fp32, and the bf16 copy
-  out.say(fmt::format("precision  {}, {:.2f} GiB of weights, gradients and optimizer state a rank", bf16 ? "bf16 (fp32 master weights)" : "fp32",
-                      parameters * (bf16 ? 18 : 16) / 1073741824.0));
+  out.say(fmt::format("precision  {}, {:.2f} GiB of weights, gradients and optimizer state a rank",
+                      bf16 ? "bf16 (fp32 master weights)" : "fp32", parameters * (bf16 ? 18 : 16) / 1073741824.0));
   if (!resumed.empty()) out.say("resumed    from " + resumed);
   if (!placement.warning.empty()) out.say("warning    " + placement.warning);
   if (const std::int64_t grains = recipe.batch.size / recipe.batch.grain; grains % placement.ranks != 0)
-    out.say(fmt::format("warning    {} grains on {} ranks: some run one more than others, which wait; make batch.size / batch.grain a multiple of {}", grains,
-                        placement.ranks, placement.ranks));
+    out.say(fmt::format(
+        "warning    {} grains on {} ranks: some run one more than others, which wait; make batch.size / batch.grain a multiple of {}",
+        grains, placement.ranks, placement.ranks));
 }
 
-Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started, double first_step) {
+Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started,
+               double first_step) {
   Json result{{"task", recipe.task == Task::text_regression ? "text-regression" : "text-classification"},
               {"metric", outcome.metric.empty() ? Json() : Json(outcome.metric)},
               {"value", outcome.metric.empty() ? Json() : Json(outcome.best)},
@@ -160,7 +168,8 @@ class TrainCommand {
     }
 
     Telemetry telemetry(run_.get(), !ranks.first());
-    const RunData data = open_data(recipe, *tokenizer, recipe.data.max_length, *ranks.comm, [&](const std::string& line) { telemetry.say(printable(line)); });
+    const RunData data = open_data(recipe, *tokenizer, recipe.data.max_length, *ranks.comm,
+                                   [&](const std::string& line) { telemetry.say(printable(line)); });
     choose_metric(recipe, data);
     LoadReport report;
     const std::unique_ptr<Model> model =
@@ -176,7 +185,8 @@ class TrainCommand {
       if (run_) run_->truncate_log(state.values.at("cursor").at("step"));
       trainer.load(state);
     }
-    banner(telemetry, recipe, place, *model, report, data, trainer, ranks.placement, found.empty() ? "" : fs::path(found).filename().string());
+    banner(telemetry, recipe, place, *model, report, data, trainer, ranks.placement,
+           found.empty() ? "" : fs::path(found).filename().string());
     if (cut) telemetry.say(fmt::format("           max_length is the model's {}", positions));
 
     listen_to_signals();
@@ -216,16 +226,17 @@ class TrainCommand {
 
   static void check_vocabulary(const Model& model, const Tokenizer& tokenizer) {
     if (static_cast<std::int64_t>(tokenizer.vocabulary_size()) > model.vocabulary_size)
-      throw ModelError("tokenizer.json has {} tokens, but the model's embeddings only {}: they are of two models", tokenizer.vocabulary_size(),
-                       model.vocabulary_size);
+      throw ModelError("tokenizer.json has {} tokens, but the model's embeddings only {}: they are of two models",
+                       tokenizer.vocabulary_size(), model.vocabulary_size);
   }
 
-  void close(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started, double first_step,
-             const std::function<void()>& export_best) {
+  void close(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started,
+             double first_step, const std::function<void()>& export_best) {
     run_->check();
     const std::string last = checkpoint_name(outcome.last_checkpoint);
     if (!outcome.finished) {
-      const Json status{{"state", "stopped"}, {"exit_code", 75}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}};
+      const Json status{
+          {"state", "stopped"}, {"exit_code", 75}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}};
       run_->write_status(status);
       if (options_.json) fmt::print("{}\n", status.dump());
       else fmt::print("stopped at step {} ({}); the same command goes on from there\n", outcome.steps, outcome.stopped_by);
@@ -233,13 +244,16 @@ class TrainCommand {
     }
     if (outcome.best_step == 0) export_best();  // nothing to choose by: the last weights
     run_->write_result(result_of(recipe, place, outcome, placement, started, first_step));
-    run_->write_status({{"state", "done"}, {"exit_code", 0}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}});
+    run_->write_status(
+        {{"state", "done"}, {"exit_code", 0}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}});
     if (options_.json) {
       fmt::print("{}", read_file(run_->path() / "result.json"));
       return;
     }
-    fmt::print("{}model      {}\n", outcome.metric.empty() ? "" : fmt::format("best       {} {:.4f} at step {}\n", outcome.metric, outcome.best, outcome.best_step),
-               (run_->path() / "best").string());
+    fmt::print(
+        "{}model      {}\n",
+        outcome.metric.empty() ? "" : fmt::format("best       {} {:.4f} at step {}\n", outcome.metric, outcome.best, outcome.best_step),
+        (run_->path() / "best").string());
   }
 
   Options options_;
@@ -254,7 +268,8 @@ void add_train(CLI::App& app, int& exit_code) {
   command->add_option("recipe", options->recipe, "The recipe, a YAML file")->required();
   command->add_option("overrides", options->overrides, "key.sub=value: changes to the recipe");
   command->add_flag("--json", options->json, "At the end, the result as one JSON object on standard output");
-  command->footer("Example:  mpirun -n 2 thaw train recipes/quickstart.yaml seed=7 optimizer.lr=3e-5\nRun again, it goes on where it stopped.");
+  command->footer(
+      "Example:  mpirun -n 2 thaw train recipes/quickstart.yaml seed=7 optimizer.lr=3e-5\nRun again, it goes on where it stopped.");
   command->callback([=, &exit_code] {
     TrainCommand run(*options);
     exit_code = run_on_ranks([&](Ranks& ranks) { return run.run(ranks); }, [&](const Error& error) { run.failed(error); });

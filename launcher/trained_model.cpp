@@ -19,7 +19,8 @@ Problem problem_in(const JsonView& config, std::size_t labels) {
 
 std::vector<std::string> labels_in(const JsonView& config) {
   std::vector<std::string> labels;
-  if (!config.has("id2label")) throw ModelError("{}: no id2label: this model has no classification head; fine-tune it first (thaw train)", config.where());
+  if (!config.has("id2label"))
+    throw ModelError("{}: no id2label: this model has no classification head; fine-tune it first (thaw train)", config.where());
   const JsonView names = config["id2label"];
   for (std::size_t i = 0; i < names.size(); ++i) labels.push_back(names[std::to_string(i)].text());
   return labels;
@@ -33,7 +34,8 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
   if (fs::exists(run / "best" / "config.json")) {
     trained.directory = run / "best";
   } else if (fs::exists(run / "recipe.yaml")) {
-    throw ModelError(ExitCode::input_missing, "{}: this run has no best/ yet: train it to its first evaluation, or export a checkpoint", place);
+    throw ModelError(ExitCode::input_missing, "{}: this run has no best/ yet: train it to its first evaluation, or export a checkpoint",
+                     place);
   } else {
     trained.directory = find_model(place).directory;
   }

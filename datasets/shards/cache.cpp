@@ -38,15 +38,18 @@ void check_directory(const fs::path& source, const RowEncoder& encoder, const Sh
   if (index.tokenizer != encoder.fingerprint())
     refuse("sharded with another tokenizer than the model's: shard it again with this model, or name the source file instead");
   if (index.label_kind != options.read.label_kind)
-    refuse(fmt::format("expected labels of kind '{}', found '{}': change the task, or shard it again", name_of(options.read.label_kind), name_of(index.label_kind)));
+    refuse(fmt::format("expected labels of kind '{}', found '{}': change the task, or shard it again", name_of(options.read.label_kind),
+                       name_of(index.label_kind)));
   const bool no_limit = options.max_length == 0 || index.max_length == options.max_length;
   if (!no_limit && index.longest > static_cast<std::uint64_t>(options.max_length))
-    refuse(fmt::format("has rows of {} tokens, expected at most {}: set max_length to {}, or shard it again", index.longest, options.max_length, index.longest));
+    refuse(fmt::format("has rows of {} tokens, expected at most {}: set max_length to {}, or shard it again", index.longest,
+                       options.max_length, index.longest));
   if (!no_limit && index.truncated > 0)
-    refuse(fmt::format("{} rows were cut at {} tokens, expected {}: set max_length to {}, or shard it again", index.truncated, index.max_length,
-                       options.max_length, index.max_length));
+    refuse(fmt::format("{} rows were cut at {} tokens, expected {}: set max_length to {}, or shard it again", index.truncated,
+                       index.max_length, options.max_length, index.max_length));
   if (index.has("second_start") == options.read.pair.empty())
-    refuse(fmt::format("rows have {}: name the second text's column, or shard it again", options.read.pair.empty() ? "two texts" : "one text"));
+    refuse(fmt::format("rows have {}: name the second text's column, or shard it again",
+                       options.read.pair.empty() ? "two texts" : "one text"));
   for (const auto& [column, wanted] : {std::pair("weight", options.read.weight), {"group", options.read.group}})
     if (!wanted.empty() && !index.has(column))
       refuse(fmt::format("rows have no {0}: shard it again with --{0} {1}, or leave data.{0} out", column, wanted));
@@ -78,8 +81,10 @@ fs::path usual_cache_dir() {
   throw RecipeError("data.cache_dir: neither $XDG_CACHE_HOME nor $HOME is set: say where source files may be sharded to");
 }
 
-fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const ShardOptions& options, const fs::path& cache_dir, const ShardRanks& ranks) {
-  if (options.fractions || !options.read.split.empty()) throw UsageError("a source that is sharded into the cache has no splits: use thaw shard");
+fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const ShardOptions& options, const fs::path& cache_dir,
+                        const ShardRanks& ranks) {
+  if (options.fractions || !options.read.split.empty())
+    throw UsageError("a source that is sharded into the cache has no splits: use thaw shard");
   // Rank 0 says where the shards are, or are to be, so that all ranks do the same.
   const std::string place = together(ranks, [&]() -> std::string {
     if (ranks.rank != 0) return "";
@@ -87,11 +92,13 @@ fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const
       check_directory(source, encoder, options);
       return "use " + source.string();
     }
-    if (source != "-" && !fs::exists(source)) throw DataError(ExitCode::input_missing, "{}: there is no such file or directory of shards", source.string());
-    if (!fs::is_regular_file(source)) throw UsageError("{}: only a file can be sharded into the cache: write it to one first", source.string());
+    if (source != "-" && !fs::exists(source))
+      throw DataError(ExitCode::input_missing, "{}: there is no such file or directory of shards", source.string());
+    if (!fs::is_regular_file(source))
+      throw UsageError("{}: only a file can be sharded into the cache: write it to one first", source.string());
     make_directory(cache_dir);
-    const std::string what = fmt::format("{} {} {} {}", content_hash(source, cache_dir), options_fingerprint(options, encoder), source.stem().string(),
-                                         static_cast<int>(format_of(source, options.read.format)));
+    const std::string what = fmt::format("{} {} {} {}", content_hash(source, cache_dir), options_fingerprint(options, encoder),
+                                         source.stem().string(), static_cast<int>(format_of(source, options.read.format)));
     const fs::path entry = cache_dir / hash_hex(what);
     if (finished(entry)) return "use " + entry.string();
     remove_abandoned(cache_dir, entry);

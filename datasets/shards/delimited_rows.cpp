@@ -8,15 +8,21 @@ namespace thaw {
 namespace {
 
 std::optional<std::size_t> column_number(const std::string& column) {
-  if (column.empty() || column.size() > 4 || !std::all_of(column.begin(), column.end(), [](char c) { return c >= '0' && c <= '9'; })) return {};
+  if (column.empty() || column.size() > 4 || !std::all_of(column.begin(), column.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    return {};
   return static_cast<std::size_t>(std::stoul(column));
 }
 
 class DelimitedRows final : public RowParser {
  public:
   DelimitedRows(const SourceText& source, const ReadOptions& options, SourceFormat format)
-      : name_(source.name()), csv_(format == SourceFormat::csv),
-        records_(name_, source.text(), options.delimiter != 0 ? options.delimiter : csv_ ? ',' : '\t', csv_) {
+      : name_(source.name()),
+        csv_(format == SourceFormat::csv),
+        records_(name_, source.text(),
+                 options.delimiter != 0 ? options.delimiter
+                 : csv_                 ? ','
+                                        : '\t',
+                 csv_) {
     // The first record is a header, or the first row: it is kept for `next`.
     if (records_.next(cells_)) find_columns(options);
   }
@@ -27,7 +33,8 @@ class DelimitedRows final : public RowParser {
     row.line = records_.line();
     if (cells_.size() != width_)
       throw BadRow("expected {} columns, found {}: {}", width_, cells_.size(),
-                   csv_ ? "put quotes round a cell that has the delimiter or a line break in it" : "no cell may have the delimiter in it; CSV's can");
+                   csv_ ? "put quotes round a cell that has the delimiter or a line break in it"
+                        : "no cell may have the delimiter in it; CSV's can");
     for (std::size_t use = 0; use < uses; ++use)
       if (places_[use]) row.cells[use] = cells_[*places_[use]];
     return true;
@@ -51,7 +58,8 @@ class DelimitedRows final : public RowParser {
     header_.there = options.header == Header::yes || (options.header == Header::automatic && names_columns(wanted, cells));
     header_.assumed_absent = options.header == Header::automatic && !header_.there;
     first_is_row_ = !header_.there;
-    const bool by_number = std::all_of(wanted.begin(), wanted.end(), [](const std::string& column) { return column.empty() || column_number(column); });
+    const bool by_number =
+        std::all_of(wanted.begin(), wanted.end(), [](const std::string& column) { return column.empty() || column_number(column); });
     if (!header_.there && !by_number) return take_by_position(wanted);
     for (std::size_t use = 0; use < uses; ++use) {
       if (wanted[use].empty()) continue;
@@ -90,8 +98,10 @@ class DelimitedRows final : public RowParser {
       if (wanted[use].empty() || std::find(cells.begin(), cells.end(), wanted[use]) != cells.end()) continue;
       for (const std::string& cell : cells)
         if (folded(cell) == folded(wanted[use]) && !column_number(wanted[use]))
-          throw DataError("{}:{}: expected a column '{}' ({}), found '{}': did you mean that? Name it so, or, if this line is a row, say that "
-                          "the file has no header (--header no, data.header: no)", name_, records_.line(), wanted[use], use_names[use], cell);
+          throw DataError(
+              "{}:{}: expected a column '{}' ({}), found '{}': did you mean that? Name it so, or, if this line is a row, say that "
+              "the file has no header (--header no, data.header: no)",
+              name_, records_.line(), wanted[use], use_names[use], cell);
     }
   }
 
@@ -104,13 +114,16 @@ class DelimitedRows final : public RowParser {
     for (std::size_t use = use_text; use <= use_label; ++use) {
       if (wanted[use].empty()) continue;
       fits &= !column_number(wanted[use]);
-      header_.by_position += fmt::format("{} {}{} {}", names.empty() ? "" : ", column", names.size(), names.empty() ? " is" : "", said[use]);
+      header_.by_position +=
+          fmt::format("{} {}{} {}", names.empty() ? "" : ", column", names.size(), names.empty() ? " is" : "", said[use]);
       places_[use] = names.size();
       names.push_back(wanted[use]);
     }
     if (fits && names.size() == width_) return;
-    throw DataError("{}:{}: the first line names none of the wanted columns ({}) and has {} cells: give it a header, or say the number of each "
-                    "column, from 0", name_, records_.line(), listed(names), width_);
+    throw DataError(
+        "{}:{}: the first line names none of the wanted columns ({}) and has {} cells: give it a header, or say the number of each "
+        "column, from 0",
+        name_, records_.line(), listed(names), width_);
   }
 
   std::string name_;

@@ -70,11 +70,14 @@ H5FD_file_image_callbacks_t taken_by(Image& image) {
           [](void* to, const void* from, std::size_t size, Step, void*) { return std::memcpy(to, from, size); },
           [](void* memory, std::size_t size, Step, void*) { return std::realloc(memory, size); },
           [](void* memory, Step step, void* into) -> herr_t {
-            if (auto& taken = *static_cast<Image*>(into); step == H5FD_FILE_IMAGE_OP_FILE_CLOSE) taken.bytes.assign(static_cast<char*>(memory), taken.size);
+            if (auto& taken = *static_cast<Image*>(into); step == H5FD_FILE_IMAGE_OP_FILE_CLOSE)
+              taken.bytes.assign(static_cast<char*>(memory), taken.size);
             std::free(memory);
             return 0;
           },
-          [](void* same) { return same; }, [](void*) -> herr_t { return 0; }, &image};
+          [](void* same) { return same; },
+          [](void*) -> herr_t { return 0; },
+          &image};
 }
 
 // Errors are thrown, not printed. The printer is a setting of each thread in a thread-safe build.
@@ -92,7 +95,8 @@ hid_t file_type(Dtype dtype) {
   return -1;
 }
 
-constexpr std::array<std::pair<const char*, std::size_t>, 6> dtypes{{{"u8", 1}, {"u16", 2}, {"u32", 4}, {"u64", 8}, {"i32", 4}, {"f32", 4}}};
+constexpr std::array<std::pair<const char*, std::size_t>, 6> dtypes{
+    {{"u8", 1}, {"u16", 2}, {"u32", 4}, {"u64", 8}, {"i32", 4}, {"f32", 4}}};
 
 }  // namespace
 
@@ -147,7 +151,8 @@ std::vector<Extent> find_datasets(const fs::path& path, const std::vector<std::p
     const std::string where = name + ": /" + dataset;
     const Handle set(THAW_H5(where, H5Dopen2(file, dataset.c_str(), H5P_DEFAULT)), H5Dclose);
     const Handle type(THAW_H5(where, H5Dget_type(set)), H5Tclose);
-    if (THAW_H5(where, H5Tequal(type, file_type(dtype))) == 0) throw DataError("{}: expected values of {}, found another type", where, name_of(dtype));
+    if (THAW_H5(where, H5Tequal(type, file_type(dtype))) == 0)
+      throw DataError("{}: expected values of {}, found another type", where, name_of(dtype));
     const Handle creation(THAW_H5(where, H5Dget_create_plist(set)), H5Pclose);
     if (THAW_H5(where, H5Pget_layout(creation)) != H5D_CONTIGUOUS || THAW_H5(where, H5Pget_external_count(creation)) != 0)
       throw DataError("{}: expected a contiguous layout inside the file, found another one", where);

@@ -13,7 +13,7 @@
 namespace thaw {
 
 enum class Dtype { u8, u16, u32, u64, i32, f32 };
-const char* name_of(Dtype dtype);                // "u8", …
+const char* name_of(Dtype dtype);                                   // "u8", …
 Dtype dtype_of(const std::string& name, const std::string& where);  // DataError
 std::size_t size_of(Dtype dtype);
 

@@ -30,11 +30,13 @@ void check(const ShardIndex& index, const std::string& where) {
     if (!files.insert(shard.file).second) throw DataError("{}: shards: {} is listed twice", where, shard.file);
   }
   if (rows != index.rows || tokens != index.tokens || truncated != index.truncated || longest != index.longest)
-    throw DataError("{}: the shards add up to {} rows and {} tokens, expected {} and {}: shard it again", where, rows, tokens, index.rows, index.tokens);
+    throw DataError("{}: the shards add up to {} rows and {} tokens, expected {} and {}: shard it again", where, rows, tokens, index.rows,
+                    index.tokens);
   const std::set<std::string> labels(index.labels.begin(), index.labels.end());
   if (labels.size() != index.labels.size()) throw DataError("{}: labels: one is named twice", where);
   if (index.rows == 0) throw DataError("{}: expected rows, found none", where);
-  const bool wide = std::find(index.columns.begin(), index.columns.end(), std::pair(std::string("input_ids"), Dtype::u32)) != index.columns.end();
+  const bool wide =
+      std::find(index.columns.begin(), index.columns.end(), std::pair(std::string("input_ids"), Dtype::u32)) != index.columns.end();
   if (index.columns != columns_for(index.label_kind, wide, index.has("second_start"), index.has("weight"), index.has("group")))
     throw DataError("{}: columns: not those of labels of kind '{}': shard it again", where, name_of(index.label_kind));
 }
@@ -72,13 +74,15 @@ std::vector<std::pair<std::string, Dtype>> columns_for(LabelKind kind, bool wide
 }
 
 OrderedJson ShardEntry::to_json() const {
-  return {{"file", file}, {"rows", rows}, {"tokens", tokens}, {"truncated", truncated}, {"longest", longest}, {"bytes", bytes}, {"xxh3", xxh3}};
+  return {{"file", file},       {"rows", rows},   {"tokens", tokens}, {"truncated", truncated},
+          {"longest", longest}, {"bytes", bytes}, {"xxh3", xxh3}};
 }
 
 ShardEntry ShardEntry::read(const JsonView& view) {
   ShardEntry entry;
   entry.file = view["file"].text();
-  if (entry.file.empty() || entry.file.find('/') != std::string::npos || entry.file.find('\0') != std::string::npos || entry.file.front() == '.')
+  if (entry.file.empty() || entry.file.find('/') != std::string::npos || entry.file.find('\0') != std::string::npos ||
+      entry.file.front() == '.')
     view["file"].fail("the name of a file in this directory");
   entry.rows = count_of(view["rows"]);
   entry.tokens = count_of(view["tokens"]);
@@ -117,9 +121,11 @@ std::string ShardIndex::to_text() const {
   json["skipped_rows"] = skipped;
   json["tokenizer"] = OrderedJson{{"fingerprint", tokenizer}, {"vocabulary_size", vocabulary_size}};
   json["options"] = options;
-  for (const auto& [column, dtype] : columns) json["columns"].push_back(OrderedJson{{"name", column}, {"dtype", name_of(dtype)}, {"codec", "none"}});
+  for (const auto& [column, dtype] : columns)
+    json["columns"].push_back(OrderedJson{{"name", column}, {"dtype", name_of(dtype)}, {"codec", "none"}});
   json["block_bytes"] = block_bytes;
-  for (const SourceEntry& source : sources) json["sources"].push_back(OrderedJson{{"path", source.path}, {"xxh3", source.xxh3}, {"rows", source.rows}});
+  for (const SourceEntry& source : sources)
+    json["sources"].push_back(OrderedJson{{"path", source.path}, {"xxh3", source.xxh3}, {"rows", source.rows}});
   for (const ShardEntry& shard : shards) json["shards"].push_back(shard.to_json());
   return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
@@ -128,12 +134,14 @@ ShardIndex ShardIndex::read(const fs::path& directory) {
   if (!fs::exists(directory)) throw DataError(ExitCode::input_missing, "{}: there is no such directory", directory.string());
   const fs::path path = directory / "index.json";
   if (!fs::exists(path))
-    throw DataError("{}: expected index.json in a directory of shards: sharding was not finished, or this is another directory", directory.string());
+    throw DataError("{}: expected index.json in a directory of shards: sharding was not finished, or this is another directory",
+                    directory.string());
   const JsonFile file(path);
   const JsonView view = file.view();
   if (view["format_version"].integer() != shard_format_version)
-    throw DataError("{}: format_version: expected {}, found {}: shard it again with this version of thaw, or read it with the one that wrote it",
-                    path.string(), shard_format_version, view["format_version"].integer());
+    throw DataError(
+        "{}: format_version: expected {}, found {}: shard it again with this version of thaw, or read it with the one that wrote it",
+        path.string(), shard_format_version, view["format_version"].integer());
   if (view["kind"].text() != "text") view["kind"].fail("\"text\"");
   ShardIndex index;
   index.name = view["name"].text();

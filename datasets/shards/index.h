@@ -32,19 +32,19 @@ struct ShardIndex {
   std::string name;  // NAME-00000-of-00016.h5
   LabelKind label_kind = LabelKind::one;
   std::vector<std::string> labels;
-  std::int64_t max_length = 0;                            // 0: none
+  std::int64_t max_length = 0;  // 0: none
   std::uint64_t rows = 0, tokens = 0, truncated = 0, longest = 0;
-  std::uint64_t repaired = 0, skipped = 0;                // of the sources as a whole
+  std::uint64_t repaired = 0, skipped = 0;  // of the sources as a whole
   std::uint64_t vocabulary_size = 0;
-  std::string tokenizer, options;                         // fingerprints
-  std::vector<std::pair<std::string, Dtype>> columns;     // datasets of every shard
+  std::string tokenizer, options;                      // fingerprints
+  std::vector<std::pair<std::string, Dtype>> columns;  // datasets of every shard
   std::vector<ShardEntry> shards;
   std::vector<SourceEntry> sources;
 
   bool has(const std::string& column) const;
   std::string incomplete(const fs::path& directory) const;  // the first shard that is not there with its size; "" if all are
   std::string to_text() const;
-  static ShardIndex read(const fs::path& directory);      // checked; DataError naming the file and what is wrong
+  static ShardIndex read(const fs::path& directory);  // checked; DataError naming the file and what is wrong
 };
 
 std::vector<std::string> block_checksums(std::string_view bytes);

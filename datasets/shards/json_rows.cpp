@@ -38,7 +38,8 @@ class JsonRows final : public RowParser {
     } catch (const Json::parse_error& error) {
       const std::string reason = error.what();
       const std::size_t colon = reason.find(": ", reason.find("column"));
-      throw BadRow("not valid JSON at byte {}{}: expected one object a line", error.byte, colon == std::string::npos ? "" : reason.substr(colon));
+      throw BadRow("not valid JSON at byte {}{}: expected one object a line", error.byte,
+                   colon == std::string::npos ? "" : reason.substr(colon));
     } catch (const Json::exception& error) {  // a number out of range
       throw BadRow("not valid JSON: {}", error.what());
     }

@@ -31,7 +31,7 @@ struct SplitFractions {
 };
 
 struct ShardOptions {
-  ReadOptions read;  // its label_names are the order of labels; empty: those found, sorted (integers by value)
+  ReadOptions read;             // its label_names are the order of labels; empty: those found, sorted (integers by value)
   std::int64_t max_length = 0;  // that the encoder was given; recorded
   std::uint64_t rows_per_shard = 8192;
   // One directory a split: by fractions (rows of a group stay together; a row without one is its own, by its id), or by

@@ -88,8 +88,7 @@ bool RowReader::next(Row& row) {
       ++counts_.rows;
       return true;
     } catch (const BadRow& error) {
-      if (!options_.skip_bad_rows)
-        throw DataError("{}:{}: row {}: {}", source_->name(), row.line, counts_.rows + 1, error.what());
+      if (!options_.skip_bad_rows) throw DataError("{}:{}: row {}: {}", source_->name(), row.line, counts_.rows + 1, error.what());
       ++counts_.skipped;
     }
   }
@@ -129,8 +128,8 @@ bool RowReader::read(Row& row) {
     repaired |= assign(name, trim(label));
     if (name.empty()) return;
     if (!known_labels_.empty() && !known_labels_.contains(name))
-      throw BadRow("unknown label '{}': expected one of {}; correct the row, or add the label to the list (--labels, data.labels)", name.substr(0, 60),
-                   listed(options_.label_names));
+      throw BadRow("unknown label '{}': expected one of {}; correct the row, or add the label to the list (--labels, data.labels)",
+                   name.substr(0, 60), listed(options_.label_names));
     if (seen.insert(name).second) row.labels.push_back(std::move(name));
   };
   const auto& label = cells[use_label];
@@ -141,9 +140,11 @@ bool RowReader::read(Row& row) {
       row.target = number_of(*label, "label");
       break;
     case LabelKind::one:
-      if (raw.several) for (const std::string_view one : *raw.several) add_label(one);
+      if (raw.several)
+        for (const std::string_view one : *raw.several) add_label(one);
       else if (label) add_label(*label);
-      if (row.labels.empty()) throw BadRow("the label is missing: fill in column '{}', remove the row, or let bad rows be skipped", options_.label);
+      if (row.labels.empty())
+        throw BadRow("the label is missing: fill in column '{}', remove the row, or let bad rows be skipped", options_.label);
       if (row.labels.size() > 1)
         throw BadRow("expected one label, found {}: for several labels a row, say so (multi_label)", row.labels.size());
       break;
@@ -171,7 +172,8 @@ bool RowReader::read(Row& row) {
   }
   if (!text_of(use_group, row.group) && !options_.group.empty()) throw BadRow("the group is missing from column '{}'", options_.group);
   if (!text_of(use_split, row.split) && !options_.split.empty()) throw BadRow("the split is missing from column '{}'", options_.split);
-  if (!options_.split.empty() && !is_split_name(row.split)) throw BadRow("split '{}': expected {}", row.split.substr(0, 80), split_name_words);
+  if (!options_.split.empty() && !is_split_name(row.split))
+    throw BadRow("split '{}': expected {}", row.split.substr(0, 80), split_name_words);
   if (!text_of(use_id, row.id)) {
     if (!options_.id.empty()) throw BadRow("the id is missing from column '{}'", options_.id);
     row.id = std::to_string(row.line);

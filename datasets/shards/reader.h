@@ -48,7 +48,7 @@ class RowReader {
   RowReader(std::shared_ptr<const SourceText> source, ReadOptions options);
   RowReader(const fs::path& path, ReadOptions options) : RowReader(std::make_shared<SourceText>(path), std::move(options)) {}
   ~RowReader();
-  bool next(Row& row);                            // false at the end; a file without any row is a DataError
+  bool next(Row& row);  // false at the end; a file without any row is a DataError
   const ReadCounts& counts() const { return counts_; }
   HeaderFound header() const;
 

@@ -26,8 +26,8 @@ class BadRow : public DataError {
 
 struct RawRow {
   std::uint64_t line = 0;
-  std::array<std::optional<std::string_view>, uses> cells;       // valid until the next row; empty where there is nothing
-  std::optional<std::vector<std::string_view>> several;          // labels of a JSON array
+  std::array<std::optional<std::string_view>, uses> cells;  // valid until the next row; empty where there is nothing
+  std::optional<std::vector<std::string_view>> several;     // labels of a JSON array
   bool repaired = false;
 };
 

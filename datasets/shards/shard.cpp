@@ -30,25 +30,27 @@ bool intact(const fs::path& directory, const ShardEntry& entry) {
 struct Output {
   std::string split;
   fs::path path;
-  ShardIndex index;                          // rows, tokens and checksums are filled in at the end
+  ShardIndex index;  // rows, tokens and checksums are filled in at the end
   std::uint64_t shards = 0;
   std::vector<std::optional<ShardEntry>> done;  // of this rank's shards
   std::optional<ShardBuilder> builder;
   std::uint64_t next_row = 0;
 
-  std::uint64_t first_shard = 0;             // counted over all directories, for sharing them out
+  std::uint64_t first_shard = 0;  // counted over all directories, for sharing them out
   std::string file_of(std::uint64_t shard) const { return shard_file_name(index.name, shard, shards); }
 };
 
 class Sharding {
  public:
-  Sharding(const std::vector<fs::path>& paths, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options, const ShardRanks& ranks)
+  Sharding(const std::vector<fs::path>& paths, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options,
+           const ShardRanks& ranks)
       : out_(out), encoder_(encoder), options_(options), ranks_(ranks) {
     if (paths.empty()) throw DataError("no source file was named");
     if (options.rows_per_shard == 0) throw DataError("rows a shard: expected 1 or more");
     for (const fs::path& path : paths)
       if (ranks.size > 1 && !SourceText::can_be_read_again(path))
-        throw UsageError("{}: reaches one rank alone: write it to a file first, or shard it on one rank", path == "-" ? "standard input" : path.string());
+        throw UsageError("{}: reaches one rank alone: write it to a file first, or shard it on one rank",
+                         path == "-" ? "standard input" : path.string());
     for (const fs::path& path : paths) sources_.push_back(std::make_shared<SourceText>(path));
     scan_ = scan_sources(sources_, options_);
     std::vector<SourceEntry> entries;
@@ -69,8 +71,8 @@ class Sharding {
       index.max_length = options_.max_length;
       index.vocabulary_size = encoder_.vocabulary_size();
       index.tokenizer = encoder_.fingerprint();
-      index.columns = columns_for(index.label_kind, index.vocabulary_size > 65536, !options_.read.pair.empty(), !options_.read.weight.empty(),
-                                  !options_.read.group.empty());
+      index.columns = columns_for(index.label_kind, index.vocabulary_size > 65536, !options_.read.pair.empty(),
+                                  !options_.read.weight.empty(), !options_.read.group.empty());
       for (const ReadCounts& counts : scan_.counts) index.repaired += counts.repaired, index.skipped += counts.skipped;
       index.options = hash_hex(identity + "," + index.name);
       index.sources = entries;
@@ -101,7 +103,8 @@ class Sharding {
       if (fs::exists(output.path / "index.json")) {
         const ShardIndex old = ShardIndex::read(output.path);
         if (old.options != output.index.options)
-          throw DataError(ExitCode::cannot_write, "{}: holds finished shards of other sources, options or tokenizer: remove it, or choose another directory",
+          throw DataError(ExitCode::cannot_write,
+                          "{}: holds finished shards of other sources, options or tokenizer: remove it, or choose another directory",
                           output.path.string());
         for (const ShardEntry& entry : old.shards) known.emplace(entry.file, entry);
       }
@@ -124,7 +127,8 @@ class Sharding {
     std::set<std::string> ours;
     for (const Output& output : outputs_) ours.insert(output.index.options);
     if (const std::size_t removed = site.keep_only(ours); removed > 0)
-      ranks_.say(fmt::format("{}: removed {} shards that an interrupted run with other sources or options had left", out_.string(), removed));
+      ranks_.say(
+          fmt::format("{}: removed {} shards that an interrupted run with other sources or options had left", out_.string(), removed));
   }
 
   void write_missing(const Construction& site, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
@@ -187,7 +191,8 @@ class Sharding {
   void commit(Construction& site) const {
     for (const Output& output : outputs_) {
       if (const std::string lost = output.index.incomplete(output.path); !lost.empty())
-        throw FileError("{}: vanished or changed while the shards beside it were written: run the same command again", (output.path / lost).string());
+        throw FileError("{}: vanished or changed while the shards beside it were written: run the same command again",
+                        (output.path / lost).string());
       site.write_index(fs::path(output.split) / "index.json", output.index.to_text());
     }
     site.close();
@@ -246,7 +251,8 @@ ShardReport write_shards(const std::vector<fs::path>& sources, const fs::path& o
   });
   for (std::size_t rank = 0; rank < seen.size(); ++rank)
     if (seen[rank] != seen[0])
-      throw DataError("{}: rank {} read something else than rank 0: the file is being changed, or nodes see different ones", sources[0].string(), rank);
+      throw DataError("{}: rank {} read something else than rank 0: the file is being changed, or nodes see different ones",
+                      sources[0].string(), rank);
 
   if (ranks.rank == 0)
     for (const std::string& note : sharding->notes()) ranks.say(note);

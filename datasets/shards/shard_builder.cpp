@@ -14,7 +14,8 @@ void ShardBuilder::add(const Row& row) {
   const Encoding encoding = encoder_.encode(row.text, row.pair ? std::optional<std::string_view>(*row.pair) : std::nullopt);
   for (const std::uint32_t id : encoding.ids)
     if (id >= index_.vocabulary_size)
-      throw DataError("row {} (line {}): the tokenizer gave id {}, outside its vocabulary of {}", row.id, row.line, id, index_.vocabulary_size);
+      throw DataError("row {} (line {}): the tokenizer gave id {}, outside its vocabulary of {}", row.id, row.line, id,
+                      index_.vocabulary_size);
   ids_.insert(ids_.end(), encoding.ids.begin(), encoding.ids.end());
   ids_offsets_.push_back(ids_.size());
   second_start_.push_back(encoding.second_start);
@@ -37,7 +38,9 @@ std::pair<std::string, ShardEntry> ShardBuilder::finish() {
   std::vector<Hdf5Array> arrays;
   const std::vector<std::uint16_t> narrow(ids_.begin(), ids_.end());
   for (const auto& [column, dtype] : index_.columns) {
-    const auto put = [&, &name = column, type = dtype](const auto& values) { arrays.push_back({name, type, values.data(), values.size()}); };
+    const auto put = [&, &name = column, type = dtype](const auto& values) {
+      arrays.push_back({name, type, values.data(), values.size()});
+    };
     if (column == "input_ids" && dtype == Dtype::u16) put(narrow);
     else if (column == "input_ids") put(ids_);
     else if (column == "input_ids_offsets") put(ids_offsets_);

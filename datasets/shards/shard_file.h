@@ -35,7 +35,8 @@ class Values {
 
 // What a shard may hold; a flat one has offsets too.
 enum class Column : std::size_t { input_ids, second_start, labels, weight, group, text, text_pair, id, source_line };
-inline constexpr std::array<const char*, 9> column_names{"input_ids", "second_start", "labels", "weight", "group", "text", "text_pair", "id", "source_line"};
+inline constexpr std::array<const char*, 9> column_names{"input_ids", "second_start", "labels", "weight",     "group",
+                                                         "text",      "text_pair",    "id",     "source_line"};
 
 class ShardFile {
  public:
@@ -47,7 +48,9 @@ class ShardFile {
     return checked<T>(extents_[static_cast<std::size_t>(column)], column, first, count);
   }
   template <typename T>
-  Values<T> values(Column column) const { return values<T>(column, 0, extents_[static_cast<std::size_t>(column)].count); }
+  Values<T> values(Column column) const {
+    return values<T>(column, 0, extents_[static_cast<std::size_t>(column)].count);
+  }
 
   // Where row `row` begins and ends in a flat column.
   std::pair<std::uint64_t, std::uint64_t> bounds(Column column, std::uint64_t row) const;
@@ -69,7 +72,7 @@ class ShardFile {
   MappedFile file_;
   std::string_view text_;
   std::array<Extent, column_names.size()> extents_, offsets_;  // by column
-  mutable std::unique_ptr<std::atomic<bool>[]> checked_;  // by block
+  mutable std::unique_ptr<std::atomic<bool>[]> checked_;       // by block
 };
 
 }  // namespace thaw

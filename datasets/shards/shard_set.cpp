@@ -8,7 +8,8 @@
 
 namespace thaw {
 
-ShardSet::ShardSet(fs::path directory) : directory_(std::move(directory)), index_(ShardIndex::read(directory_)), files_(index_.shards.size()) {
+ShardSet::ShardSet(fs::path directory)
+    : directory_(std::move(directory)), index_(ShardIndex::read(directory_)), files_(index_.shards.size()) {
   pairs_ = index_.has("second_start");
   weighted_ = index_.has("weight");
   wide_ = index_.columns[0].second == Dtype::u32;
@@ -66,7 +67,9 @@ const std::vector<T>& ShardSet::column(std::vector<T>& kept, Column which) const
   return kept;
 }
 
-const std::vector<float>& ShardSet::targets() const { return label_kind() == LabelKind::number ? column(targets_, Column::labels) : targets_; }
+const std::vector<float>& ShardSet::targets() const {
+  return label_kind() == LabelKind::number ? column(targets_, Column::labels) : targets_;
+}
 const std::vector<float>& ShardSet::weights() const { return weighted_ ? column(weights_, Column::weight) : weights_; }
 
 const std::vector<std::int32_t>& ShardSet::labels() const {
@@ -75,7 +78,9 @@ const std::vector<std::int32_t>& ShardSet::labels() const {
     const auto wrong = std::find_if(labels_.begin(), labels_.end(), [&](std::int32_t label) {
       return label < 0 || static_cast<std::size_t>(label) >= index_.labels.size();
     });
-    if (wrong != labels_.end()) throw DataError("{}: row {}: label {} of {}: shard it again", directory_.string(), wrong - labels_.begin(), *wrong, index_.labels.size());
+    if (wrong != labels_.end())
+      throw DataError("{}: row {}: label {} of {}: shard it again", directory_.string(), wrong - labels_.begin(), *wrong,
+                      index_.labels.size());
   } else if (label_kind() == LabelKind::several && labels_.empty()) {
     std::vector<std::int32_t> first;
     for (std::uint64_t row = 0; row < rows(); ++row) {
@@ -96,7 +101,8 @@ EncodedRow ShardSet::read(std::uint64_t row) const {
   const auto copy = [&](const auto& ids) {
     for (std::uint64_t i = 0; i < ids.size(); ++i) {
       if (ids[i] >= index_.vocabulary_size)
-        throw DataError("{}: row {}: id {} lies outside the vocabulary of {}: shard it again", directory_.string(), row, ids[i], index_.vocabulary_size);
+        throw DataError("{}: row {}: id {} lies outside the vocabulary of {}: shard it again", directory_.string(), row, ids[i],
+                        index_.vocabulary_size);
       encoded.input_ids[i] = ids[i];
     }
   };

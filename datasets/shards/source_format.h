@@ -21,7 +21,9 @@ inline constexpr const char* delimiter_words = "one character (no quote), or tab
 inline std::optional<char> delimiter_of(std::string_view text) {
   if (text.empty()) return '\0';
   if (text == "tab") return '\t';
-  if (text.size() != 1 || static_cast<unsigned char>(text[0]) >= 0x80 || std::string_view("\"\n\r\0", 4).find(text[0]) != std::string_view::npos) return {};
+  if (text.size() != 1 || static_cast<unsigned char>(text[0]) >= 0x80 ||
+      std::string_view("\"\n\r\0", 4).find(text[0]) != std::string_view::npos)
+    return {};
   return text[0];
 }
 inline std::string name_of_delimiter(char delimiter) {

@@ -14,7 +14,7 @@ class SourceText {
   explicit SourceText(const fs::path& path);
   SourceText(std::string name, std::string text) : name_(std::move(name)), owned_(std::move(text)) {}
   static bool can_be_read_again(const fs::path& path);  // not by another rank either, if it is a pipe
-  const std::string& name() const { return name_; }  // as errors name it
+  const std::string& name() const { return name_; }     // as errors name it
   std::string_view text() const { return mapped_ ? mapped_->text() : std::string_view(owned_); }
 
  private:

@@ -89,8 +89,7 @@ Scan scan_sources(const Sources& sources, const ShardOptions& options) {
   std::map<std::string, std::uint64_t> label_counts;
   if (options.fractions)
     for (const auto& [name, share] : options.fractions->parts) scan.splits.push_back(name);
-  else if (options.read.split.empty())
-    scan.splits.emplace_back();
+  else if (options.read.split.empty()) scan.splits.emplace_back();
   scan.rows.resize(scan.splits.size());
   scan.source_rows.assign(scan.splits.size(), std::vector<std::uint64_t>(sources.size()));
 
@@ -106,8 +105,10 @@ Scan scan_sources(const Sources& sources, const ShardOptions& options) {
       if (header.assumed_absent && reader.counts().rows == 1 && row.labels.size() == 1) first_label = row.labels[0];
       if (!options.read.split.empty() && !scan.split_ids.contains(row.split)) {
         if (scan.splits.size() == most_splits)
-          throw DataError("{}:{}: column '{}' has more than {} different values, each of which would be a split: name the column that says train, dev "
-                          "or test", sources[s]->name(), row.line, options.read.split, most_splits);
+          throw DataError(
+              "{}:{}: column '{}' has more than {} different values, each of which would be a split: name the column that says train, dev "
+              "or test",
+              sources[s]->name(), row.line, options.read.split, most_splits);
         scan.split_ids[row.split] = scan.splits.size();
         scan.splits.push_back(row.split);
         scan.rows.push_back(0);
@@ -121,11 +122,12 @@ Scan scan_sources(const Sources& sources, const ShardOptions& options) {
     // A header with other names than the wanted ones would be learnt as a class of its own.
     if (!first_label.empty() && reader.counts().rows >= 20 && label_counts[first_label] == 1 &&
         std::count_if(label_counts.begin(), label_counts.end(), [](const auto& entry) { return entry.second == 1; }) == 1)
-      throw DataError("{}:1: the label '{}' stands on the first line alone: if that line is a header, name its columns (text, label); "
-                      "if it is a row, say that the file has no header (--header no, data.header: no)", sources[s]->name(), first_label);
+      throw DataError(
+          "{}:1: the label '{}' stands on the first line alone: if that line is a header, name its columns (text, label); "
+          "if it is a row, say that the file has no header (--header no, data.header: no)",
+          sources[s]->name(), first_label);
   }
-  if (options.read.label_kind == LabelKind::one || options.read.label_kind == LabelKind::several)
-    scan.labels = options.read.label_names;
+  if (options.read.label_kind == LabelKind::one || options.read.label_kind == LabelKind::several) scan.labels = options.read.label_names;
   if (scan.labels.empty()) {
     for (const auto& [label, count] : label_counts) scan.labels.push_back(label);
     sort_labels(scan.labels);

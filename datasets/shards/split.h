@@ -24,13 +24,13 @@ void complete_id(Row& row, std::size_t source, std::size_t sources, const ReadOp
 
 // What a pass over all sources finds.
 struct Scan {
-  std::vector<std::string> labels;               // names by number
-  std::vector<std::string> splits;               // {""} where there are none
-  std::map<std::string, std::size_t> split_ids;  // by the split column's text
-  std::vector<std::uint64_t> rows;               // by split
+  std::vector<std::string> labels;                      // names by number
+  std::vector<std::string> splits;                      // {""} where there are none
+  std::map<std::string, std::size_t> split_ids;         // by the split column's text
+  std::vector<std::uint64_t> rows;                      // by split
   std::vector<std::vector<std::uint64_t>> source_rows;  // [split][source]
-  std::vector<ReadCounts> counts;                // by source
-  std::vector<std::string> notes;                // what people should know of how the sources were read
+  std::vector<ReadCounts> counts;                       // by source
+  std::vector<std::string> notes;                       // what people should know of how the sources were read
 
   std::size_t split(const ShardOptions& options, const Row& row) const;
   std::string summary() const;  // equal on all ranks that read the same

@@ -62,9 +62,8 @@ AddedTokens::AddedTokens(const JsonView& settings, const WordPiece& model, const
     }
     if (!known) {
       if (std::binary_search(model.ids().begin(), model.ids().end(), next)) {
-        throw ModelError(
-            "{}: the id {} of \"{}\" belongs to an entry of the vocabulary, which has gaps: add the token to the vocabulary",
-            entry.where(), next, token.content);
+        throw ModelError("{}: the id {} of \"{}\" belongs to an entry of the vocabulary, which has gaps: add the token to the vocabulary",
+                         entry.where(), next, token.content);
       }
       new_ids_.push_back(next++);
     }

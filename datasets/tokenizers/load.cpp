@@ -9,8 +9,7 @@ namespace thaw {
 namespace {
 
 std::unique_ptr<Tokenizer> build(const JsonView& settings) {
-  if (settings.has("version") && settings["version"].text() != "1.0")
-    fail_unsupported(settings["version"], "files of version 1.0");
+  if (settings.has("version") && settings["version"].text() != "1.0") fail_unsupported(settings["version"], "files of version 1.0");
   const JsonView model = settings["model"];
   if (model.text_or("type", "WordPiece") != "WordPiece") fail_unsupported(model["type"], "models of type WordPiece");
   return std::make_unique<WordPieceTokenizer>(settings);

@@ -38,14 +38,10 @@ void PreTokenizer::add(const JsonView& settings) {
 void PreTokenizer::split_one(Kind kind, std::string_view text, std::vector<std::string_view>& words) {
   const auto class_of = [kind](std::uint8_t flags) {
     switch (kind) {
-      case Kind::bert:
-        return flags & unicode::white_space ? 0 : flags & unicode::punctuation ? 1 : 2;
-      case Kind::whitespace:
-        return flags & unicode::word ? 2 : flags & unicode::white_space ? 0 : 3;
-      case Kind::whitespace_split:
-        return flags & unicode::white_space ? 0 : 2;
-      case Kind::punctuation:
-        return flags & unicode::punctuation ? 1 : 2;
+      case Kind::bert: return flags & unicode::white_space ? 0 : flags & unicode::punctuation ? 1 : 2;
+      case Kind::whitespace: return flags & unicode::word ? 2 : flags & unicode::white_space ? 0 : 3;
+      case Kind::whitespace_split: return flags & unicode::white_space ? 0 : 2;
+      case Kind::punctuation: return flags & unicode::punctuation ? 1 : 2;
     }
     return 2;
   };

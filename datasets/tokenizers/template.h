@@ -21,8 +21,7 @@ class Template {
 
   std::size_t special_tokens(bool pair) const { return layouts_[pair].special; }
   // Truncates the texts to `max_length` in all (0: no limit) and puts the special tokens around them.
-  Encoding assemble(std::vector<std::uint32_t> first, std::optional<std::vector<std::uint32_t>> second,
-                    std::size_t max_length) const;
+  Encoding assemble(std::vector<std::uint32_t> first, std::optional<std::vector<std::uint32_t>> second, std::size_t max_length) const;
 
  private:
   struct Piece {

@@ -44,9 +44,7 @@ bool WordPieceTokenizer::knows(std::uint32_t id) const {
 }
 
 std::size_t WordPieceTokenizer::vocabulary_size() const {
-  const auto end = [](const std::vector<std::uint32_t>& ids) {
-    return ids.empty() ? std::size_t{0} : ids.back() + std::size_t{1};
-  };
+  const auto end = [](const std::vector<std::uint32_t>& ids) { return ids.empty() ? std::size_t{0} : ids.back() + std::size_t{1}; };
   return std::max(end(model_.ids()), end(added_tokens_.new_ids()));
 }
 

@@ -24,20 +24,19 @@ struct Range {
 };
 
 // Word characters of Unicode 15.1 to 17, which ICU 72 does not know yet (a newer ICU just agrees).
-constexpr Range new_word_characters[] = {
-    {0x897, 0x897},     {0x1C89, 0x1C8A},   {0xA7CB, 0xA7CD},   {0xA7DA, 0xA7DC},   {0x105C0, 0x105F3}, {0x10D40, 0x10D65},
-    {0x10D69, 0x10D6D}, {0x10D6F, 0x10D85}, {0x10EC2, 0x10EC4}, {0x10EFC, 0x10EFC}, {0x11380, 0x11389}, {0x1138B, 0x1138B},
-    {0x1138E, 0x1138E}, {0x11390, 0x113B5}, {0x113B7, 0x113C0}, {0x113C2, 0x113C2}, {0x113C5, 0x113C5}, {0x113C7, 0x113CA},
-    {0x113CC, 0x113D3}, {0x113E1, 0x113E2}, {0x116D0, 0x116E3}, {0x11BC0, 0x11BE0}, {0x11BF0, 0x11BF9}, {0x11F5A, 0x11F5A},
-    {0x13460, 0x143FA}, {0x16100, 0x16139}, {0x16D40, 0x16D6C}, {0x16D70, 0x16D79}, {0x18CFF, 0x18CFF}, {0x1CCF0, 0x1CCF9},
-    {0x1E5D0, 0x1E5FA}, {0x2EBF0, 0x2EE5D}};
+constexpr Range new_word_characters[] = {{0x897, 0x897},     {0x1C89, 0x1C8A},   {0xA7CB, 0xA7CD},   {0xA7DA, 0xA7DC},   {0x105C0, 0x105F3},
+                                         {0x10D40, 0x10D65}, {0x10D69, 0x10D6D}, {0x10D6F, 0x10D85}, {0x10EC2, 0x10EC4}, {0x10EFC, 0x10EFC},
+                                         {0x11380, 0x11389}, {0x1138B, 0x1138B}, {0x1138E, 0x1138E}, {0x11390, 0x113B5}, {0x113B7, 0x113C0},
+                                         {0x113C2, 0x113C2}, {0x113C5, 0x113C5}, {0x113C7, 0x113CA}, {0x113CC, 0x113D3}, {0x113E1, 0x113E2},
+                                         {0x116D0, 0x116E3}, {0x11BC0, 0x11BE0}, {0x11BF0, 0x11BF9}, {0x11F5A, 0x11F5A}, {0x13460, 0x143FA},
+                                         {0x16100, 0x16139}, {0x16D40, 0x16D6C}, {0x16D70, 0x16D79}, {0x18CFF, 0x18CFF}, {0x1CCF0, 0x1CCF9},
+                                         {0x1E5D0, 0x1E5FA}, {0x2EBF0, 0x2EE5D}};
 
 bool is_word(char32_t c, std::uint32_t category) {
   if (category & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) return true;
   const auto point = static_cast<UChar32>(c);
   if (u_hasBinaryProperty(point, UCHAR_ALPHABETIC) || u_hasBinaryProperty(point, UCHAR_JOIN_CONTROL)) return true;
-  return std::any_of(std::begin(new_word_characters), std::end(new_word_characters),
-                     [&](Range r) { return c >= r.first && c <= r.last; });
+  return std::any_of(std::begin(new_word_characters), std::end(new_word_characters), [&](Range r) { return c >= r.first && c <= r.last; });
 }
 
 // The normaliser of one form that leaves alone what came after `normalization_version`.
@@ -59,20 +58,15 @@ const icu::Normalizer2& normalizer(Form form) {
 // Upper-case letters of Unicode 16 and 17, which ICU 72 does not know yet.
 UChar32 lower_new(UChar32 c) {
   switch (c) {
-    case 0x1C89:
-      return 0x1C8A;
-    case 0xA7CB:
-      return 0x264;
-    case 0xA7DC:
-      return 0x19B;
+    case 0x1C89: return 0x1C8A;
+    case 0xA7CB: return 0x264;
+    case 0xA7DC: return 0x19B;
     case 0xA7CC:
     case 0xA7CE:
     case 0xA7D2:
     case 0xA7D4:
-    case 0xA7DA:
-      return c + 1;
-    default:
-      break;
+    case 0xA7DA: return c + 1;
+    default: break;
   }
   if (c >= 0x10D50 && c <= 0x10D65) return c + 0x20;
   if (c >= 0x16EA0 && c <= 0x16EB8) return c + 0x1B;
@@ -123,11 +117,9 @@ std::uint8_t compute_flags(char32_t c) {
   unsigned flags = 0;
   if (c == 0xFFFD || (!white_control && (old & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK)))) flags |= control;
   if (u_hasBinaryProperty(point, UCHAR_WHITE_SPACE)) flags |= white_space;
-  const bool ascii_symbol =
-      c == '$' || c == '+' || c == '<' || c == '=' || c == '>' || c == '^' || c == '`' || c == '|' || c == '~';
-  if (ascii_symbol || (old & U_GC_P_MASK) || c == 0x166D || c == 0x111C9)
-    flags |= punctuation;                                                            // the two have changed category since
-  const bool lost_mark = c == 0x1885 || c == 0x1886 || c == 0xA9BD || c == 0x111C9;  // Mn now, not then; U+1734 the reverse
+  const bool ascii_symbol = c == '$' || c == '+' || c == '<' || c == '=' || c == '>' || c == '^' || c == '`' || c == '|' || c == '~';
+  if (ascii_symbol || (old & U_GC_P_MASK) || c == 0x166D || c == 0x111C9) flags |= punctuation;  // the two have changed category since
+  const bool lost_mark = c == 0x1885 || c == 0x1886 || c == 0xA9BD || c == 0x111C9;              // Mn now, not then; U+1734 the reverse
   if (((old & U_GC_MN_MASK) && !lost_mark) || c == 0x1734) flags |= nonspacing_mark;
   if (age > 0 && age <= normalization_version) {
     if (((category & U_GC_M_MASK) && c != 0x111C9) || c == 0x1CF2 || c == 0x1CF3) flags |= combining_mark;
@@ -176,7 +168,8 @@ std::string normalize(std::string_view text, Form form) {
     return out;
   }
   UErrorCode status = U_ZERO_ERROR;
-  const auto source = icu::UnicodeString::fromUTF32(reinterpret_cast<const UChar32*>(decomposed.data()), static_cast<std::int32_t>(decomposed.size()));
+  const auto source =
+      icu::UnicodeString::fromUTF32(reinterpret_cast<const UChar32*>(decomposed.data()), static_cast<std::int32_t>(decomposed.size()));
   normalizer(form).normalize(source, status).toUTF8String(out);
   if (U_FAILURE(status)) throw DataError("a text of {} bytes cannot be normalised: {}", text.size(), u_errorName(status));
   return out;

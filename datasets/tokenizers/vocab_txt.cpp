@@ -25,8 +25,7 @@ Json read_vocab(const fs::path& path) {
 
 // A special token is a string, or an object with its content and settings.
 Json special_token(const JsonView& config, std::string_view key, std::string_view usual) {
-  Json token = {{"content", usual}, {"single_word", false}, {"lstrip", false},
-                {"rstrip", false},  {"normalized", false},  {"special", true}};
+  Json token = {{"content", usual}, {"single_word", false}, {"lstrip", false}, {"rstrip", false}, {"normalized", false}, {"special", true}};
   if (!config.has(key)) return token;
   const JsonView given = config[key];
   if (!given.raw().is_object()) {
@@ -67,9 +66,7 @@ Json tokenizer_from_vocab_txt(const fs::path& directory) {
     template_tokens[token["content"].get<std::string>()] = {
         {"id", token["content"]}, {"ids", Json::array({token["id"]})}, {"tokens", Json::array({token["content"]})}};
   }
-  const auto special = [](const Json& token, int type) {
-    return Json{{"SpecialToken", {{"id", token["content"]}, {"type_id", type}}}};
-  };
+  const auto special = [](const Json& token, int type) { return Json{{"SpecialToken", {{"id", token["content"]}, {"type_id", type}}}}; };
   const auto sequence = [](const char* id, int type) { return Json{{"Sequence", {{"id", id}, {"type_id", type}}}}; };
 
   Json strip_accents;

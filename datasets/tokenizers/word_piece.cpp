@@ -20,8 +20,7 @@ WordPiece::WordPiece(const JsonView& model) {
     const auto id = value.get<std::uint32_t>();
     ids_.push_back(id);
     whole_.insert(token, id);
-    if (token.size() > prefix.size() && token.starts_with(prefix))
-      continuing_.insert(std::string_view(token).substr(prefix.size()), id);
+    if (token.size() > prefix.size() && token.starts_with(prefix)) continuing_.insert(std::string_view(token).substr(prefix.size()), id);
   }
   std::sort(ids_.begin(), ids_.end());
   if (const auto twice = std::adjacent_find(ids_.begin(), ids_.end()); twice != ids_.end()) {

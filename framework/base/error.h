@@ -16,14 +16,14 @@ namespace thaw {
 
 enum class ExitCode : int {
   done = 0,
-  usage = 64,           // a wrong command line, or a wrong launcher
-  bad_data = 65,        // a recipe, row, shard or model that says something wrong
-  input_missing = 66,   // a file or model that is not there
-  peer_lost = 69,       // another rank died or was cut off
-  bug = 70,             // ours
-  cannot_write = 73,    // output directory or disk
-  io_error = 74,        // reading or writing failed half-way
-  requeue = 75,         // stopped with a checkpoint saved
+  usage = 64,          // a wrong command line, or a wrong launcher
+  bad_data = 65,       // a recipe, row, shard or model that says something wrong
+  input_missing = 66,  // a file or model that is not there
+  peer_lost = 69,      // another rank died or was cut off
+  bug = 70,            // ours
+  cannot_write = 73,   // output directory or disk
+  io_error = 74,       // reading or writing failed half-way
+  requeue = 75,        // stopped with a checkpoint saved
 };
 
 class Error : public std::runtime_error {
@@ -36,19 +36,17 @@ class Error : public std::runtime_error {
 };
 
 // Each domain below throws with its usual code; pass another code first where it differs.
-#define THAW_ERROR_DOMAIN(Name, usual_code)                                                 \
-  class Name : public Error {                                                               \
-   public:                                                                                  \
-    explicit Name(const std::string& message) : Error(usual_code, message) {}               \
-    Name(ExitCode code, const std::string& message) : Error(code, message) {}               \
-    template <typename... Args>                                                             \
-    explicit Name(fmt::format_string<Args...> format, Args&&... args)                       \
-      requires(sizeof...(Args) > 0)                                                         \
-        : Error(usual_code, fmt::format(format, std::forward<Args>(args)...)) {}            \
-    template <typename... Args>                                                             \
-    Name(ExitCode code, fmt::format_string<Args...> format, Args&&... args)                 \
-      requires(sizeof...(Args) > 0)                                                         \
-        : Error(code, fmt::format(format, std::forward<Args>(args)...)) {}                  \
+#define THAW_ERROR_DOMAIN(Name, usual_code)                                                               \
+  class Name : public Error {                                                                             \
+   public:                                                                                                \
+    explicit Name(const std::string& message) : Error(usual_code, message) {}                             \
+    Name(ExitCode code, const std::string& message) : Error(code, message) {}                             \
+    template <typename... Args>                                                                           \
+    explicit Name(fmt::format_string<Args...> format, Args&&... args) requires(sizeof...(Args) > 0)       \
+        : Error(usual_code, fmt::format(format, std::forward<Args>(args)...)) {}                          \
+    template <typename... Args>                                                                           \
+    Name(ExitCode code, fmt::format_string<Args...> format, Args&&... args) requires(sizeof...(Args) > 0) \
+        : Error(code, fmt::format(format, std::forward<Args>(args)...)) {}                                \
   };
 
 THAW_ERROR_DOMAIN(UsageError, ExitCode::usage)      // command line, launcher

@@ -18,8 +18,8 @@ namespace {
 
 [[noreturn]] void fail(const fs::path& path, const char* what, int error, bool writing) {
   const ExitCode code = error == ENOENT && !writing ? ExitCode::input_missing
-                        : writing && error != EIO  ? ExitCode::cannot_write
-                                                   : ExitCode::io_error;
+                        : writing && error != EIO   ? ExitCode::cannot_write
+                                                    : ExitCode::io_error;
   const char* remedy = error == ENOSPC || error == EDQUOT ? "; free some space, or write elsewhere (output_dir, --out, data.cache_dir)"
                        : error == EACCES || error == EROFS || error == EPERM
                            ? "; choose a place that you may use, or change its permissions"
@@ -136,8 +136,7 @@ MappedFile::MappedFile(const fs::path& path) {
   data_ = static_cast<const std::byte*>(mapped);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);

@@ -21,13 +21,13 @@ class JsonView {
 
   const Json& raw() const { return *value_; }
   const std::string& where() const { return where_; }
-  bool has(std::string_view key) const;                 // there and not null
-  JsonView operator[](std::string_view key) const;      // must be there
+  bool has(std::string_view key) const;             // there and not null
+  JsonView operator[](std::string_view key) const;  // must be there
   JsonView operator[](std::size_t index) const;
-  std::size_t size() const;                             // of an array or object
+  std::size_t size() const;  // of an array or object
 
   std::string text() const;
-  std::int64_t integer() const;                         // whole numbers, also written 2.0
+  std::int64_t integer() const;  // whole numbers, also written 2.0
   double number() const;
   bool boolean() const;
 

@@ -41,8 +41,7 @@ std::string environment(const char* name) {
 std::string start_of(std::int64_t pid) {
   const std::string stat = first_line(fmt::format("/proc/{}/stat", pid));
   const std::size_t bracket = stat.rfind(')');
-  if (bracket == std::string::npos || bracket + 2 >= stat.size() || stat[bracket + 2] == 'Z' || stat[bracket + 2] == 'X')
-    return "";
+  if (bracket == std::string::npos || bracket + 2 >= stat.size() || stat[bracket + 2] == 'Z' || stat[bracket + 2] == 'X') return "";
   std::size_t at = bracket + 2;
   for (int field = 3; field < 22 && at != std::string::npos; ++field) at = stat.find(' ', at + 1);
   return at == std::string::npos ? "" : stat.substr(at + 1, stat.find(' ', at + 1) - at - 1);
@@ -71,14 +70,8 @@ std::string utc_now() {
 Json ourselves() {
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
-  return {{"host", host},
-          {"pid", ::getpid()},
-          {"pid_start", start_of(::getpid())},
-          {"machine", machine()},
-          {"id", random_id()},
-          {"since", utc_now()},
-          {"job", environment("SLURM_JOB_ID")},
-          {"restart", environment("SLURM_RESTART_COUNT")},
+  return {{"host", host},      {"pid", ::getpid()},  {"pid_start", start_of(::getpid())},  {"machine", machine()},
+          {"id", random_id()}, {"since", utc_now()}, {"job", environment("SLURM_JOB_ID")}, {"restart", environment("SLURM_RESTART_COUNT")},
           {"released", false}};
 }
 
@@ -107,12 +100,14 @@ std::int64_t number_of(const std::string& text) {
 }
 
 fs::path leases_of(const fs::path& directory) { return directory / "lease"; }
-fs::path file_of(const fs::path& directory, std::int64_t generation) { return leases_of(directory) / fmt::format("{:08}.json", generation); }
+fs::path file_of(const fs::path& directory, std::int64_t generation) {
+  return leases_of(directory) / fmt::format("{:08}.json", generation);
+}
 
 std::string named(const Json& lease) {
   const std::string job = text_of(lease, "job");
-  return fmt::format("host {}, pid {}{}, since {}", text_of(lease, "host"), text_of(lease, "pid"),
-                     job.empty() ? "" : ", Slurm job " + job, text_of(lease, "since"));
+  return fmt::format("host {}, pid {}{}, since {}", text_of(lease, "host"), text_of(lease, "pid"), job.empty() ? "" : ", Slurm job " + job,
+                     text_of(lease, "since"));
 }
 
 bool over(const Json& lease, const Json& us) {
@@ -122,8 +117,7 @@ bool over(const Json& lease, const Json& us) {
     return true;
   // Slurm starts a requeued job only after its earlier start has ended.
   const std::string job = text_of(us, "job");
-  return !job.empty() && job == text_of(lease, "job") &&
-         number_of(text_of(us, "restart")) > number_of(text_of(lease, "restart"));
+  return !job.empty() && job == text_of(lease, "job") && number_of(text_of(us, "restart")) > number_of(text_of(lease, "restart"));
 }
 
 std::optional<Json> read_lease(const fs::path& path) {

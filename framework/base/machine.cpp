@@ -72,9 +72,8 @@ std::optional<double> memory_limit(const fs::path& group, bool version_2) {
 }
 
 std::optional<double> quota_limit(const fs::path& group, bool version_2) {
-  const std::string text = version_2
-                               ? first_line(group / "cpu.max")
-                               : first_line(group / "cpu.cfs_quota_us") + " " + first_line(group / "cpu.cfs_period_us");
+  const std::string text =
+      version_2 ? first_line(group / "cpu.max") : first_line(group / "cpu.cfs_quota_us") + " " + first_line(group / "cpu.cfs_period_us");
   std::istringstream fields(text);
   double quota = 0, period = 0;
   if (!(fields >> quota >> period) || quota <= 0 || period <= 0) return std::nullopt;
@@ -110,9 +109,7 @@ std::string kernel_affinity() {
 std::set<int> cores_in(const Machine& machine, const std::string& mask) {
   std::set<int> cores;
   for (const int thread : list_of(mask))
-    cores.insert(static_cast<std::size_t>(thread) < machine.core_of.size()
-                     ? machine.core_of[static_cast<std::size_t>(thread)]
-                     : thread);
+    cores.insert(static_cast<std::size_t>(thread) < machine.core_of.size() ? machine.core_of[static_cast<std::size_t>(thread)] : thread);
   return cores;
 }
 
@@ -128,8 +125,7 @@ Machine this_machine(const fs::path& root, const std::string& affinity) {
   const fs::path cpus = root / "sys/devices/system/cpu";
   std::set<int> cores;
   for (const int thread : list_of(first_line(cpus / "online"))) {
-    const std::vector<int> siblings =
-        list_of(first_line(cpus / fmt::format("cpu{}", thread) / "topology/thread_siblings_list"));
+    const std::vector<int> siblings = list_of(first_line(cpus / fmt::format("cpu{}", thread) / "topology/thread_siblings_list"));
     machine.core_of.resize(static_cast<std::size_t>(thread) + 1);
     machine.core_of.back() = siblings.empty() ? thread : siblings.front();
     machine.threads_of_core = std::max(machine.threads_of_core, static_cast<int>(siblings.size()));
@@ -155,12 +151,10 @@ int threads_for_rank(const Machine& machine, const std::vector<std::string>& mas
   for (const std::string& mask : masks) ranks.push_back(cores_in(machine, mask));
   double share = 0;
   for (const int core : cores_in(machine, machine.affinity)) {
-    const auto sharers =
-        std::count_if(ranks.begin(), ranks.end(), [&](const std::set<int>& rank) { return rank.contains(core); });
+    const auto sharers = std::count_if(ranks.begin(), ranks.end(), [&](const std::set<int>& rank) { return rank.contains(core); });
     share += 1.0 / static_cast<double>(std::max<std::ptrdiff_t>(1, sharers));
   }
-  if (machine.cpu_quota > 0)
-    share = std::min(share, machine.cpu_quota / static_cast<double>(std::max<std::size_t>(1, masks.size())));
+  if (machine.cpu_quota > 0) share = std::min(share, machine.cpu_quota / static_cast<double>(std::max<std::size_t>(1, masks.size())));
   return std::max(1, static_cast<int>(share + 1e-6));  // six sixths may come to a little less than one
 }
 

@@ -52,8 +52,7 @@ std::string number_remedy(const YamlNode* node) {
   std::erase(bare, '_');
   if (bare.size() != node->text.size() && decimal(bare, value)) return fmt::format("; write {} without underscores", bare);
   const std::size_t first = bare.find_first_not_of('0');
-  if (digits_only(bare))
-    return fmt::format("; write {} without leading zeros", first == std::string::npos ? "0" : bare.substr(first));
+  if (digits_only(bare)) return fmt::format("; write {} without leading zeros", first == std::string::npos ? "0" : bare.substr(first));
   return "";
 }
 
@@ -83,8 +82,7 @@ YamlView YamlView::operator[](std::string_view key) const {
 std::vector<YamlView> YamlView::items() const {
   if (!is(Kind::list)) fail("a list");
   std::vector<YamlView> views;
-  for (std::size_t i = 0; i < node_->items.size(); ++i)
-    views.emplace_back(*document_, &node_->items[i], fmt::format("{}[{}]", path_, i));
+  for (std::size_t i = 0; i < node_->items.size(); ++i) views.emplace_back(*document_, &node_->items[i], fmt::format("{}[{}]", path_, i));
   return views;
 }
 
@@ -149,9 +147,7 @@ std::string YamlView::where() const {
   return path_.empty() ? file : file + ": " + path_;
 }
 
-void YamlView::fail(std::string_view expected) const {
-  refuse(fmt::format("expected {}, found {}", expected, describe(node_)));
-}
+void YamlView::fail(std::string_view expected) const { refuse(fmt::format("expected {}, found {}", expected, describe(node_))); }
 void YamlView::refuse(std::string_view reason) const { throw RecipeError("{}: {}", where(), reason); }
 
 YamlDocument::YamlDocument(std::string name, std::string_view text) : name_(std::move(name)), root_(parse_yaml(name_, text)) {
@@ -162,8 +158,7 @@ YamlDocument::YamlDocument(std::string name, std::string_view text) : name_(std:
 void YamlDocument::set(std::string_view assignment) {
   const std::size_t equals = assignment.find('=');
   const std::string path(assignment.substr(0, equals));
-  if (equals == std::string_view::npos || path.empty() || path.front() == '.' || path.back() == '.' ||
-      path.find("..") != std::string::npos)
+  if (equals == std::string_view::npos || path.empty() || path.front() == '.' || path.back() == '.' || path.find("..") != std::string::npos)
     throw RecipeError(ExitCode::usage, "command line: expected key=value or section.key=value, found \"{}\"", assignment);
   YamlNode value = parse_yaml_value("command line: " + path, assignment.substr(equals + 1));
   YamlNode* node = &root_;
@@ -172,8 +167,8 @@ void YamlDocument::set(std::string_view assignment) {
     const std::string key = path.substr(start, dot - start);
     if (node->kind == Kind::null) node->kind = Kind::map;
     if (node->kind != Kind::map)
-      throw RecipeError("command line: {}: {} holds {}, which has no keys; set {} whole", path, path.substr(0, start - 1),
-                        describe(node), path.substr(0, start - 1));
+      throw RecipeError("command line: {}: {} holds {}, which has no keys; set {} whole", path, path.substr(0, start - 1), describe(node),
+                        path.substr(0, start - 1));
     const YamlNode* const found = node->find(key);
     node = found != nullptr ? const_cast<YamlNode*>(found) : &node->add(key, {});
     start = dot + 1;

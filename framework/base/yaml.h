@@ -33,7 +33,7 @@ struct YamlNode {
 std::string write_yaml(const YamlNode& root);
 std::string write_yaml_inline(const YamlNode& node);  // on one line
 YamlNode yaml_text(std::string_view text);            // a scalar that reads back as this text everywhere
-YamlNode yaml_number(double value);  // shortest digits that read back the same, as a float to every parser: 2.0e-05
+YamlNode yaml_number(double value);                   // shortest digits that read back the same, as a float to every parser: 2.0e-05
 
 class YamlDocument;
 
@@ -83,7 +83,7 @@ class YamlDocument {
   YamlView at(std::string_view path) const;  // by dotted path, without making its keys known
   const std::string& name() const { return name_; }
   const std::vector<std::string>& known_keys() const { return known_; }  // every path asked for, in order
-  std::vector<YamlView> unknown() const;  // entries of maps that were looked into, never asked for
+  std::vector<YamlView> unknown() const;                                 // entries of maps that were looked into, never asked for
 
  private:
   friend class YamlView;

@@ -46,8 +46,7 @@ class Builder : public YAML::EventHandler {
     finish(std::move(node), anchor);
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
     if (tag != "?" && tag != "!" && tag != "" && tag != "tag:yaml.org,2002:seq") refuse_tag(mark, tag);
     open(make(YamlNode::Kind::list, mark), anchor);
   }
@@ -83,14 +82,12 @@ class Builder : public YAML::EventHandler {
 
   void count(std::size_t more, const YAML::Mark& mark) {
     nodes_ += more;
-    if (nodes_ > max_nodes)
-      fail(line_of(mark), fmt::format("more than {} values, aliases counted in full: not a recipe", max_nodes));
+    if (nodes_ > max_nodes) fail(line_of(mark), fmt::format("more than {} values, aliases counted in full: not a recipe", max_nodes));
   }
 
   void open(YamlNode node, YAML::anchor_t anchor) {
     if (stack_.size() >= max_depth) fail(node.line, fmt::format("nested deeper than {} levels", max_depth));
-    if (!stack_.empty() && stack_.back().node.kind == YamlNode::Kind::map && !stack_.back().has_key)
-      fail(node.line, "a key must be text");
+    if (!stack_.empty() && stack_.back().node.kind == YamlNode::Kind::map && !stack_.back().has_key) fail(node.line, "a key must be text");
     stack_.push_back({std::move(node), anchor, nodes_ - 1, false, false, {}, 0, {}, 0});
   }
 
@@ -136,8 +133,7 @@ class Builder : public YAML::EventHandler {
     if (before != nullptr || (merge && frame.merge_line != 0)) {
       const std::string path = path_to(node.text);
       if (!has_lines_) fail(0, fmt::format("{} is given twice", path));
-      fail(node.line,
-           fmt::format("{}: given twice, first on line {}; keep one", path, merge ? frame.merge_line : before->line));
+      fail(node.line, fmt::format("{}: given twice, first on line {}; keep one", path, merge ? frame.merge_line : before->line));
     }
     if (merge) frame.merge_line = node.line == 0 ? 1 : node.line;
     frame.has_key = true;
@@ -166,8 +162,7 @@ class Builder : public YAML::EventHandler {
   }
 
   [[noreturn]] void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
-    fail(line_of(mark),
-         fmt::format("the tag {}: tags have no meaning in a recipe; quote the text where it begins with '!'", tag));
+    fail(line_of(mark), fmt::format("the tag {}: tags have no meaning in a recipe; quote the text where it begins with '!'", tag));
   }
   [[noreturn]] void fail(int line, const std::string& reason) {
     if (line == 0) throw RecipeError("{}: {}", name_, reason);
@@ -185,16 +180,14 @@ class Builder : public YAML::EventHandler {
 
 // yaml-cpp replaces what is not UTF-8, and takes 0x04 for the end of the text: both would change a recipe silently.
 void refuse_odd_bytes(const std::string& name, std::string_view text, bool has_lines) {
-  if (text.size() > max_bytes)
-    throw RecipeError("{}: {} bytes; expected at most {}: not a recipe", name, text.size(), max_bytes);
+  if (text.size() > max_bytes) throw RecipeError("{}: {} bytes; expected at most {}: not a recipe", name, text.size(), max_bytes);
   int line = 1;
   for (std::size_t at = 0; at < text.size();) {
     const std::int32_t point = next_code_point(text, at);
     const bool control = point >= 0 && ((point < 0x20 && point != '\t' && point != '\n' && point != '\r') || point == 0x7F);
     if (point < 0 || control) {
-      const std::string what = point < 0
-                                   ? "bytes that are not UTF-8; save the file as UTF-8"
-                                   : fmt::format("the control character 0x{:02x}; write it as \"\\x{:02x}\"", point, point);
+      const std::string what = point < 0 ? "bytes that are not UTF-8; save the file as UTF-8"
+                                         : fmt::format("the control character 0x{:02x}; write it as \"\\x{:02x}\"", point, point);
       if (has_lines) throw RecipeError("{}:{}: {}", name, line, what);
       throw RecipeError("{}: {}", name, what);
     }
@@ -208,10 +201,10 @@ YamlNode parse(const std::string& name, std::string_view text, bool has_lines) {
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(builder)) {}
+    while (parser.HandleNextDocument(builder)) {
+    }
   } catch (const YAML::Exception& error) {
-    if (has_lines && !error.mark.is_null())
-      throw RecipeError("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
+    if (has_lines && !error.mark.is_null()) throw RecipeError("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
     throw RecipeError("{}: not valid YAML: {}; quote the value", name, error.msg);
   }
   return builder.take();
@@ -226,10 +219,7 @@ std::int32_t next_code_point(std::string_view text, std::size_t& at) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(at++);
   if (first < 0x80) return first;
-  const int more = first >= 0xF0 && first < 0xF5   ? 3
-                   : first >= 0xE0 && first < 0xF0 ? 2
-                   : first >= 0xC2 && first < 0xE0 ? 1
-                                                   : 0;
+  const int more = first >= 0xF0 && first < 0xF5 ? 3 : first >= 0xE0 && first < 0xF0 ? 2 : first >= 0xC2 && first < 0xE0 ? 1 : 0;
   if (more == 0 || at + static_cast<std::size_t>(more) > text.size()) return -1;
   std::int32_t point = first & (0x3F >> more);
   for (int i = 0; i < more; ++i) {

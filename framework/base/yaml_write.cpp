@@ -16,8 +16,7 @@ using Kind = YamlNode::Kind;
 bool reads_as_text(std::string_view text) {
   if (text.empty() || !(std::isalpha(static_cast<unsigned char>(text[0])) || text[0] == '/')) return false;
   const auto harmless = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) ||
-           (c != '\0' && std::string_view("_-./@").find(c) != std::string_view::npos);
+    return std::isalnum(static_cast<unsigned char>(c)) || (c != '\0' && std::string_view("_-./@").find(c) != std::string_view::npos);
   };
   if (!std::all_of(text.begin(), text.end(), harmless)) return false;
   std::string lower(text);
@@ -28,8 +27,8 @@ bool reads_as_text(std::string_view text) {
 
 // Characters that every parser takes as they are inside quotes.
 bool printable(std::int32_t point) {
-  return (point >= 0x20 && point < 0x7F) ||
-         (point >= 0xA0 && point <= 0xFFFD && point != 0x2028 && point != 0x2029 && point != 0xFEFF) || point >= 0x10000;
+  return (point >= 0x20 && point < 0x7F) || (point >= 0xA0 && point <= 0xFFFD && point != 0x2028 && point != 0x2029 && point != 0xFEFF) ||
+         point >= 0x10000;
 }
 
 std::string quoted(std::string_view text) {

@@ -21,8 +21,7 @@ std::size_t size_of(CommType type) {
 // Names the collective for as long as the object lives. One writer; readers see a whole entry or try again.
 class Communicator::Published {
  public:
-  Published(Communicator& comm, const char* name, std::uint64_t bytes, std::uint64_t sequence)
-      : comm_(comm), sequence_(sequence) {
+  Published(Communicator& comm, const char* name, std::uint64_t bytes, std::uint64_t sequence) : comm_(comm), sequence_(sequence) {
     set(name, bytes, std::chrono::steady_clock::now().time_since_epoch().count());
   }
   ~Published() { set("", 0, 0); }

@@ -21,9 +21,8 @@ std::size_t size_of(CommType type);  // bytes
 struct CurrentCollective {
   const char* name = "";  // "all_reduce", "broadcast", … ; "" between collectives
   std::uint64_t bytes = 0;
-  std::uint64_t sequence =
-      0;  // counts the collectives of this communicator, the same on every rank; the last one's between them
-  std::int64_t since_ns = 0;  // std::chrono::steady_clock
+  std::uint64_t sequence = 0;  // counts the collectives of this communicator, the same on every rank; the last one's between them
+  std::int64_t since_ns = 0;   // std::chrono::steady_clock
 };
 
 // A reduction under way. Its buffer must live and stay untouched until `test` said true or `wait` returned.

@@ -21,9 +21,8 @@ std::optional<int> number_in(const char* variable) {
   int value = 0;
   const auto [end, error] = std::from_chars(text, text + std::strlen(text), value);
   if (error != std::errc{} || *end != '\0' || value < 0 || value > 10'000'000)
-    throw UsageError(
-        "{}: expected a number of ranks, as a launcher sets it, found '{}'; unset {}, or start with mpirun or srun",
-        variable, text, variable);
+    throw UsageError("{}: expected a number of ranks, as a launcher sets it, found '{}'; unset {}, or start with mpirun or srun", variable,
+                     text, variable);
   return value;
 }
 
@@ -115,9 +114,8 @@ std::shared_ptr<Communicator> connect(const LaunchedWorld& world) {
         said, ::dlerror(), file.folder.string());
   const auto abi = symbol_in<int()>(library, "thaw_mpi_abi");
   if (abi == nullptr || abi() != mpi_factory_abi)
-    throw UsageError(
-        "{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together",
-        file.name, mpi_factory_abi, abi == nullptr ? 0 : abi());
+    throw UsageError("{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together", file.name,
+                     mpi_factory_abi, abi == nullptr ? 0 : abi());
   const auto make = symbol_in<Communicator*()>(library, "thaw_make_mpi_communicator");
   const auto mpi_version = symbol_in<const char*()>(library, "thaw_mpi_library_version");
   if (make == nullptr || mpi_version == nullptr) throw UsageError("{}: not whole; build it again", file.name);

@@ -36,9 +36,8 @@ bool load_cuda() {
   }
   const auto abi = symbol_in<int()>(library, "thaw_cuda_abi");
   if (abi == nullptr || abi() != cuda_factory_abi)
-    throw UsageError(
-        "{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together",
-        file.name, cuda_factory_abi, abi == nullptr ? 0 : abi());
+    throw UsageError("{}: expected version {} of its interface, found {}: it is of another version of Thaw; build both together", file.name,
+                     cuda_factory_abi, abi == nullptr ? 0 : abi());
   return true;
 }
 

@@ -31,8 +31,8 @@ void set_hook(const at::Tensor& leaf, std::unique_ptr<torch::autograd::PostAccum
 
 }  // namespace
 
-GradientSync::GradientSync(std::shared_ptr<Communicator> host, std::shared_ptr<Communicator> buckets, std::vector<SyncedParameter> parameters,
-                           std::size_t bucket_bytes)
+GradientSync::GradientSync(std::shared_ptr<Communicator> host, std::shared_ptr<Communicator> buckets,
+                           std::vector<SyncedParameter> parameters, std::size_t bucket_bytes)
     : host_(std::move(host)), buckets_comm_(std::move(buckets)) {
   entries_.resize(parameters.size());
   std::int64_t filled = 0;
@@ -133,7 +133,8 @@ void GradientSync::exchange_sparse(Entry& entry) {
   entry.gradient.index_fill_(0, entry.touched, 0);
   at::Tensor ids = at::empty({0}, at::kLong), rows = at::empty({0, width});
   if (!entry.sparse_ids.empty()) {
-    const at::Tensor sum = at::sparse_coo_tensor(at::cat(entry.sparse_ids).unsqueeze(0), at::cat(entry.sparse_rows), entry.gradient.sizes()).coalesce();
+    const at::Tensor sum =
+        at::sparse_coo_tensor(at::cat(entry.sparse_ids).unsqueeze(0), at::cat(entry.sparse_rows), entry.gradient.sizes()).coalesce();
     ids = sum._indices()[0].to(at::kCPU).contiguous();
     rows = sum._values().to(at::kCPU).contiguous();
   }
@@ -162,7 +163,8 @@ void GradientSync::exchange_sparse(Entry& entry) {
     char* const part = all.data() + rank * bytes;
     const at::Device device = entry.gradient.device();
     const at::Tensor rank_ids = at::from_blob(part, {counts[rank]}, at::kLong).to(device, at::kLong, /*non_blocking=*/false, /*copy=*/true);
-    const at::Tensor rank_rows = at::from_blob(part + static_cast<std::size_t>(most) * sizeof(std::int64_t), {counts[rank], width}, at::kFloat);
+    const at::Tensor rank_rows =
+        at::from_blob(part + static_cast<std::size_t>(most) * sizeof(std::int64_t), {counts[rank], width}, at::kFloat);
     entry.gradient.index_add_(0, rank_ids, rank_rows.to(device));
     touched.push_back(rank_ids);
   }

@@ -40,18 +40,18 @@ class GradientSync {
   const at::Tensor& gradient(std::size_t index) const { return entries_[index].gradient; }  // fp32, the leaf's shape
   // The rows of a sparse gradient that may be other than zero, ascending, int64 on its device; undefined where all may be.
   const at::Tensor& touched(std::size_t index) const { return entries_[index].touched; }
-  std::uint64_t bytes_per_step() const { return bytes_; }                                   // handed to collectives in the last step
-  double wait_s() const { return wait_s_; }                                                 // spent in finish() in the last step
+  std::uint64_t bytes_per_step() const { return bytes_; }  // handed to collectives in the last step
+  double wait_s() const { return wait_s_; }                // spent in finish() in the last step
   std::size_t bucket_count() const { return buckets_.size(); }
 
  private:
   struct Entry {
     SyncedParameter parameter;
-    at::Tensor gradient;       // a view into its bucket, or a table of its own where sparse
-    int bucket = -1;           // -1: sparse
-    int passes = 0;            // gradients received in this step
+    at::Tensor gradient;                              // a view into its bucket, or a table of its own where sparse
+    int bucket = -1;                                  // -1: sparse
+    int passes = 0;                                   // gradients received in this step
     std::vector<at::Tensor> sparse_ids, sparse_rows;  // of this step
-    at::Tensor touched;        // where sparse: rows of `gradient` that may be other than zero
+    at::Tensor touched;                               // where sparse: rows of `gradient` that may be other than zero
   };
   struct Bucket {
     at::Tensor flat;

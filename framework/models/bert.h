@@ -9,8 +9,8 @@
 namespace thaw {
 
 struct HeadSpec {
-  std::int64_t outputs = 2;        // classes, labels or 1
-  double dropout = -1;             // overrides the config's hidden and attention dropout; < 0: as the config says
+  std::int64_t outputs = 2;  // classes, labels or 1
+  double dropout = -1;       // overrides the config's hidden and attention dropout; < 0: as the config says
 };
 
 std::unique_ptr<Model> build_bert(const JsonView& config, const HeadSpec& head);

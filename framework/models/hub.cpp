@@ -21,9 +21,8 @@ fs::path hub_cache() {
 }
 
 bool plain(const std::string& part) {
-  return !part.empty() && part != "." && part != ".." && std::all_of(part.begin(), part.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
-  });
+  return !part.empty() && part != "." && part != ".." &&
+         std::all_of(part.begin(), part.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; });
 }
 
 bool commit_like(const std::string& revision) {
@@ -42,7 +41,8 @@ ModelPlace find_model(const std::string& model) {
   const std::string name = model.substr(0, at), revision = at == std::string::npos ? "main" : model.substr(at + 1);
   const std::string org = name.substr(0, slash), rest = slash == std::string::npos ? "" : name.substr(slash + 1);
   if (!plain(org) || !plain(rest) || revision.empty() || revision.find("..") != std::string::npos)
-    throw ModelError(ExitCode::input_missing, "model: '{}' is neither a directory that exists nor a hub name (org/name or org/name@revision)", model);
+    throw ModelError(ExitCode::input_missing,
+                     "model: '{}' is neither a directory that exists nor a hub name (org/name or org/name@revision)", model);
 
   const fs::path cache = hub_cache(), repository = cache / fmt::format("models--{}--{}", org, rest);
   std::string commit = revision;
@@ -53,8 +53,8 @@ ModelPlace find_model(const std::string& model) {
   }
   const fs::path snapshot = repository / "snapshots" / commit;
   if (commit.empty() || !commit_like(commit) || !fs::exists(snapshot / "config.json"))
-    throw ModelError(ExitCode::input_missing, "model: {} is not in the hub's cache {}; on a machine with a network run: hf download {}{}", model,
-                     cache.string(), name, revision == "main" ? "" : " --revision " + revision);
+    throw ModelError(ExitCode::input_missing, "model: {} is not in the hub's cache {}; on a machine with a network run: hf download {}{}",
+                     model, cache.string(), name, revision == "main" ? "" : " --revision " + revision);
   return {snapshot, model, commit};
 }
 

@@ -8,7 +8,8 @@ namespace thaw {
 
 Parameter& Model::add(std::string name, at::IntArrayRef shape, Role role, int group) {
   for (const std::int64_t extent : shape)
-    if (extent <= 0 || extent > (std::int64_t{1} << 40)) throw ModelError("config.json: {} would have the shape {}", name, fmt::join(shape, "×"));
+    if (extent <= 0 || extent > (std::int64_t{1} << 40))
+      throw ModelError("config.json: {} would have the shape {}", name, fmt::join(shape, "×"));
   Parameter parameter;
   parameter.name = std::move(name);
   parameter.role = role;

@@ -20,13 +20,13 @@ namespace thaw {
 enum class Role { matrix, embedding, bias, norm };  // norms and biases get no weight decay
 
 struct Parameter {
-  std::string name;            // as on the hub: "bert.encoder.layer.0.attention.self.query.weight"
+  std::string name;  // as on the hub: "bert.encoder.layer.0.attention.self.query.weight"
   Role role = Role::matrix;
-  int group = 0;               // the layer it belongs to, for thawing and rates; index into Model::layers
-  std::vector<int> uses;       // the layers that read it (more than one where tied), ascending
-  bool keep_fp32 = false;      // stays fp32 where the rest computes in bf16: norms, embeddings, the head
-  at::Tensor value;            // fp32: the master weights
-  at::Tensor working;          // what layers read: `value` itself, or its bf16 copy; an autograd leaf
+  int group = 0;           // the layer it belongs to, for thawing and rates; index into Model::layers
+  std::vector<int> uses;   // the layers that read it (more than one where tied), ascending
+  bool keep_fp32 = false;  // stays fp32 where the rest computes in bf16: norms, embeddings, the head
+  at::Tensor value;        // fp32: the master weights
+  at::Tensor working;      // what layers read: `value` itself, or its bf16 copy; an autograd leaf
   bool decays() const { return role == Role::matrix || role == Role::embedding; }
 };
 
@@ -49,15 +49,15 @@ struct Layer {
 };
 
 struct Model {
-  std::string architecture;          // config.json's model_type
-  Json config;                       // as read; `export` writes it back with the head's labels
-  std::string export_class;          // config.json's `architectures` entry for transformers
+  std::string architecture;  // config.json's model_type
+  Json config;               // as read; `export` writes it back with the head's labels
+  std::string export_class;  // config.json's `architectures` entry for transformers
   std::int64_t vocabulary_size = 0, max_positions = 0, token_types = 1;
   std::deque<Parameter> parameters;  // stable addresses: layers point at them
   std::vector<Layer> layers;
 
   Model() = default;
-  Model(const Model&) = delete;      // layers point into `parameters`
+  Model(const Model&) = delete;  // layers point into `parameters`
   Model& operator=(const Model&) = delete;
 
   Parameter& add(std::string name, at::IntArrayRef shape, Role role, int group);
@@ -69,7 +69,7 @@ struct Model {
 
   // Makes `working` what layers compute with: fp32 the values themselves, bf16 copies of all but keep_fp32.
   void set_precision(at::ScalarType type);
-  void to(const at::Device& device);   // before set_precision
+  void to(const at::Device& device);  // before set_precision
   at::Device device() const { return parameters.front().value.device(); }
 };
 

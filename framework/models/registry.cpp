@@ -67,7 +67,8 @@ void initialise(Parameter& parameter, double range, std::uint64_t seed) {
 
 std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head) { return architecture_of(config).build(config, head); }
 
-std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const HeadSpec& head, std::uint64_t init_seed, LoadReport* report) {
+std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const HeadSpec& head, std::uint64_t init_seed,
+                                  LoadReport* report) {
   const JsonFile config(directory / "config.json");
   const Architecture& architecture = architecture_of(config.view());
   std::unique_ptr<Model> model = architecture.build(config.view(), head);
@@ -85,8 +86,9 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
       const at::Tensor tensor = weights.tensor(name);
       if (tensor.sizes() != parameter.value.sizes()) {
         if (in_head && tensor.dim() == parameter.value.dim() && tensor.size(0) != parameter.value.size(0)) break;  // a head of other labels
-        throw ModelError("{}: {} has the shape [{}], but config.json asks for [{}]: weights and config.json are of two models; download both again",
-                         directory.string(), name, fmt::join(tensor.sizes(), ", "), fmt::join(parameter.value.sizes(), ", "));
+        throw ModelError(
+            "{}: {} has the shape [{}], but config.json asks for [{}]: weights and config.json are of two models; download both again",
+            directory.string(), name, fmt::join(tensor.sizes(), ", "), fmt::join(parameter.value.sizes(), ", "));
       }
       parameter.value = tensor.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
       loaded = true;

@@ -19,7 +19,8 @@ struct LoadReport {
 // config.json and model.safetensors (single, or sharded with its index), with or without the architecture's prefix.
 // The head's parameters are drawn from `init_seed` where the files lack them or hold another number of outputs;
 // any other that is missing or of another shape is a ModelError. Values are fp32 on the CPU; call set_precision next.
-std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const HeadSpec& head, std::uint64_t init_seed, LoadReport* report = nullptr);
+std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const HeadSpec& head, std::uint64_t init_seed,
+                                  LoadReport* report = nullptr);
 
 // Builds from a config alone; values are still without memory (meta).
 std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head);

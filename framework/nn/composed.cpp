@@ -32,8 +32,8 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Te
   return at::layer_norm(x.to(wide), {x.size(1)}, gamma.to(wide), beta.to(wide), eps).to(x.scalar_type());
 }
 
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens, double scale,
-                     const RandomSite& site) {
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens,
+                     double scale, const RandomSite& site) {
   const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const std::int64_t heads = q.size(1);
   std::vector<at::Tensor> rows;

@@ -37,7 +37,8 @@ void save_site(AutogradContext* context, double p, std::int64_t key, std::int64_
 }
 
 RandomSite saved_site(AutogradContext* context) {
-  return {context->saved_data["p"].toDouble(), static_cast<std::uint64_t>(context->saved_data["key"].toInt()), context->saved_data["first"].toInt()};
+  return {context->saved_data["p"].toDouble(), static_cast<std::uint64_t>(context->saved_data["key"].toInt()),
+          context->saved_data["first"].toInt()};
 }
 
 // Sums are made over blocks of rows of this size, then over blocks in order, so that threads do not change them.
@@ -71,8 +72,8 @@ at::Tensor column_sum(const at::Tensor& x) {
 
 // x · weightᵀ (+ bias), by oneDNN where that op is there: in fp32 it is twice as fast as MKL on AMD.
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias = std::nullopt) {
-  using Signature = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view, c10::List<std::optional<at::Scalar>>,
-                               std::optional<std::string_view>);
+  using Signature = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
+                               c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
   static const auto onednn = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
   if (x.is_cpu() && x.scalar_type() == at::kFloat && onednn && x.size(0) > 0) {
     static const auto call = onednn->typed<Signature>();
@@ -129,17 +130,17 @@ class DropoutFunction : public Function<DropoutFunction> {
 // LN(dropout(x) + residual), or LN(x) where there is no residual.
 class NormFunction : public Function<NormFunction> {
  public:
-  static Variable forward(AutogradContext* context, const Variable& x_given, const std::optional<Variable>& residual_given, const Variable& gamma,
-                          const Variable& beta, double eps, double p, std::int64_t key, std::int64_t first_token) {
+  static Variable forward(AutogradContext* context, const Variable& x_given, const std::optional<Variable>& residual_given,
+                          const Variable& gamma, const Variable& beta, double eps, double p, std::int64_t key, std::int64_t first_token) {
     const at::Tensor x = x_given.contiguous(), residual = residual_given ? residual_given->contiguous() : at::Tensor();
     const std::int64_t rows = x.size(0), width = x.size(1);
     const RandomSite site{p, static_cast<std::uint64_t>(key), first_token};
     at::Tensor sum = residual.defined() ? at::empty_like(x) : x, y = at::empty_like(x);
     const at::Tensor stats = at::empty({rows, 2}, x.options().dtype(at::kFloat));
     for_blocks(rows, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-      cpu::kernels().norm_forward(is_bf16(x), x.data_ptr(), residual.defined() ? residual.data_ptr() : nullptr, sum.data_ptr(), y.data_ptr(),
-                                  stats.data_ptr<float>(), gamma.data_ptr<float>(), beta.data_ptr<float>(), begin, end, width, static_cast<float>(eps),
-                                  dropout_args(site));
+      cpu::kernels().norm_forward(is_bf16(x), x.data_ptr(), residual.defined() ? residual.data_ptr() : nullptr, sum.data_ptr(),
+                                  y.data_ptr(), stats.data_ptr<float>(), gamma.data_ptr<float>(), beta.data_ptr<float>(), begin, end, width,
+                                  static_cast<float>(eps), dropout_args(site));
     });
     context->save_for_backward({sum, stats, gamma});
     context->saved_data["residual"] = residual.defined();
@@ -156,11 +157,12 @@ class NormFunction : public Function<NormFunction> {
     at::Tensor grad_sum = at::empty_like(sum), grad_x = residual && args.threshold > 0 ? at::empty_like(sum) : at::Tensor();
     at::Tensor parts = at::zeros({2, blocks_of(rows), width}, stats.options());
     for_blocks(rows, [&](std::int64_t block, std::int64_t begin, std::int64_t end) {
-      cpu::kernels().norm_backward(is_bf16(sum), grad.data_ptr(), sum.data_ptr(), stats.data_ptr<float>(), gamma.data_ptr<float>(), grad_sum.data_ptr(),
-                                   grad_x.defined() ? grad_x.data_ptr() : nullptr, parts[0][block].data_ptr<float>(), parts[1][block].data_ptr<float>(),
-                                   begin, end, width, args);
+      cpu::kernels().norm_backward(is_bf16(sum), grad.data_ptr(), sum.data_ptr(), stats.data_ptr<float>(), gamma.data_ptr<float>(),
+                                   grad_sum.data_ptr(), grad_x.defined() ? grad_x.data_ptr() : nullptr, parts[0][block].data_ptr<float>(),
+                                   parts[1][block].data_ptr<float>(), begin, end, width, args);
     });
-    return {grad_x.defined() ? grad_x : grad_sum, residual ? grad_sum : at::Tensor(), in_order(parts[0]), in_order(parts[1]), {}, {}, {}, {}};
+    return {
+        grad_x.defined() ? grad_x : grad_sum, residual ? grad_sum : at::Tensor(), in_order(parts[0]), in_order(parts[1]), {}, {}, {}, {}};
   }
 };
 
@@ -171,10 +173,12 @@ class AttentionFunction : public Function<AttentionFunction> {
     const at::Tensor q = q_given.contiguous(), k = k_given.contiguous(), v = v_given.contiguous();
     at::Tensor out = at::empty_like(q);
     const RandomSite site{p, static_cast<std::uint64_t>(key), first_token};
-    for_heads(q, cu_seqlens, site, [&](std::int64_t offset, std::int64_t length, std::int64_t head, const cpu::DropoutArgs& dropout, float* scratch) {
-      cpu::kernels().attention_forward(is_bf16(q), at(q, offset), at(k, offset), at(v, offset), at(out, offset), q.size(1) * q.size(2), length, q.size(2),
-                                       static_cast<float>(scale), dropout, head, q.size(1), scratch);
-    });
+    for_heads(q, cu_seqlens, site,
+              [&](std::int64_t offset, std::int64_t length, std::int64_t head, const cpu::DropoutArgs& dropout, float* scratch) {
+                cpu::kernels().attention_forward(is_bf16(q), at(q, offset), at(k, offset), at(v, offset), at(out, offset),
+                                                 q.size(1) * q.size(2), length, q.size(2), static_cast<float>(scale), dropout, head,
+                                                 q.size(1), scratch);
+              });
     context->save_for_backward({q, k, v});
     context->saved_data["cu_seqlens"] = cu_seqlens;
     context->saved_data["scale"] = scale;
@@ -189,15 +193,17 @@ class AttentionFunction : public Function<AttentionFunction> {
     const double scale = context->saved_data["scale"].toDouble();
     for_heads(q, context->saved_data["cu_seqlens"].toIntVector(), site,
               [&](std::int64_t offset, std::int64_t length, std::int64_t head, const cpu::DropoutArgs& dropout, float* scratch) {
-                cpu::kernels().attention_backward(is_bf16(q), at(q, offset), at(k, offset), at(v, offset), at(grad, offset), at(gq, offset), at(gk, offset),
-                                                  at(gv, offset), q.size(1) * q.size(2), length, q.size(2), static_cast<float>(scale), dropout, head,
-                                                  q.size(1), scratch);
+                cpu::kernels().attention_backward(is_bf16(q), at(q, offset), at(k, offset), at(v, offset), at(grad, offset), at(gq, offset),
+                                                  at(gk, offset), at(gv, offset), q.size(1) * q.size(2), length, q.size(2),
+                                                  static_cast<float>(scale), dropout, head, q.size(1), scratch);
               });
     return {gq, gk, gv, {}, {}, {}, {}, {}};
   }
 
  private:
-  static void* at(const at::Tensor& x, std::int64_t element) { return static_cast<char*>(x.data_ptr()) + element * static_cast<std::int64_t>(x.element_size()); }
+  static void* at(const at::Tensor& x, std::int64_t element) {
+    return static_cast<char*>(x.data_ptr()) + element * static_cast<std::int64_t>(x.element_size());
+  }
 
   // Every (row, head) once, in parallel; each writes only its own part.
   template <typename Work>
@@ -250,10 +256,11 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Te
   return NormFunction::apply(x, std::optional<at::Tensor>(), gamma, beta, eps, 0.0, std::int64_t{0}, std::int64_t{0});
 }
 
-at::Tensor dropout_add_layer_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& gamma, const at::Tensor& beta, double eps,
-                                  const RandomSite& site) {
+at::Tensor dropout_add_layer_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& gamma, const at::Tensor& beta,
+                                  double eps, const RandomSite& site) {
   if (!x.is_cpu()) return composed::layer_norm(dropout(x, site) + residual, gamma, beta, eps);
-  return NormFunction::apply(x, std::optional<at::Tensor>(residual), gamma, beta, eps, site.p, static_cast<std::int64_t>(site.key), site.first_token);
+  return NormFunction::apply(x, std::optional<at::Tensor>(residual), gamma, beta, eps, site.p, static_cast<std::int64_t>(site.key),
+                             site.first_token);
 }
 
 at::Tensor dropout(const at::Tensor& x, const RandomSite& site) {
@@ -261,8 +268,8 @@ at::Tensor dropout(const at::Tensor& x, const RandomSite& site) {
   return DropoutFunction::apply(x, site.p, static_cast<std::int64_t>(site.key), site.first_token);
 }
 
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens, double scale,
-                     const RandomSite& site) {
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens,
+                     double scale, const RandomSite& site) {
   if (!q.is_cpu()) return composed::attention(q, k, v, cu_seqlens, scale, site);
   return AttentionFunction::apply(q, k, v, cu_seqlens, scale, site.p, static_cast<std::int64_t>(site.key), site.first_token);
 }

@@ -32,8 +32,8 @@ at::Tensor dropout(const at::Tensor& x, const RandomSite& site);
 // softmax(q·kᵀ·scale)·v inside each row, all heads, every token seeing every token of its row.
 // q, k, v: [tokens, heads, head_dim], one dtype → the same shape. Softmax in fp32; site drops probabilities:
 // element (query token, head, key position) draws by the query's number within the step.
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens, double scale,
-                     const RandomSite& site);
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens,
+                     double scale, const RandomSite& site);
 
 // ids: int64 [tokens], weight: [entries, width] → [tokens, width]. The gradient is sparse (COO, not coalesced).
 at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight);

@@ -14,8 +14,8 @@ class ClassCounts {
 
   double accuracy() const;
   double f1(std::size_t of_class) const;
-  double f1_macro() const;    // over the classes that occur, as a target or a prediction
-  double f1_micro() const;    // equals accuracy for one label a row
+  double f1_macro() const;  // over the classes that occur, as a target or a prediction
+  double f1_micro() const;  // equals accuracy for one label a row
   double matthews() const;
 
  private:
@@ -34,7 +34,9 @@ class LabelCounts {
   explicit LabelCounts(std::size_t labels) : hit_(labels, 0), wrong_(labels, 0), missed_(labels, 0) {}
   void add(const std::vector<bool>& target, const std::vector<bool>& prediction);
 
-  double accuracy() const { return rows_ == 0 ? 0 : static_cast<double>(exact_) / static_cast<double>(rows_); }  // all labels of a row right
+  double accuracy() const {
+    return rows_ == 0 ? 0 : static_cast<double>(exact_) / static_cast<double>(rows_);
+  }  // all labels of a row right
   double f1(std::size_t label) const;
   double f1_macro() const;
   double f1_micro() const;

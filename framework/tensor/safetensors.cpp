@@ -66,7 +66,8 @@ void SafetensorsFile::read_header() {
   if (bytes.size() < 8) throw ModelError("{}: expected a safetensors file, found {} bytes; {}", path_, bytes.size(), again);
   std::uint64_t header = 0;
   std::memcpy(&header, bytes.data(), 8);
-  if (header > largest_header) throw ModelError("{}: the header claims {} bytes, more than the {} allowed; {}", path_, header, largest_header, again);
+  if (header > largest_header)
+    throw ModelError("{}: the header claims {} bytes, more than the {} allowed; {}", path_, header, largest_header, again);
   if (header > bytes.size() - 8)
     throw ModelError("{}: the header claims {} bytes, but the file ends after {}; {}", path_, header, bytes.size() - 8, again);
   const std::string_view text = file_->text().substr(8, header);
@@ -101,10 +102,13 @@ void SafetensorsFile::read_header() {
     if (offsets.size() != 2) offsets.fail("two numbers");
     const std::int64_t begin = offsets[0].integer(), end = offsets[1].integer();
     if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > available)
-      throw ModelError("{}: {}: expected bytes inside the {} that follow the header, found {} to {}; the file is truncated or damaged: download it again",
-                       path_, name, available, begin, end);
+      throw ModelError(
+          "{}: {}: expected bytes inside the {} that follow the header, found {} to {}; the file is truncated or damaged: download it "
+          "again",
+          path_, name, available, begin, end);
     if (static_cast<std::uint64_t>(end - begin) != needed)
-      throw ModelError("{}: {}: expected {} bytes for {} of shape [{}], found {}; {}", path_, name, needed, type, fmt::join(made.shape, ", "), end - begin, again);
+      throw ModelError("{}: {}: expected {} bytes for {} of shape [{}], found {}; {}", path_, name, needed, type,
+                       fmt::join(made.shape, ", "), end - begin, again);
     made.begin = data + static_cast<std::size_t>(begin);
     made.end = data + static_cast<std::size_t>(end);
     extents.emplace_back(begin, end);
@@ -113,7 +117,8 @@ void SafetensorsFile::read_header() {
   std::sort(extents.begin(), extents.end());
   std::uint64_t at = 0;
   for (const auto& [begin, end] : extents) {
-    if (begin != at) throw ModelError("{}: tensors {} at byte {}; {}", path_, begin < at ? "overlap" : "leave a hole", std::min(begin, at), again);
+    if (begin != at)
+      throw ModelError("{}: tensors {} at byte {}; {}", path_, begin < at ? "overlap" : "leave a hole", std::min(begin, at), again);
     at = end;
   }
   if (at != available) throw ModelError("{}: expected {} bytes of tensors, found {}; {}", path_, at, available, again);
@@ -133,7 +138,8 @@ at::Tensor SafetensorsFile::tensor(const std::string& name) const {
   const at::TensorOptions options = at::dtype(entry.type);
   if (entry.end == entry.begin) return at::empty(entry.shape, options);
   if (reinterpret_cast<std::uintptr_t>(bytes) % at::elementSize(entry.type) == 0)
-    return at::from_blob(bytes, entry.shape, [keep = file_](void*) {}, options);
+    return at::from_blob(
+        bytes, entry.shape, [keep = file_](void*) {}, options);
   at::Tensor copy = at::empty(entry.shape, options);
   std::memcpy(copy.data_ptr(), bytes, entry.end - entry.begin);
   return copy;
@@ -160,7 +166,8 @@ Weights::Weights(const fs::path& directory) {
     if (file.empty() || file.find('/') != std::string::npos || file == "..") map[name].fail("the name of a file in this directory");
     const auto [at, fresh] = opened.emplace(file, files_.size());
     if (fresh) files_.emplace_back(directory / file);
-    if (!files_[at->second].has(name)) throw ModelError("{}: {} should be in {}, which does not have it; {}", index.string(), name, file, again);
+    if (!files_[at->second].has(name))
+      throw ModelError("{}: {} should be in {}, which does not have it; {}", index.string(), name, file, again);
     file_of_[name] = at->second;
   }
 }

@@ -84,7 +84,8 @@ BatchRecipe with_grain(BatchRecipe batch, int ranks) {
       for (std::int64_t n = ranks; n <= batch.size && grains == 0; ++n)
         if (n % multiple == 0 && batch.size % n == 0 && batch.size / n <= usual) grains = n;
     if (grains == 0)
-      throw RecipeError("batch.size: {} cannot be shared by {} ranks: make batch.size a multiple of {}, or start fewer ranks", batch.size, ranks, ranks);
+      throw RecipeError("batch.size: {} cannot be shared by {} ranks: make batch.size a multiple of {}, or start fewer ranks", batch.size,
+                        ranks, ranks);
     batch.grain = batch.size / grains;
   }
   const std::int64_t grains = batch.size / batch.grain;

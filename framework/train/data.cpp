@@ -35,15 +35,16 @@ ShardOptions shard_options(const Recipe& recipe, const std::vector<std::string>&
 }
 
 // `labels`: those there may be; empty: any.
-std::shared_ptr<ShardSet> open_shards(const std::string& path, const Recipe& recipe, const std::vector<std::string>& labels, const Tokenizer& tokenizer,
-                                      std::int64_t max_length, Communicator& comm, const Say& say) {
+std::shared_ptr<ShardSet> open_shards(const std::string& path, const Recipe& recipe, const std::vector<std::string>& labels,
+                                      const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm, const Say& say) {
   const TokenizerEncoder encoder(tokenizer, max_length);
   const ShardRanks ranks{comm.rank(), comm.size(), [&](const std::string& mine) { return comm.all_gather_text(mine); }, say};
   const fs::path cache_dir = recipe.data.cache_dir.empty() ? usual_cache_dir() : fs::path(recipe.data.cache_dir);
   auto shards = std::make_shared<ShardSet>(ensure_sharded(path, encoder, shard_options(recipe, labels, max_length), cache_dir, ranks));
   const std::vector<float>& weights = shards->weights();
   if (!weights.empty() && std::all_of(weights.begin(), weights.end(), [](float weight) { return weight == 0; }))
-    throw DataError("{}: the weights of all {} rows are 0, so that none would count: correct the column, or leave data.weight out", path, weights.size());
+    throw DataError("{}: the weights of all {} rows are 0, so that none would count: correct the column, or leave data.weight out", path,
+                    weights.size());
   return shards;
 }
 
@@ -53,8 +54,8 @@ std::vector<int> number_labels(const std::string& set, const ShardSet& shards, c
   for (const std::string& label : shards.label_names()) {
     const auto found = std::find(labels.begin(), labels.end(), label);
     if (found == labels.end())
-      throw DataError("{}: the label '{}' was never seen in training; the labels are: {}. Mend the file, or name all labels in data.labels", set, label,
-                      listed(labels));
+      throw DataError("{}: the label '{}' was never seen in training; the labels are: {}. Mend the file, or name all labels in data.labels",
+                      set, label, listed(labels));
     ids.push_back(static_cast<int>(found - labels.begin()));
   }
   return ids;
@@ -131,16 +132,18 @@ namespace {
 void set_target(Targets& targets, std::int64_t at, const EncodedRow& row, const DataSet& set, std::int64_t outputs) {
   targets.weights.data_ptr<float>()[at] = row.weight;
   if (targets.labels.dim() == 2)
-    for (const std::int32_t label : row.labels) targets.labels.data_ptr<float>()[at * outputs + set.label_ids[static_cast<std::size_t>(label)]] = 1;
+    for (const std::int32_t label : row.labels)
+      targets.labels.data_ptr<float>()[at * outputs + set.label_ids[static_cast<std::size_t>(label)]] = 1;
   else if (targets.labels.scalar_type() == at::kLong)
     targets.labels.data_ptr<std::int64_t>()[at] = set.label_ids[static_cast<std::size_t>(row.labels.at(0))];
-  else
-    targets.labels.data_ptr<float>()[at] = row.target;
+  else targets.labels.data_ptr<float>()[at] = row.target;
 }
 
 Targets empty_targets(const DataSet& set, std::int64_t rows, std::int64_t outputs) {
   const LabelKind kind = set.shards->label_kind();
-  const at::Tensor labels = kind == LabelKind::several ? at::zeros({rows, outputs}) : kind == LabelKind::one ? at::zeros({rows}, at::kLong) : at::zeros({rows});
+  const at::Tensor labels = kind == LabelKind::several ? at::zeros({rows, outputs})
+                            : kind == LabelKind::one   ? at::zeros({rows}, at::kLong)
+                                                       : at::zeros({rows});
   return {labels, at::ones({rows})};
 }
 

@@ -45,8 +45,8 @@ DataSet open_set(const std::string& name, const std::string& path, const Recipe&
 
 // Some rows, one after another without padding, as a forward pass takes them.
 struct PackedBatch {
-  std::vector<std::int64_t> cu_seqlens;              // rows + 1
-  at::Tensor input_ids, token_types, positions;      // int64 [tokens]
+  std::vector<std::int64_t> cu_seqlens;          // rows + 1
+  at::Tensor input_ids, token_types, positions;  // int64 [tokens]
   Targets targets;
   void to(const at::Device& device);
 };

@@ -50,7 +50,8 @@ at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs,
     const at::Tensor logits = model.forward(batch.cu_seqlens, context).to(at::kFloat).to(at::kCPU).contiguous();
     for (std::size_t i = 0; i < batches[b].size(); ++i) {
       mine.append(reinterpret_cast<const char*>(&batches[b][i]), sizeof(std::uint64_t));
-      mine.append(reinterpret_cast<const char*>(logits[static_cast<std::int64_t>(i)].data_ptr<float>()), static_cast<std::size_t>(outputs) * sizeof(float));
+      mine.append(reinterpret_cast<const char*>(logits[static_cast<std::int64_t>(i)].data_ptr<float>()),
+                  static_cast<std::size_t>(outputs) * sizeof(float));
     }
     done += static_cast<std::int64_t>(batches[b].size());
     if (progress) progress(done * comm.size());
@@ -79,13 +80,16 @@ Table<ClassCounts> of_classes(const std::vector<std::string>& labels) {
                            {"f1_micro", &ClassCounts::f1_micro},
                            {"matthews_correlation", &ClassCounts::matthews}};
   if (labels.size() == 2) table.emplace_back("f1", [](const ClassCounts& counts) { return counts.f1(1); });
-  for (std::size_t c = 0; c < labels.size(); ++c) table.emplace_back("f1/" + labels[c], [c](const ClassCounts& counts) { return counts.f1(c); });
+  for (std::size_t c = 0; c < labels.size(); ++c)
+    table.emplace_back("f1/" + labels[c], [c](const ClassCounts& counts) { return counts.f1(c); });
   return table;
 }
 
 Table<LabelCounts> of_labels(const std::vector<std::string>& labels) {
-  Table<LabelCounts> table{{"accuracy", &LabelCounts::accuracy}, {"f1_micro", &LabelCounts::f1_micro}, {"f1_macro", &LabelCounts::f1_macro}};
-  for (std::size_t c = 0; c < labels.size(); ++c) table.emplace_back("f1/" + labels[c], [c](const LabelCounts& counts) { return counts.f1(c); });
+  Table<LabelCounts> table{
+      {"accuracy", &LabelCounts::accuracy}, {"f1_micro", &LabelCounts::f1_micro}, {"f1_macro", &LabelCounts::f1_macro}};
+  for (std::size_t c = 0; c < labels.size(); ++c)
+    table.emplace_back("f1/" + labels[c], [c](const LabelCounts& counts) { return counts.f1(c); });
   return table;
 }
 
@@ -100,7 +104,8 @@ ClassCounts count_classes(const at::Tensor& outputs, const Targets& targets) {
   ClassCounts counts(static_cast<std::size_t>(outputs.size(1)));
   const at::Tensor predictions = outputs.argmax(1);
   for (std::int64_t row = 0; row < outputs.size(0); ++row)
-    counts.add(static_cast<std::size_t>(targets.labels.data_ptr<std::int64_t>()[row]), static_cast<std::size_t>(predictions.data_ptr<std::int64_t>()[row]));
+    counts.add(static_cast<std::size_t>(targets.labels.data_ptr<std::int64_t>()[row]),
+               static_cast<std::size_t>(predictions.data_ptr<std::int64_t>()[row]));
   return counts;
 }
 
@@ -112,7 +117,8 @@ LabelCounts count_labels(const at::Tensor& outputs, const Targets& targets) {
     return row;
   };
   for (std::int64_t row = 0; row < outputs.size(0); ++row)
-    counts.add(bits(targets.labels.data_ptr<float>() + row * outputs.size(1), 0.5F), bits(outputs.data_ptr<float>() + row * outputs.size(1), 0.0F));
+    counts.add(bits(targets.labels.data_ptr<float>() + row * outputs.size(1), 0.5F),
+               bits(outputs.data_ptr<float>() + row * outputs.size(1), 0.0F));
   return counts;
 }
 

@@ -9,7 +9,8 @@
 namespace thaw {
 namespace {
 
-constexpr std::array tokenizer_files{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json"};
+constexpr std::array tokenizer_files{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+                                     "added_tokens.json"};
 
 // Label names in the order of their numbers, which a plain JSON object would lose for readers ("10" before "2").
 OrderedJson config_of(const Model& model, const RunData& data) {

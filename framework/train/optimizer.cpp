@@ -16,7 +16,7 @@ struct Coefficients {
 };
 
 __attribute__((target_clones("avx512f", "avx2", "default"))) void update(float* __restrict p, float* __restrict m, float* __restrict v,
-                                                                          const float* __restrict g, std::int64_t count, Coefficients c) {
+                                                                         const float* __restrict g, std::int64_t count, Coefficients c) {
   for (std::int64_t i = 0; i < count; ++i) {
     const float gradient = g[i] * c.scale;
     m[i] = m[i] + (gradient - m[i]) * c.one_minus_beta1;
@@ -29,7 +29,8 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void multiply(float
   for (std::int64_t i = 0; i < count; ++i) p[i] *= factor;
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void round_to_bf16(const float* __restrict p, std::uint16_t* __restrict out, std::int64_t count) {
+__attribute__((target_clones("avx512f", "avx2", "default"))) void round_to_bf16(const float* __restrict p, std::uint16_t* __restrict out,
+                                                                                std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
     std::uint32_t bits;
     __builtin_memcpy(&bits, p + i, sizeof bits);
@@ -77,7 +78,8 @@ struct Span {
 
 }  // namespace
 
-AdamW::AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> parameters) : recipe_(recipe), parameters_(std::move(parameters)) {
+AdamW::AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> parameters)
+    : recipe_(recipe), parameters_(std::move(parameters)) {
   for (const OptimizedParameter& p : parameters_) {
     const std::int64_t rows = p.touched && p.master.is_cpu() ? p.master.size(0) : 0;
     moments_.push_back({at::zeros_like(p.master), at::zeros_like(p.master), std::vector<std::uint8_t>(static_cast<std::size_t>(rows))});
@@ -87,7 +89,8 @@ AdamW::AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> para
 void AdamW::step(double lr, double gradient_scale) {
   const at::NoGradGuard no_grad;
   ++steps_;
-  const double correction1 = 1 - std::pow(recipe_.beta1, static_cast<double>(steps_)), correction2 = 1 - std::pow(recipe_.beta2, static_cast<double>(steps_));
+  const double correction1 = 1 - std::pow(recipe_.beta1, static_cast<double>(steps_)),
+               correction2 = 1 - std::pow(recipe_.beta2, static_cast<double>(steps_));
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const OptimizedParameter& parameter = parameters_[i];
     Moments& moments = moments_[i];
@@ -144,7 +147,8 @@ void AdamW::load(const State& state) {
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     for (const auto& [name, tensor] : {std::pair{"m/" + parameters_[i].name, moments_[i].m}, {"v/" + parameters_[i].name, moments_[i].v}}) {
       const auto found = state.tensors.find(name);
-      if (found == state.tensors.end() || found->second.sizes() != tensor.sizes()) throw ModelError("the optimizer's state lacks {} in its shape", name);
+      if (found == state.tensors.end() || found->second.sizes() != tensor.sizes())
+        throw ModelError("the optimizer's state lacks {} in its shape", name);
       tensor.copy_(found->second);
     }
   for (Moments& moments : moments_) {

@@ -133,10 +133,9 @@ void describe(const Io& io, ScheduleRecipe& r) {
                          {"slanted_triangular", ScheduleKind::slanted_triangular}});
   const bool slanted = r.name == ScheduleKind::slanted_triangular;
   if (io.reading || !slanted)
-    io.choice(r.warmup.unit, r.warmup.value,
-              {{"warmup_steps", Unit::steps, count_or_0},
-               {"warmup_epochs", Unit::epochs, not_negative},
-               {"warmup_ratio", Unit::ratio, ratio}});
+    io.choice(
+        r.warmup.unit, r.warmup.value,
+        {{"warmup_steps", Unit::steps, count_or_0}, {"warmup_epochs", Unit::epochs, not_negative}, {"warmup_ratio", Unit::ratio, ratio}});
   if (io.reading || slanted) {
     io("cut_frac", r.cut_frac, inside_one);
     io("ratio", r.ratio, at_least_one);
@@ -187,8 +186,7 @@ void describe(const Io& io, Recipe& r) {
   using Unit = Duration::Unit;
   std::int64_t version = 1;
   io("recipe", version, Range{"1, the recipe format that this version of thaw reads", [](double v) { return v == 1; }, true});
-  io("task", r.task,
-     Names<Task>{{"text-classification", Task::text_classification}, {"text-regression", Task::text_regression}});
+  io("task", r.task, Names<Task>{{"text-classification", Task::text_classification}, {"text-regression", Task::text_regression}});
   io("model", r.model, Text::needed);
   io("output_dir", r.output_dir, Text::needed);
   io("seed", r.seed);

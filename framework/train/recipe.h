@@ -14,96 +14,97 @@
 
 namespace thaw {
 
-enum class Task { text_classification, text_regression };          // "text-classification", "text-regression"
+enum class Task { text_classification, text_regression };  // "text-classification", "text-regression"
 enum class Precision { fp32, bf16 };
 enum class ScheduleKind { constant, linear, cosine, slanted_triangular };
 
 // A length of training or of warm-up, in one unit.
 struct Duration {
-  enum class Unit { steps, epochs, ratio } unit = Unit::epochs;    // ratio: of all steps, 0…1
+  enum class Unit { steps, epochs, ratio } unit = Unit::epochs;  // ratio: of all steps, 0…1
   double value = 0;
   bool operator==(const Duration&) const = default;
 };
 
 struct DataSource {
-  std::string path;      // a shard directory, or a TSV, CSV or JSONL file, as written; relative to the working directory
-  double weight = 1.0;   // how often an epoch sees each of its rows: 2 twice, 0.5 every second one
+  std::string path;     // a shard directory, or a TSV, CSV or JSONL file, as written; relative to the working directory
+  double weight = 1.0;  // how often an epoch sees each of its rows: 2 twice, 0.5 every second one
   bool operator==(const DataSource&) const = default;
 };
 
 struct DataRecipe {
-  std::vector<DataSource> train;                                   // a path, a {path, weight}, or a list of them
-  std::vector<std::pair<std::string, std::string>> eval;           // name → path, in the recipe's order; one path alone is named "dev"
-  std::vector<std::string> labels;                                 // the order of labels; empty: sorted, from the training data
-  bool multi_label = false;                                        // several labels a row
-  std::string text = "text", text_pair, label = "label", id, row_weight, group;   // column names (or 0-based numbers where a file has no header)
-  std::string separator = ",";                                     // between the labels of one row, where multi_label
-  SourceFormat format = SourceFormat::by_name;                     // of source files; auto: by their names
-  Header header = Header::automatic;                               // auto: the first line is one where it names a wanted column
-  char delimiter = '\0';                                           // a character, or "tab"; 0: a tab in TSV, a comma in CSV
-  std::int64_t max_length = 512;                                   // tokens of a row, special tokens included; longer rows are truncated and counted
-  std::string cache_dir;                                           // for sources sharded on the way; empty: $XDG_CACHE_HOME/thaw, else ~/.cache/thaw
+  std::vector<DataSource> train;                          // a path, a {path, weight}, or a list of them
+  std::vector<std::pair<std::string, std::string>> eval;  // name → path, in the recipe's order; one path alone is named "dev"
+  std::vector<std::string> labels;                        // the order of labels; empty: sorted, from the training data
+  bool multi_label = false;                               // several labels a row
+  std::string text = "text", text_pair, label = "label", id, row_weight,
+              group;                            // column names (or 0-based numbers where a file has no header)
+  std::string separator = ",";                  // between the labels of one row, where multi_label
+  SourceFormat format = SourceFormat::by_name;  // of source files; auto: by their names
+  Header header = Header::automatic;            // auto: the first line is one where it names a wanted column
+  char delimiter = '\0';                        // a character, or "tab"; 0: a tab in TSV, a comma in CSV
+  std::int64_t max_length = 512;                // tokens of a row, special tokens included; longer rows are truncated and counted
+  std::string cache_dir;                        // for sources sharded on the way; empty: $XDG_CACHE_HOME/thaw, else ~/.cache/thaw
   bool operator==(const DataRecipe&) const = default;
 };
 
 struct BatchRecipe {
   enum class Unit { rows, tokens } unit = Unit::rows;
-  std::int64_t size = 32;                                          // rows (key `size`) or tokens (key `tokens`) of one optimizer step of the whole job
-  std::int64_t grain = 0;                                          // of one forward pass, in the same unit; divides size; 0: chosen (16 rows, or fewer where ranks need it)
+  std::int64_t size = 32;  // rows (key `size`) or tokens (key `tokens`) of one optimizer step of the whole job
+  std::int64_t grain = 0;  // of one forward pass, in the same unit; divides size; 0: chosen (16 rows, or fewer where ranks need it)
   bool operator==(const BatchRecipe&) const = default;
 };
 
 struct OptimizerRecipe {
   std::string name = "adamw";
-  double lr = 2e-5, weight_decay = 0.01, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;   // keys: lr, weight_decay, betas: [b1, b2], eps
-  double clip_norm = 1.0;                                          // global L2 norm of the gradient; 0: no clipping
+  double lr = 2e-5, weight_decay = 0.01, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // keys: lr, weight_decay, betas: [b1, b2], eps
+  double clip_norm = 1.0;                                                         // global L2 norm of the gradient; 0: no clipping
   bool operator==(const OptimizerRecipe&) const = default;
 };
 
 struct ScheduleRecipe {
   ScheduleKind name = ScheduleKind::linear;
-  Duration warmup{Duration::Unit::ratio, 0.0};                     // one of warmup_steps, warmup_epochs, warmup_ratio
-  double cut_frac = 0.1, ratio = 32;                               // slanted_triangular alone, which takes no warmup of its own
+  Duration warmup{Duration::Unit::ratio, 0.0};  // one of warmup_steps, warmup_epochs, warmup_ratio
+  double cut_frac = 0.1, ratio = 32;            // slanted_triangular alone, which takes no warmup of its own
   bool operator==(const ScheduleRecipe&) const = default;
 };
 
 struct LossRecipe {
-  bool balanced = false;                                           // class_weights: balanced  (rows / (classes · rows of the class))
-  std::vector<std::pair<std::string, double>> class_weights;       // class_weights: {label: weight, …}; labels not named: 1
+  bool balanced = false;                                      // class_weights: balanced  (rows / (classes · rows of the class))
+  std::vector<std::pair<std::string, double>> class_weights;  // class_weights: {label: weight, …}; labels not named: 1
   double label_smoothing = 0;
   bool operator==(const LossRecipe&) const = default;
 };
 
 struct EvaluateRecipe {
-  std::int64_t every_steps = 0;                                    // 0: at the end of every epoch
-  std::string metric;                                              // "dev/accuracy"; empty: the first set's accuracy (or, for regression, -mse)
-  std::int64_t patience = 0;                                       // evaluations without a better metric before training stops; 0: never
+  std::int64_t every_steps = 0;  // 0: at the end of every epoch
+  std::string metric;            // "dev/accuracy"; empty: the first set's accuracy (or, for regression, -mse)
+  std::int64_t patience = 0;     // evaluations without a better metric before training stops; 0: never
   bool operator==(const EvaluateRecipe&) const = default;
 };
 
 struct CheckpointRecipe {
-  std::int64_t every_steps = 0;                                    // 0: at the end of every epoch
+  std::int64_t every_steps = 0;  // 0: at the end of every epoch
   double every_minutes = 0;
   std::int64_t keep = 1;
   bool operator==(const CheckpointRecipe&) const = default;
 };
 
 struct Seeds {
-  std::uint64_t init = 42, order = 42, dropout = 42;               // default to `seed`
+  std::uint64_t init = 42, order = 42, dropout = 42;  // default to `seed`
   bool operator==(const Seeds&) const = default;
 };
 
 struct Recipe {
-  std::filesystem::path file;                                      // where it came from
+  std::filesystem::path file;  // where it came from
   Task task = Task::text_classification;
-  std::string model;                                               // a directory, or org/name[@revision]
-  std::string output_dir;                                          // {seed} is replaced
+  std::string model;       // a directory, or org/name[@revision]
+  std::string output_dir;  // {seed} is replaced
   std::uint64_t seed = 42;
   Seeds seeds;
   Precision precision = Precision::fp32;
-  std::optional<double> max_time_s;                                // "3h50m", "90s", "45m"
-  Duration length{Duration::Unit::epochs, 3};                      // epochs: N or steps: N
-  std::optional<double> dropout;                                   // overrides the model's own hidden and attention dropout
+  std::optional<double> max_time_s;            // "3h50m", "90s", "45m"
+  Duration length{Duration::Unit::epochs, 3};  // epochs: N or steps: N
+  std::optional<double> dropout;               // overrides the model's own hidden and attention dropout
   DataRecipe data;
   BatchRecipe batch;
   OptimizerRecipe optimizer;

@@ -27,8 +27,7 @@ class Checker {
     if (r_.batch.grain > 0 && r_.batch.size % r_.batch.grain != 0)
       at("batch.grain")
           .refuse(fmt::format("expected a divisor of {} ({}), found {}",
-                              r_.batch.unit == BatchRecipe::Unit::rows ? "batch.size" : "batch.tokens", r_.batch.size,
-                              r_.batch.grain));
+                              r_.batch.unit == BatchRecipe::Unit::rows ? "batch.size" : "batch.tokens", r_.batch.size, r_.batch.grain));
     output_dir();
   }
 
@@ -37,8 +36,7 @@ class Checker {
   bool given(std::string_view path) const { return !at(path).null(); }
 
   void need(std::string_view path, std::string_view example) const {
-    if (!at(path).given())
-      throw RecipeError("{}: expected the key {}, which is missing; add {}", document_.name(), path, example);
+    if (!at(path).given()) throw RecipeError("{}: expected the key {}, which is missing; add {}", document_.name(), path, example);
   }
 
   void eval_sets() const {
@@ -46,8 +44,7 @@ class Checker {
       if (name.empty() || name.find_first_of("/ \t\n") != std::string::npos)
         at("data.eval").refuse(fmt::format("expected names without spaces and slashes, found '{}'", name));
     for (const char* key : {"evaluate.metric", "evaluate.patience"})
-      if (r_.data.eval.empty() &&
-          (key == std::string("evaluate.metric") ? !r_.evaluate.metric.empty() : r_.evaluate.patience > 0))
+      if (r_.data.eval.empty() && (key == std::string("evaluate.metric") ? !r_.evaluate.metric.empty() : r_.evaluate.patience > 0))
         at(key).refuse("there is nothing to evaluate on; add data.eval");
     if (r_.evaluate.metric.empty()) return;
     const std::size_t slash = r_.evaluate.metric.find('/');
@@ -93,8 +90,7 @@ class Checker {
     for (const char* key : {"schedule.cut_frac", "schedule.ratio"})
       if (!slanted && given(key)) at(key).refuse("belongs to schedule.name: slanted_triangular alone; leave it out");
     for (const char* key : {"schedule.warmup_steps", "schedule.warmup_epochs", "schedule.warmup_ratio"})
-      if (slanted && given(key))
-        at(key).refuse("slanted_triangular warms up for schedule.cut_frac of the steps; leave this key out");
+      if (slanted && given(key)) at(key).refuse("slanted_triangular warms up for schedule.cut_frac of the steps; leave this key out");
     const Duration& warmup = r_.schedule.warmup;
     if (!slanted && warmup.unit == r_.length.unit && warmup.value > r_.length.value) {
       const char* const unit = warmup.unit == Duration::Unit::steps ? "steps" : "epochs";

@@ -184,8 +184,7 @@ std::string nearest(const YamlDocument& document, std::string_view path) {
     if (known.find('[') != std::string::npos && parent(known) != parent(path)) continue;  // inside some list
     const std::size_t words_apart = edit_distance(leaf(path), leaf(known));
     const std::size_t score =
-        4 * words_apart +
-        (parent(path) == parent(known) ? 0 : 1 + std::min<std::size_t>(2, edit_distance(parent(path), parent(known))));
+        4 * words_apart + (parent(path) == parent(known) ? 0 : 1 + std::min<std::size_t>(2, edit_distance(parent(path), parent(known))));
     const std::size_t length = leaf(known).size(), allowed = length < 4 ? 1 : std::max<std::size_t>(2, length / 3);
     if (words_apart <= allowed && score < best_score) {
       best_score = score;

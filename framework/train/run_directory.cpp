@@ -15,9 +15,7 @@
 namespace thaw {
 namespace {
 
-std::string dump(const Json& value, int indent) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+std::string dump(const Json& value, int indent) { return value.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 [[noreturn]] void fail(const fs::path& path, const char* what, int error) {
   throw FileError(ExitCode::cannot_write, "{}: cannot {}: {}{}", path.string(), what, std::strerror(error),
@@ -36,9 +34,8 @@ void keep_recipe(const fs::path& path, const Recipe& recipe) {
     std::string lines;
     for (const std::string& line : differences(read_recipe(path), recipe)) lines += "\n  " + line;
     if (!lines.empty())
-      throw RecipeError(
-          "{}: this directory holds the run of another recipe; choose another output_dir, or undo these changes:{}",
-          path.parent_path().string(), lines);
+      throw RecipeError("{}: this directory holds the run of another recipe; choose another output_dir, or undo these changes:{}",
+                        path.parent_path().string(), lines);
   }
   const std::string text = "# The resolved recipe of this run, written by thaw.\n" + to_yaml(recipe);
   if (!fs::exists(path) || read_file(path) != text) write_file_atomically(path, text);
@@ -122,8 +119,7 @@ void RunDirectory::write_status(const Json& status) {
   constexpr std::array states{"running", "done", "stopped", "failed"};
   if (std::find(states.begin(), states.end(), state) == states.end())
     throw FileError(ExitCode::bug, "status.json: no such state: '{}'", state);
-  OrderedJson out = {
-      {"state", state}, {"exit_code", nullptr}, {"step", nullptr}, {"last_checkpoint", nullptr}, {"message", ""}};
+  OrderedJson out = {{"state", state}, {"exit_code", nullptr}, {"step", nullptr}, {"last_checkpoint", nullptr}, {"message", ""}};
   for (const auto& [key, value] : status.items()) out[key] = value;
   const std::time_t now = std::time(nullptr);
   std::tm parts{};

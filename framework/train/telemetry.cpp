@@ -50,8 +50,16 @@ void Telemetry::step(const StepReport& r) {
   loss_sum_ += r.loss;
   ++loss_count_;
   if (run_ != nullptr)
-    run_->append_log({{"step", r.step}, {"epoch", r.epoch}, {"loss", r.loss}, {"lr", r.lr}, {"grad_norm", r.gradient_norm},
-                      {"rows", r.rows}, {"tokens", r.tokens}, {"step_s", r.step_s}, {"comm_wait_s", r.comm_wait_s}, {"comm_bytes", r.comm_bytes}});
+    run_->append_log({{"step", r.step},
+                      {"epoch", r.epoch},
+                      {"loss", r.loss},
+                      {"lr", r.lr},
+                      {"grad_norm", r.gradient_norm},
+                      {"rows", r.rows},
+                      {"tokens", r.tokens},
+                      {"step_s", r.step_s},
+                      {"comm_wait_s", r.comm_wait_s},
+                      {"comm_bytes", r.comm_bytes}});
   if (silent_) return;
 
   const auto now = std::chrono::steady_clock::now();
@@ -61,18 +69,20 @@ void Telemetry::step(const StepReport& r) {
   const double done = static_cast<double>(r.step) / static_cast<double>(std::max<std::int64_t>(r.total_steps, 1));
   if (terminal_.there()) {
     if (since < 0.1 && !last) return;
-    const std::string numbers = fmt::format(" {:3.0f}% {}/{} · loss {:.4f} · lr {:.2e} · {} rows/s · {} tokens/s · {} left", done * 100, r.step,
-                                            r.total_steps, loss_sum_ / static_cast<double>(loss_count_), r.lr, thousands(smooth_rows_),
-                                            thousands(smooth_tokens_), clock_of(left));
-    const std::size_t columns = terminal_.columns(), room = columns > numbers.size() + 8 ? std::min<std::size_t>(24, columns - numbers.size() - 2) : 0;
+    const std::string numbers =
+        fmt::format(" {:3.0f}% {}/{} · loss {:.4f} · lr {:.2e} · {} rows/s · {} tokens/s · {} left", done * 100, r.step, r.total_steps,
+                    loss_sum_ / static_cast<double>(loss_count_), r.lr, thousands(smooth_rows_), thousands(smooth_tokens_), clock_of(left));
+    const std::size_t columns = terminal_.columns(),
+                      room = columns > numbers.size() + 8 ? std::min<std::size_t>(24, columns - numbers.size() - 2) : 0;
     const auto filled = static_cast<std::size_t>(std::lround(done * static_cast<double>(room)));
     std::string bar;
     for (std::size_t i = 0; i < room; ++i) bar += i < filled ? "━" : "╌";
     draw(bar + numbers);
   } else {
     if (since < 10 && r.step != 1 && !last) return;
-    fmt::print(stderr, "step {}/{}  epoch {}  loss {:.4f}  lr {:.2e}  {} rows/s  {} tokens/s  {} left\n", r.step, r.total_steps, r.epoch + 1,
-               loss_sum_ / static_cast<double>(loss_count_), r.lr, thousands(smooth_rows_), thousands(smooth_tokens_), clock_of(left));
+    fmt::print(stderr, "step {}/{}  epoch {}  loss {:.4f}  lr {:.2e}  {} rows/s  {} tokens/s  {} left\n", r.step, r.total_steps,
+               r.epoch + 1, loss_sum_ / static_cast<double>(loss_count_), r.lr, thousands(smooth_rows_), thousands(smooth_tokens_),
+               clock_of(left));
   }
   last_draw_ = now;
   loss_sum_ = 0;

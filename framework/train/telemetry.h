@@ -16,7 +16,7 @@ namespace thaw {
 struct StepReport {
   std::int64_t step = 0, total_steps = 0, epoch = 0;  // step: 1 after the first
   double loss = 0, lr = 0, gradient_norm = 0;
-  std::int64_t rows = 0, tokens = 0;                  // of this step, all ranks
+  std::int64_t rows = 0, tokens = 0;  // of this step, all ranks
   double step_s = 0, comm_wait_s = 0;
   std::uint64_t comm_bytes = 0;
 };
@@ -26,7 +26,7 @@ class Telemetry {
   // `run` is null on ranks that stay silent.
   Telemetry(RunDirectory* run, bool silent);
 
-  void say(const std::string& line);           // a line of its own, above the bar
+  void say(const std::string& line);  // a line of its own, above the bar
   void step(const StepReport& report);
   void evaluation(std::int64_t step, std::int64_t epoch, const Metrics& metrics, double seconds, bool best);
   void progress(const std::string& what, std::int64_t done, std::int64_t total);  // of an evaluation

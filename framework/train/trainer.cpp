@@ -62,7 +62,8 @@ std::vector<float> class_weights(const Recipe& recipe, const RunData& data) {
         counts[static_cast<std::size_t>(set.label_ids[static_cast<std::size_t>(label)])] += 1;
         rows += 1;
       }
-    for (std::size_t i = 0; i < counts.size(); ++i) weights[i] = counts[i] > 0 ? rows / (static_cast<double>(counts.size()) * counts[i]) : 0;
+    for (std::size_t i = 0; i < counts.size(); ++i)
+      weights[i] = counts[i] > 0 ? rows / (static_cast<double>(counts.size()) * counts[i]) : 0;
   }
   return {weights.begin(), weights.end()};
 }
@@ -134,7 +135,8 @@ Outcome Trainer::run() {
                         save_after > 0 && seconds_since(last_save) > save_after ? 1.0 : 0.0};
     parts_.comm->all_reduce(wishes, 3, CommType::f64, CommOp::max);
     const bool stop = wishes[0] > 0 || wishes[1] > 0;
-    const bool save_due = parts_.recipe.checkpoint.every_steps > 0 ? cursor_.step % parts_.recipe.checkpoint.every_steps == 0 : epoch_ended_;
+    const bool save_due =
+        parts_.recipe.checkpoint.every_steps > 0 ? cursor_.step % parts_.recipe.checkpoint.every_steps == 0 : epoch_ended_;
     if (last_step() || enough || stop || save_due || wishes[2] > 0) {
       save();
       last_save = Clock::now();
@@ -199,8 +201,8 @@ void Trainer::update(StepReport& report) {
   }
   report.gradient_norm = global_norm(gradients);
   if (!std::isfinite(report.gradient_norm) || !std::isfinite(report.loss))
-    throw DataError("step {}: the loss is {} and the gradient's norm {}: lower optimizer.lr, or look at the rows of this step", cursor_.step + 1,
-                    report.loss, report.gradient_norm);
+    throw DataError("step {}: the loss is {} and the gradient's norm {}: lower optimizer.lr, or look at the rows of this step",
+                    cursor_.step + 1, report.loss, report.gradient_norm);
   report.lr = recipe.lr * schedule_.factor(cursor_.step);
   // torch's clip_grad_norm_: max_norm / (norm + 1e-6), never above 1
   const double scale = recipe.clip_norm > 0 ? std::min(1.0, recipe.clip_norm / (report.gradient_norm + 1e-6)) : 1.0;
@@ -227,8 +229,10 @@ void Trainer::evaluate() {
     });
     for (const auto& [name, value] : metrics_of(outputs, set, parts_.data, loss_)) outcome_.last.emplace_back(set.name + "/" + name, value);
   }
-  const auto chosen = std::find_if(outcome_.last.begin(), outcome_.last.end(), [&](const auto& entry) { return entry.first == outcome_.metric; });
-  const bool better = outcome_.best_step == 0 || (larger_is_better(outcome_.metric) ? chosen->second > outcome_.best : chosen->second < outcome_.best);
+  const auto chosen =
+      std::find_if(outcome_.last.begin(), outcome_.last.end(), [&](const auto& entry) { return entry.first == outcome_.metric; });
+  const bool better =
+      outcome_.best_step == 0 || (larger_is_better(outcome_.metric) ? chosen->second > outcome_.best : chosen->second < outcome_.best);
   evaluations_without_gain_ = better ? 0 : evaluations_without_gain_ + 1;
   if (better) {
     outcome_.best = chosen->second;
@@ -253,7 +257,10 @@ State Trainer::state() const {
   merge(state, "optimizer", optimizer_->state());
   for (const Parameter& parameter : parts_.model.parameters) state.tensors["model/" + parameter.name] = parameter.value;
   state.values["cursor"] = {{"step", cursor_.step}, {"epoch", cursor_.epoch}, {"step_in_epoch", cursor_.step_in_epoch}};
-  state.values["best"] = {{"metric", outcome_.metric}, {"value", outcome_.best}, {"step", outcome_.best_step}, {"evaluations_without_gain", evaluations_without_gain_}};
+  state.values["best"] = {{"metric", outcome_.metric},
+                          {"value", outcome_.best},
+                          {"step", outcome_.best_step},
+                          {"evaluations_without_gain", evaluations_without_gain_}};
   state.values["spent"] = {{"train_s", outcome_.train_s}, {"rows", outcome_.rows}, {"tokens", outcome_.tokens}};
   return state;
 }

@@ -28,12 +28,12 @@ struct Outcome {
   bool finished = false;   // false: stopped early with a checkpoint saved (exit code 75)
   std::string stopped_by;  // "early stopping", "max_time", "signal 15"
   std::int64_t steps = 0, last_checkpoint = 0;
-  std::string metric;      // the one that chooses the best model
+  std::string metric;  // the one that chooses the best model
   double best = 0;
   std::int64_t best_step = 0;
-  Metrics last;            // of the last evaluation
-  double train_s = 0;      // time in steps, evaluation and saving left out
-  double wall_s = 0;       // of the whole loop
+  Metrics last;        // of the last evaluation
+  double train_s = 0;  // time in steps, evaluation and saving left out
+  double wall_s = 0;   // of the whole loop
   std::int64_t rows = 0, tokens = 0;
 };
 

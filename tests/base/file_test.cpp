@@ -84,7 +84,10 @@ TEST_F(FileTest, standard_input_may_be_a_socket_or_half_read) {
 TEST(Text, control_characters_do_not_reach_a_terminal) {
   EXPECT_EQ(printable("a\x1b[31mred\r\x07\x7f"), "a\\x1b[31mred\\x0d\\x07\\x7f");
   EXPECT_EQ(printable("caf\xc3\xa9\tand\nmore \xc2\xa0."), "caf\xc3\xa9\tand\nmore \xc2\xa0.");
-  EXPECT_EQ(printable("\xc2\x9b" "31m"), "\\x9b31m") << "a one-byte escape, in UTF-8";
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m"),
+            "\\x9b31m")
+      << "a one-byte escape, in UTF-8";
   EXPECT_EQ(printable("\xc2"), "\xc2");
   EXPECT_STREQ(DataError("found '{}'", "\x1b]0;title\x07").what(), "found '\\x1b]0;title\\x07'");
 }

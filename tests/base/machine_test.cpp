@@ -24,8 +24,7 @@ class Tree {
       std::string siblings = std::to_string(core);
       for (int thread = 1; thread < threads; ++thread) siblings += "," + std::to_string(core + thread * cores);
       for (int thread = 0; thread < threads; ++thread)
-        write("sys/devices/system/cpu/cpu" + std::to_string(core + thread * cores) + "/topology/thread_siblings_list",
-              siblings);
+        write("sys/devices/system/cpu/cpu" + std::to_string(core + thread * cores) + "/topology/thread_siblings_list", siblings);
     }
     write("proc/meminfo", "MemTotal:       67108864 kB\nMemFree:        1 kB\n");
     write("proc/cpuinfo", "processor\t: 0\nmodel name\t: Example 9000 64-Core Processor\n");
@@ -110,8 +109,7 @@ TEST(Threads, MaskDividedByTheRanksThatShareIt) {
   EXPECT_EQ(threads(all, {all, low}), 6);       // four of its own, four half
   EXPECT_EQ(threads(all, std::vector<std::string>(16, all)), 1);
   const Tree threaded(8, 2);
-  EXPECT_EQ(
-      threads_for_rank(this_machine(threaded.root(), "0,1,2,3,8,9,10,11"), {"0,1,2,3,8,9,10,11", "4,5,6,7,12,13,14,15"}), 4);
+  EXPECT_EQ(threads_for_rank(this_machine(threaded.root(), "0,1,2,3,8,9,10,11"), {"0,1,2,3,8,9,10,11", "4,5,6,7,12,13,14,15"}), 4);
 }
 
 // A container that is granted 2 of 64 cores' time would crawl with 64 threads.

@@ -11,7 +11,8 @@ namespace {
 
 TEST(Philox, AsTorch) {
   for (const std::uint64_t key : {std::uint64_t{0}, std::uint64_t{42}, std::uint64_t{0x123456789ABCDEF0}, ~std::uint64_t{0}})
-    for (const std::uint64_t counter : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0xFFFFFFFF}, std::uint64_t{0x100000000}, std::uint64_t{987654321987654321}}) {
+    for (const std::uint64_t counter :
+         {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0xFFFFFFFF}, std::uint64_t{0x100000000}, std::uint64_t{987654321987654321}}) {
       at::Philox4_32 theirs(key, /*subsequence=*/0, /*offset=*/counter);
       for (const std::uint32_t word : philox(key, counter)) EXPECT_EQ(word, theirs()) << key << " " << counter;
     }

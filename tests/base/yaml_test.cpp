@@ -32,12 +32,9 @@ TEST(Yaml, names_line_path_expected_and_found) {
   EXPECT_EQ(error_of("a:\n  - 1\n  - {b: [x]}\n", [](const YamlView& v) { v["a"].items()[1]["b"].integer(); }),
             "r.yaml:3: a[1].b: expected a whole number, found a list of 1");
   EXPECT_EQ(error_of("a: 1\n", [](const YamlView& v) { v["a"]["b"]; }), "r.yaml:1: a: expected a section of keys, found 1");
-  EXPECT_EQ(error_of("a: 'yes'\n", [](const YamlView& v) { v["a"].boolean(); }),
-            "r.yaml:1: a: expected true or false, found \"yes\"");
-  EXPECT_EQ(error_of("a: yes\n", [](const YamlView& v) { v["a"].boolean(); }),
-            "r.yaml:1: a: expected true or false, found yes");
-  EXPECT_EQ(error_of("a:\n\n\nb: 1", [](const YamlView& v) { v["a"].number(); }),
-            "r.yaml:1: a: expected a number, found nothing");
+  EXPECT_EQ(error_of("a: 'yes'\n", [](const YamlView& v) { v["a"].boolean(); }), "r.yaml:1: a: expected true or false, found \"yes\"");
+  EXPECT_EQ(error_of("a: yes\n", [](const YamlView& v) { v["a"].boolean(); }), "r.yaml:1: a: expected true or false, found yes");
+  EXPECT_EQ(error_of("a:\n\n\nb: 1", [](const YamlView& v) { v["a"].number(); }), "r.yaml:1: a: expected a number, found nothing");
 }
 
 TEST(Yaml, numbers_are_what_every_version_of_yaml_reads) {
@@ -52,8 +49,8 @@ TEST(Yaml, numbers_are_what_every_version_of_yaml_reads) {
   EXPECT_EQ(wrong("1_000"), "r.yaml:1: a: expected a number, found 1_000; write 1000 without underscores");
   EXPECT_EQ(wrong("010"), "r.yaml:1: a: expected a number, found 010; write 10 without leading zeros");
   EXPECT_EQ(wrong("'5'"), "r.yaml:1: a: expected a number, found \"5\"; write 5 without quotes");
-  for (const char* text : {"0x10", "0o17", "1:30", ".inf", "-.nan", "nan", "inf", "1e400", "1 2", "--1", "1e", "e1", ".", "-",
-                           "1.2.3", "0b1", "1e5x"})
+  for (const char* text :
+       {"0x10", "0o17", "1:30", ".inf", "-.nan", "nan", "inf", "1e400", "1 2", "--1", "1e", "e1", ".", "-", "1.2.3", "0b1", "1e5x"})
     EXPECT_NE(wrong(text), "no error") << text;
   const auto whole = [](const std::string& text) { return YamlDocument("r", "a: " + text).view()["a"].integer(); };
   EXPECT_EQ(whole("1e3"), 1000);
@@ -96,8 +93,8 @@ TEST(Yaml, alias_bombs_are_refused_quickly) {
 }
 
 TEST(Yaml, merge_keys_and_aliases) {
-  const YamlDocument document(
-      "r.yaml", "base: &b {x: 1, y: 2}\nmore: &m {y: 5, z: 6}\none: {<<: *b, x: 9}\ntwo:\n  <<: [*b, *m]\nsame: *b\n");
+  const YamlDocument document("r.yaml",
+                              "base: &b {x: 1, y: 2}\nmore: &m {y: 5, z: 6}\none: {<<: *b, x: 9}\ntwo:\n  <<: [*b, *m]\nsame: *b\n");
   const YamlView v = document.view();
   EXPECT_EQ(v["one"]["x"].integer(), 9);
   EXPECT_EQ(v["one"]["y"].integer(), 2);

@@ -22,14 +22,13 @@ int main(int argc, char** argv) {
       const auto start = Clock::now();
       std::vector<std::unique_ptr<thaw::Request>> open;
       for (std::size_t at = 0; at < values.size(); at += bucket)
-        open.push_back(
-            comm->all_reduce_async(values.data() + at, std::min(bucket, values.size() - at), thaw::CommType::f32));
+        open.push_back(comm->all_reduce_async(values.data() + at, std::min(bucket, values.size() - at), thaw::CommType::f32));
       for (const auto& request : open) request->wait();
       times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
     }
     std::sort(times.begin(), times.end());
     if (comm->rank() == 0)
-      fmt::print("{} ranks, {} MB in buckets of {} MiB: median {:.1f} ms, least {:.1f} ms, first value {}\n", comm->size(),
-                 megabytes, bucket_mib, times[times.size() / 2], times.front(), values[0]);
+      fmt::print("{} ranks, {} MB in buckets of {} MiB: median {:.1f} ms, least {:.1f} ms, first value {}\n", comm->size(), megabytes,
+                 bucket_mib, times[times.size() / 2], times.front(), values[0]);
   }
 }

@@ -35,8 +35,7 @@ int expected(CommOp op, std::size_t i) {
 struct BFloat16 {
   std::uint16_t bits = 0;
   BFloat16() = default;
-  explicit BFloat16(double from)
-      : bits(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(from)) >> 16)) {}
+  explicit BFloat16(double from) : bits(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(from)) >> 16)) {}
   explicit operator double() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 };
 
@@ -111,8 +110,7 @@ TEST(AllReduce, SeveralOpenAtOnceCompleteInReverse) {
     for (std::size_t i = 0; i < count; ++i) mine[i] = static_cast<float>(value(rank(), i));
     buffers.emplace_back(mine);
   }
-  for (std::size_t k = 0; k < buffers.size(); ++k)
-    open.push_back(comm().all_reduce_async(buffers[k].data(), counts[k], CommType::f32));
+  for (std::size_t k = 0; k < buffers.size(); ++k) open.push_back(comm().all_reduce_async(buffers[k].data(), counts[k], CommType::f32));
   for (std::size_t k = buffers.size(); k-- > 0;) {
     // Half of the ranks wait, the others ask again and again.
     if (rank() % 2 == 0) open[k]->wait();
@@ -150,8 +148,7 @@ TEST(AllReduce, OtherCollectivesPassOpenSums) {
 TEST(AllReduce, SameBitsEachTimeOnEveryRank) {
   constexpr std::size_t count = 200003;
   std::vector<float> mine(count);
-  for (std::size_t i = 0; i < count; ++i)
-    mine[i] = std::ldexp(static_cast<float>(value(rank(), i)) + 0.1F, value(rank() + 3, i));
+  for (std::size_t i = 0; i < count; ++i) mine[i] = std::ldexp(static_cast<float>(value(rank(), i)) + 0.1F, value(rank() + 3, i));
   Buffer<float> once(mine), again(mine);
   comm().all_reduce(once.data(), count, CommType::f32);
   auto first_part = comm().all_reduce_async(again.data(), count / 3, CommType::f32);
@@ -197,8 +194,7 @@ TEST(AllGather, InRankOrder) {
     comm().all_gather(from.data(), from.bytes(), into.data());
     const auto all = into.read();
     for (int r = 0; r < size(); ++r)
-      for (std::size_t i = 0; i < count; ++i)
-        ASSERT_EQ(all[static_cast<std::size_t>(r) * count + i], r * 1000000 + static_cast<int>(i));
+      for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(all[static_cast<std::size_t>(r) * count + i], r * 1000000 + static_cast<int>(i));
   }
 }
 

@@ -20,10 +20,10 @@ TEST(Current, ReadersSeeWholeEntries) {
     while (!ended) {
       const CurrentCollective now = comm->current();
       const std::string name = now.name;
-      const bool whole = name.empty() ? now.bytes == 0 && now.since_ns == 0
-                                      : (now.sequence % 2 == 1 ? name == "barrier" && now.bytes == 0
-                                                               : name == "broadcast" && now.bytes == 16) &&
-                                            now.since_ns > 0;
+      const bool whole =
+          name.empty()
+              ? now.bytes == 0 && now.since_ns == 0
+              : (now.sequence % 2 == 1 ? name == "barrier" && now.bytes == 0 : name == "broadcast" && now.bytes == 16) && now.since_ns > 0;
       if (!whole || now.sequence < last) ++torn;
       if (!name.empty()) ++seen;
       last = now.sequence;

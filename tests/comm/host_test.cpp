@@ -17,8 +17,7 @@ Communicator& comm() { return *ranked::world().comm; }
 
 TEST(AllGatherText, DifferingSizes) {
   const auto text_of = [](int rank) {
-    return std::string(static_cast<std::size_t>(rank) * 1000, static_cast<char>('a' + rank)) +
-           (rank == 2 ? std::string("\0x", 2) : "");
+    return std::string(static_cast<std::size_t>(rank) * 1000, static_cast<char>('a' + rank)) + (rank == 2 ? std::string("\0x", 2) : "");
   };
   const auto all = comm().all_gather_text(text_of(comm().rank()));
   ASSERT_EQ(all.size(), static_cast<std::size_t>(comm().size()));

@@ -45,8 +45,7 @@ void expect_contains(const Ended& ended, const std::string& words) {
 
 TEST(OneRankFails, AllEndWithItsExitCodeWithinSeconds) {
   for (const char* const collective : {"barrier", "all_reduce", "receive"})
-    for (const std::string& start :
-         {mpiexec + " -n 3 " + program, other_mpiexec.empty() ? "" : other_mpiexec + " -n 3 " + with_other}) {
+    for (const std::string& start : {mpiexec + " -n 3 " + program, other_mpiexec.empty() ? "" : other_mpiexec + " -n 3 " + with_other}) {
       if (start.empty()) continue;
       SCOPED_TRACE(start + " fail-in-" + collective);
       const Ended ended = run(start + " fail-in-" + collective);

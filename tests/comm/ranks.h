@@ -29,8 +29,7 @@ World& world();
 template <typename T>
 class Buffer {
  public:
-  explicit Buffer(const std::vector<T>& values)
-      : count_(values.size()), memory_(world().memory->allocate(values.size() * sizeof(T) + 1)) {
+  explicit Buffer(const std::vector<T>& values) : count_(values.size()), memory_(world().memory->allocate(values.size() * sizeof(T) + 1)) {
     world().memory->copy(memory_.get(), values.data(), count_ * sizeof(T));
   }
   T* data() { return static_cast<T*>(memory_.get()); }

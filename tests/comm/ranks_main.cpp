@@ -83,8 +83,8 @@ int main(int argc, char** argv) {
       class Failures final : public ::testing::EmptyTestEventListener {
         void OnTestPartResult(const ::testing::TestPartResult& result) override {
           if (result.failed())
-            fmt::print(stderr, "rank {}: {}:{}: {}\n", ranked::world().comm->rank(),
-                       result.file_name() ? result.file_name() : "", result.line_number(), result.message());
+            fmt::print(stderr, "rank {}: {}:{}: {}\n", ranked::world().comm->rank(), result.file_name() ? result.file_name() : "",
+                       result.line_number(), result.message());
         }
       };
       delete listeners.Release(listeners.default_result_printer());

@@ -19,8 +19,8 @@
 namespace thaw::test {
 namespace {
 
-const std::vector<std::string> words{"good", "fine", "great", "moving", "fun", "bad", "dull", "poor", "weak", "slow",
-                                     "the", "a", "film", "plot", "actor", "is", "was", "and", "very", "scene"};
+const std::vector<std::string> words{"good", "fine", "great", "moving", "fun",   "bad", "dull", "poor", "weak", "slow",
+                                     "the",  "a",    "film",  "plot",   "actor", "is",  "was",  "and",  "very", "scene"};
 
 }  // namespace
 
@@ -83,8 +83,8 @@ bool wait_until(const std::function<bool()>& holds) {
 
 Workshop::Workshop() : folder_(fs::temp_directory_path() / fmt::format("thaw-test-{}-{}", ::getpid(), std::rand())) {
   fs::create_directories(folder_ / "model");
-  const Json config{{"model_type", "bert"}, {"hidden_size", 32}, {"num_hidden_layers", 2}, {"num_attention_heads", 4}, {"intermediate_size", 48},
-                    {"vocab_size", 25}, {"max_position_embeddings", 32}, {"initializer_range", 0.1}};
+  const Json config{{"model_type", "bert"},    {"hidden_size", 32}, {"num_hidden_layers", 2},        {"num_attention_heads", 4},
+                    {"intermediate_size", 48}, {"vocab_size", 25},  {"max_position_embeddings", 32}, {"initializer_range", 0.1}};
   write("model/config.json", config.dump());
   std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
   for (const std::string& word : words) vocabulary += word + "\n";

@@ -49,8 +49,8 @@ class Workshop {
   void write(const std::string& name, const std::string& content) const;
   // "train RECIPE output_dir=FOLDER/NAME OVERRIDES"
   std::string train(const std::string& run, const std::string& overrides = "") const;
-  std::vector<Json> log(const std::string& run) const;  // steps alone, without evaluations
-  std::string file(const std::string& name) const;      // its bytes
+  std::vector<Json> log(const std::string& run) const;     // steps alone, without evaluations
+  std::string file(const std::string& name) const;         // its bytes
   static std::string rows(std::uint64_t seed, int count);  // text and label, below a header
 
  private:

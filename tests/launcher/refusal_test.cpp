@@ -18,7 +18,8 @@ class Refusal : public ::testing::Test {
     const Ran ran = thaw(shop.train("run", overrides), ranks);
     EXPECT_EQ(ran.exit_code, code) << overrides << "\n" << ran.output;
     EXPECT_LT(ran.seconds, 10) << overrides;
-    for (const std::string& phrase : phrases) EXPECT_NE(ran.output.find(phrase), std::string::npos) << "expected: " << phrase << "\n" << ran.output;
+    for (const std::string& phrase : phrases)
+      EXPECT_NE(ran.output.find(phrase), std::string::npos) << "expected: " << phrase << "\n" << ran.output;
   }
 };
 
@@ -55,7 +56,8 @@ TEST_F(Refusal, ShapesOfAnotherModel) {
 TEST_F(Refusal, Data) {
   shop.write("odd.tsv", "text\tlabel\na film\tugly\n");
   expect("data.eval=" + shop.path("odd.tsv"), 65, {"odd.tsv:2: row 1: unknown label 'ugly': expected one of bad, good"});
-  expect("data.labels=[good,fine] data.train=" + shop.path("odd.tsv"), 65, {"odd.tsv:2: row 1: unknown label 'ugly': expected one of good, fine"});
+  expect("data.labels=[good,fine] data.train=" + shop.path("odd.tsv"), 65,
+         {"odd.tsv:2: row 1: unknown label 'ugly': expected one of good, fine"});
   shop.write("empty.tsv", "");
   expect("data.train=" + shop.path("empty.tsv"), 65, {"empty.tsv"});
   shop.write("blank.tsv", "text\tlabel\na film\tgood\n\tbad\n");
@@ -70,7 +72,8 @@ TEST_F(Refusal, WeightsAndGroups) {
   ASSERT_EQ(thaw(shard + shop.path("plain")).exit_code, 0);
   expect("data.weight=w data.train=" + shop.path("plain"), 65,
          {"plain/index.json: rows have no weight: shard it again with --weight w, or leave data.weight out"});
-  expect("data.group=who data.train=" + shop.path("plain"), 65, {"rows have no group: shard it again with --group who, or leave data.group out"});
+  expect("data.group=who data.train=" + shop.path("plain"), 65,
+         {"rows have no group: shard it again with --group who, or leave data.group out"});
   expect("data.weight=w data.train=" + shop.path("weighted.tsv"), 65, {"weighted.tsv: the weights of all 2 rows are 0"});
   ASSERT_EQ(thaw(shard + shop.path("zero") + " --weight w").exit_code, 0);
   expect("data.train=" + shop.path("zero"), 65, {"zero: the weights of all 2 rows are 0"});
@@ -79,11 +82,14 @@ TEST_F(Refusal, WeightsAndGroups) {
 TEST_F(Refusal, PipesAsData) {
   const Ran ran = thaw(shop.train("run", "data.format=tsv data.train=/dev/fd/9 9< <(cat " + shop.path("train.tsv") + ")"));
   EXPECT_EQ(ran.exit_code, 64) << ran.output;
-  EXPECT_NE(ran.output.find("/dev/fd/9: only a file can be sharded into the cache: write it to one first"), std::string::npos) << ran.output;
+  EXPECT_NE(ran.output.find("/dev/fd/9: only a file can be sharded into the cache: write it to one first"), std::string::npos)
+      << ran.output;
 }
 
 TEST_F(Refusal, ShardWhoseChecksumFails) {
-  ASSERT_EQ(thaw("shard " + shop.path("train.tsv") + " --model " + shop.path("model") + " --max-length 32 --out " + shop.path("shards"), 2).exit_code, 0);
+  ASSERT_EQ(thaw("shard " + shop.path("train.tsv") + " --model " + shop.path("model") + " --max-length 32 --out " + shop.path("shards"), 2)
+                .exit_code,
+            0);
   expect("data.train=" + shop.path("shards"), 0, {});
   for (const auto& entry : fs::directory_iterator(shop.path("shards"))) {
     if (entry.path().extension() != ".h5") continue;
@@ -102,8 +108,9 @@ TEST_F(Refusal, RunDirectory) {
 }
 
 TEST_F(Refusal, RunDirectoryWithALiveOwner) {
-  const Ran ran = shell(std::string(THAW_BINARY_DIR "/thaw ") + shop.train("run", "epochs=100000") + " >/dev/null 2>&1 & first=$!; sleep 2; " +
-                        THAW_BINARY_DIR + "/thaw " + shop.train("run", "epochs=100000") + "; code=$?; kill -9 $first; exit $code");
+  const Ran ran =
+      shell(std::string(THAW_BINARY_DIR "/thaw ") + shop.train("run", "epochs=100000") + " >/dev/null 2>&1 & first=$!; sleep 2; " +
+            THAW_BINARY_DIR + "/thaw " + shop.train("run", "epochs=100000") + "; code=$?; kill -9 $first; exit $code");
   EXPECT_EQ(ran.exit_code, 73) << ran.output;
 }
 
@@ -119,7 +126,8 @@ TEST_F(Refusal, DiskFull) {
 }
 
 TEST_F(Refusal, LauncherOfAnotherMpi) {
-  for (const auto& [slurm, command] : {std::pair{"", "Start with: mpirun -n 4"}, {"SLURM_STEP_ID=0 ", "Start with: srun --mpi=pmix -n 4"}}) {
+  for (const auto& [slurm, command] :
+       {std::pair{"", "Start with: mpirun -n 4"}, {"SLURM_STEP_ID=0 ", "Start with: srun --mpi=pmix -n 4"}}) {
     const Ran ran = shell(std::string("env ") + slurm + "PMI_RANK=0 PMI_SIZE=4 " THAW_BINARY_DIR "/thaw " + shop.train("run"));
     EXPECT_EQ(ran.exit_code, 64) << ran.output;
     EXPECT_NE(ran.output.find(command), std::string::npos) << ran.output;

@@ -40,7 +40,8 @@ class Shard : public ::testing::Test {
   void expect(const std::string& arguments, int code, const std::vector<std::string>& phrases) const {
     const Ran ran = thaw(arguments);
     EXPECT_EQ(ran.exit_code, code) << arguments << "\n" << ran.output;
-    for (const std::string& phrase : phrases) EXPECT_NE(ran.output.find(phrase), std::string::npos) << "expected: " << phrase << "\n" << ran.output;
+    for (const std::string& phrase : phrases)
+      EXPECT_NE(ran.output.find(phrase), std::string::npos) << "expected: " << phrase << "\n" << ran.output;
   }
   const Workshop shop;
 };
@@ -66,7 +67,8 @@ TEST_F(Shard, KilledOnTwoRanksItGoesOn) {
   ASSERT_TRUE(wait_until([&] { return shards_below(shop.path("parts")) >= 10; }));
   job.kill(SIGSTOP);
   // Meanwhile nobody else may write there, whatever its options are.
-  expect(command(shop.path("many.tsv"), "parts"), 73, {"another process owns this directory: host ", ", pid ", "choose another output_dir or --out"});
+  expect(command(shop.path("many.tsv"), "parts"), 73,
+         {"another process owns this directory: host ", ", pid ", "choose another output_dir or --out"});
   job.kill(SIGKILL);
   ASSERT_FALSE(fs::exists(shop.path("parts/index.json"))) << "it had ended already";
   const Json resumed = report(thaw(parts, 2));
@@ -111,7 +113,9 @@ TEST_F(Shard, AFullDiskIsOneLineWithARemedy) {
   const auto files = enough.exit_code == 0 ? contents(mount + "/out").size() : 0;
   shell("umount " + mount);
   EXPECT_EQ(full.exit_code, 73) << full.output;
-  EXPECT_NE(full.output.find("No space left on device; free some space, or write elsewhere (output_dir, --out, data.cache_dir)\n"), std::string::npos) << full.output;
+  EXPECT_NE(full.output.find("No space left on device; free some space, or write elsewhere (output_dir, --out, data.cache_dir)\n"),
+            std::string::npos)
+      << full.output;
   EXPECT_EQ(full.output.find("HDF5"), std::string::npos) << full.output;
   EXPECT_EQ(std::count(full.output.begin(), full.output.end(), '\n'), 2) << full.output;  // an empty line before it
   EXPECT_GT(report(enough)["kept"], 0);

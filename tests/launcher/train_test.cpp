@@ -16,7 +16,8 @@ void expect_same_curve(const std::vector<Json>& a, const std::vector<Json>& b, d
   ASSERT_GT(a.size(), 5U);
   for (std::size_t i = 0; i < a.size(); ++i) {
     EXPECT_NEAR(a[i]["loss"].get<double>(), b[i]["loss"].get<double>(), tolerance * a[i]["loss"].get<double>()) << "step " << i + 1;
-    EXPECT_NEAR(a[i]["grad_norm"].get<double>(), b[i]["grad_norm"].get<double>(), 10 * tolerance * a[i]["grad_norm"].get<double>()) << "step " << i + 1;
+    EXPECT_NEAR(a[i]["grad_norm"].get<double>(), b[i]["grad_norm"].get<double>(), 10 * tolerance * a[i]["grad_norm"].get<double>())
+        << "step " << i + 1;
     EXPECT_EQ(a[i]["tokens"], b[i]["tokens"]);
   }
 }
@@ -44,8 +45,10 @@ TEST(Train, SameCurveOnOneTwoAndFourRanks) {
 
 TEST(Train, SameCurveWithClassWeightsSmoothingWeightedSourcesAndTokenBatches) {
   const Workshop shop;
-  const std::string more = "loss.class_weights=balanced loss.label_smoothing=0.1 schedule.name=cosine batch.tokens=160 batch.grain=40 "
-                           "data.train=\"[{path: " + shop.path("train.tsv") + ", weight: 1.5}, {path: " + shop.path("dev.tsv") + ", weight: 0.5}]\"";
+  const std::string more =
+      "loss.class_weights=balanced loss.label_smoothing=0.1 schedule.name=cosine batch.tokens=160 batch.grain=40 "
+      "data.train=\"[{path: " +
+      shop.path("train.tsv") + ", weight: 1.5}, {path: " + shop.path("dev.tsv") + ", weight: 0.5}]\"";
   ASSERT_EQ(thaw(shop.train("one", more)).exit_code, 0);
   const Ran four = thaw(shop.train("four", more), 4);
   ASSERT_EQ(four.exit_code, 0) << four.output;
@@ -102,13 +105,19 @@ TEST(Train, EarlyStoppingEndsTheRun) {
 
 TEST(Train, MultiLabelAndRegression) {
   const Workshop shop;
-  shop.write("tags.csv", "text,label\n\"good, fun film\",\"fun,good\"\nbad plot,bad\n\"slow\nscene\",\"bad,slow\"\ngreat fun,fun\nthe actor,\n");
-  const Ran tags = thaw(shop.train("tags", "data.multi_label=true batch.size=4 batch.grain=2 data.train=" + shop.path("tags.csv") + " data.eval=" + shop.path("tags.csv")), 2);
+  shop.write("tags.csv",
+             "text,label\n\"good, fun film\",\"fun,good\"\nbad plot,bad\n\"slow\nscene\",\"bad,slow\"\ngreat fun,fun\nthe actor,\n");
+  const Ran tags = thaw(shop.train("tags", "data.multi_label=true batch.size=4 batch.grain=2 data.train=" + shop.path("tags.csv") +
+                                               " data.eval=" + shop.path("tags.csv")),
+                        2);
   ASSERT_EQ(tags.exit_code, 0) << tags.output;
   EXPECT_EQ(Json::parse(shop.file("tags/best/config.json"))["problem_type"], "multi_label_classification");
   EXPECT_EQ(Json::parse(shop.file("tags/best/config.json"))["id2label"].size(), 4U);
-  shop.write("stars.jsonl", "{\"text\": \"good film\", \"label\": 4.5}\n{\"text\": \"bad film\", \"label\": 1}\n{\"text\": \"a film\", \"label\": 3}\n");
-  const Ran stars = thaw(shop.train("stars", "task=text-regression batch.size=2 batch.grain=1 data.train=" + shop.path("stars.jsonl") + " data.eval=" + shop.path("stars.jsonl")), 2);
+  shop.write("stars.jsonl",
+             "{\"text\": \"good film\", \"label\": 4.5}\n{\"text\": \"bad film\", \"label\": 1}\n{\"text\": \"a film\", \"label\": 3}\n");
+  const Ran stars = thaw(shop.train("stars", "task=text-regression batch.size=2 batch.grain=1 data.train=" + shop.path("stars.jsonl") +
+                                                 " data.eval=" + shop.path("stars.jsonl")),
+                         2);
   ASSERT_EQ(stars.exit_code, 0) << stars.output;
   EXPECT_TRUE(Json::parse(shop.file("stars/result.json"))["metrics"].contains("dev/pearson"));
 }
@@ -135,7 +144,8 @@ TEST(Train, DataAsItComes) {
   for (int label = 0; label <= 10; ++label) (label % 2 == 0 ? one : two) += fmt::format("a film;{}\n", label);
   shop.write("one.csv", one), shop.write("two.csv", two), shop.write("both.csv", one + two);
   const auto labels = [&](const std::string& run, const std::string& train) {
-    const Ran ran = thaw(shop.train(run, "steps=1 data.eval={} data.format=csv data.delimiter=\";\" data.header=no data.train=" + train), 2);
+    const Ran ran =
+        thaw(shop.train(run, "steps=1 data.eval={} data.format=csv data.delimiter=\";\" data.header=no data.train=" + train), 2);
     EXPECT_EQ(ran.exit_code, 0) << ran.output;
     EXPECT_NE(ran.output.find(".csv: no header; column 0 is the text, column 1 the label\n"), std::string::npos) << ran.output;
     return ran.exit_code == 0 ? Json::parse(shop.file(run + "/best/config.json"))["id2label"] : Json();
@@ -174,9 +184,10 @@ class Export : public ::testing::Test {
 
   void expect_same_in_transformers(const std::string& run) {
     ASSERT_EQ(thaw("export " + shop.path(run) + " " + shop.path("out")).exit_code, 0);
-    shop.write("in.txt", "A moving, funny film that I would see again.\nbad dull plot\ngood\n" + std::string("the film is very slow and weak ") + std::string(300, 'x') + "\n");
-    const Ran python_ran = shell(python().value() + " " THAW_SOURCE_DIR "/tests/launcher/export_reference.py " + shop.path("out") + " " + shop.path("in.txt") + " " +
-                                 shop.path("theirs.json"));
+    shop.write("in.txt", "A moving, funny film that I would see again.\nbad dull plot\ngood\n" +
+                             std::string("the film is very slow and weak ") + std::string(300, 'x') + "\n");
+    const Ran python_ran = shell(python().value() + " " THAW_SOURCE_DIR "/tests/launcher/export_reference.py " + shop.path("out") + " " +
+                                 shop.path("in.txt") + " " + shop.path("theirs.json"));
     ASSERT_EQ(python_ran.exit_code, 0) << python_ran.output;
     const Json theirs = Json::parse(shop.file("theirs.json"));
     const Ran ours = thaw("predict --json " + shop.path("out") + " " + shop.path("in.txt"));
@@ -187,7 +198,8 @@ class Export : public ::testing::Test {
       const Json mine = Json::parse(line);
       EXPECT_EQ(mine["label"], theirs[row]["label"]);
       ASSERT_EQ(mine["probabilities"].size(), theirs[row]["probabilities"].size());
-      for (const auto& [label, p] : theirs[row]["probabilities"].items()) EXPECT_NEAR(mine["probabilities"][label].get<double>(), p.get<double>(), 2e-6) << row << label;
+      for (const auto& [label, p] : theirs[row]["probabilities"].items())
+        EXPECT_NEAR(mine["probabilities"][label].get<double>(), p.get<double>(), 2e-6) << row << label;
     }
   }
 };
@@ -201,7 +213,12 @@ TEST_F(Export, OneLabelInTransformers) {
 TEST_F(Export, SeveralLabelsInTransformers) {
   THAW_NEEDS_PYTHON();
   shop.write("tags.tsv", "text\tlabel\ngood fun film\tfun,good\nbad plot\tbad\nslow scene\tbad,slow\ngreat fun\tfun\n");
-  ASSERT_EQ(thaw(shop.train("run", "epochs=20 optimizer.lr=3.0e-03 data.multi_label=true batch.size=4 batch.grain=2 data.eval=null data.train=" + shop.path("tags.tsv")), 2).exit_code, 0);
+  ASSERT_EQ(
+      thaw(shop.train("run", "epochs=20 optimizer.lr=3.0e-03 data.multi_label=true batch.size=4 batch.grain=2 data.eval=null data.train=" +
+                                 shop.path("tags.tsv")),
+           2)
+          .exit_code,
+      0);
   expect_same_in_transformers("run");
 }
 

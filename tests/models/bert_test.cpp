@@ -47,7 +47,9 @@ TEST_P(BertParity, LogitsLossAndEveryGradient) {
   const JsonFile config(directory / "config.json");
   const std::string problem = config.view().text_or("problem_type", "single_label_classification");
   Loss loss;
-  loss.problem = problem == "regression" ? Problem::regression : problem == "multi_label_classification" ? Problem::multi_label : Problem::single_label;
+  loss.problem = problem == "regression"                   ? Problem::regression
+                 : problem == "multi_label_classification" ? Problem::multi_label
+                                                           : Problem::single_label;
   const at::Tensor logits = expected.tensor("logits");
   LoadReport report;
   const auto model = load_model(directory, {logits.size(1)}, 1, &report);
@@ -72,7 +74,8 @@ TEST_P(BertParity, LogitsLossAndEveryGradient) {
   EXPECT_LE(relative_error(mean.detach(), expected.tensor("loss"), 0), 1e-5);
   mean.backward();
   double largest = 0;
-  for (const Parameter& parameter : model->parameters) largest = std::max(largest, expected.tensor("grad/" + parameter.name).abs().max().item<double>());
+  for (const Parameter& parameter : model->parameters)
+    largest = std::max(largest, expected.tensor("grad/" + parameter.name).abs().max().item<double>());
   for (const Parameter& parameter : model->parameters) {
     ASSERT_TRUE(parameter.working.grad().defined()) << parameter.name;
     at::Tensor gradient = parameter.working.grad();
@@ -89,8 +92,8 @@ INSTANTIATE_TEST_SUITE_P(Transformers, BertParity,
 // config.json and weights that lie: each refused by name.
 class BertRefusal : public ::testing::Test {
  protected:
-  Json config = {{"model_type", "bert"}, {"hidden_size", 12}, {"num_hidden_layers", 1}, {"num_attention_heads", 3}, {"intermediate_size", 8},
-                 {"vocab_size", 10}, {"max_position_embeddings", 16}};
+  Json config = {{"model_type", "bert"},   {"hidden_size", 12}, {"num_hidden_layers", 1},       {"num_attention_heads", 3},
+                 {"intermediate_size", 8}, {"vocab_size", 10},  {"max_position_embeddings", 16}};
   std::string refusal(const Json& changed) {
     try {
       build_model(JsonView(changed, "config.json"), {});
@@ -109,7 +112,8 @@ class BertRefusal : public ::testing::Test {
 
 TEST_F(BertRefusal, NamesKeyExpectedAndFound) {
   EXPECT_EQ(refusal(config), "accepted");
-  EXPECT_EQ(refusal(with("model_type", "mamba")), "config.json: model_type: 'mamba' is an architecture that Thaw does not know; it knows: bert");
+  EXPECT_EQ(refusal(with("model_type", "mamba")),
+            "config.json: model_type: 'mamba' is an architecture that Thaw does not know; it knows: bert");
   EXPECT_EQ(refusal(with("hidden_size", "large")), "config.json: hidden_size: expected an integer, found \"large\"");
   EXPECT_EQ(refusal(with("num_attention_heads", 5)), "config.json: num_attention_heads: expected a divisor of hidden_size 12, found 5");
   EXPECT_EQ(refusal(with("hidden_dropout_prob", 1.5)), "config.json: hidden_dropout_prob: expected a probability in [0, 1), found 1.5");

@@ -56,7 +56,8 @@ TEST_F(Hub, FindsRevisions) {
 TEST_F(Hub, WhereHuggingFaceFindsIt) {
   THAW_NEEDS_PYTHON();
   const std::string command = fmt::format(
-      "'{}' -c \"from huggingface_hub import snapshot_download as s; assert s('some/model-x', local_files_only=True) == '{}', s('some/model-x', "
+      "'{}' -c \"from huggingface_hub import snapshot_download as s; assert s('some/model-x', local_files_only=True) == '{}', "
+      "s('some/model-x', "
       "local_files_only=True)\"",
       *test::python(), find_model("some/model-x").directory.string());
   EXPECT_EQ(std::system(command.c_str()), 0) << command;
@@ -66,7 +67,8 @@ TEST_F(Hub, WhatIsMissingNamesTheCommand) {
   EXPECT_NE(refusal("other/model").find("hf download other/model"), std::string::npos);
   EXPECT_NE(refusal("some/model-x@v2").find("hf download some/model-x --revision v2"), std::string::npos);
   EXPECT_NE(refusal("some/model-x@v2").find(cache.string()), std::string::npos);
-  for (const char* odd : {"../etc", "some", "some/model/x", "/nowhere/at/all", "some/..", "some/model-x@../../x", ""}) EXPECT_NE(refusal(odd), "found") << odd;
+  for (const char* odd : {"../etc", "some", "some/model/x", "/nowhere/at/all", "some/..", "some/model-x@../../x", ""})
+    EXPECT_NE(refusal(odd), "found") << odd;
   EXPECT_NE(refusal(cache.string()).find("no config.json"), std::string::npos);
 }
 

@@ -40,7 +40,8 @@ double error(const at::Tensor& ours, const at::Tensor& exact) {
 }
 
 // `ours` on inputs of `type`, against `theirs` on the same values in double.
-void agree(const Operation& ours, const Operation& theirs, const Tensors& inputs, const std::vector<bool>& low, at::ScalarType type, double tolerance) {
+void agree(const Operation& ours, const Operation& theirs, const Tensors& inputs, const std::vector<bool>& low, at::ScalarType type,
+           double tolerance) {
   Tensors given, exact;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     given.push_back(low[i] ? inputs[i].to(type) : inputs[i].to(at::kFloat));
@@ -54,7 +55,8 @@ void agree(const Operation& ours, const Operation& theirs, const Tensors& inputs
   const Result c = run(ours, given, type);
   at::set_num_threads(1);
   EXPECT_TRUE(at::equal(a.value, c.value));
-  for (std::size_t i = 0; i < inputs.size(); ++i) EXPECT_TRUE(at::equal(a.gradients[i], c.gradients[i])) << "gradient " << i << " depends on threads";
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    EXPECT_TRUE(at::equal(a.gradients[i], c.gradients[i])) << "gradient " << i << " depends on threads";
 }
 
 struct Case {
@@ -95,7 +97,8 @@ TEST_P(Ops, DropoutAddLayerNorm) {
       const at::Tensor mask = p > 0 ? composed::mask(site, 9, width).to(at::kDouble) : at::ones({9, width}, at::kDouble);
       agree([&](const Tensors& t) { return dropout_add_layer_norm(t[0], t[1], t[2], t[3], 1e-12, site); },
             [&](const Tensors& t) { return at::layer_norm(t[0] * mask + t[1], {width}, t[2], t[3], 1e-12); },
-            {at::randn({9, width}), at::randn({9, width}), at::randn({width}), at::randn({width})}, {true, true, false, false}, type, tolerance);
+            {at::randn({9, width}), at::randn({9, width}), at::randn({width}), at::randn({width})}, {true, true, false, false}, type,
+            tolerance);
     }
   }
 }
@@ -104,7 +107,8 @@ TEST_P(Ops, Dropout) {
   for (const std::int64_t width : {1, 8, 20, 4100}) {
     const RandomSite site{0.25, 5, 40};
     const at::Tensor mask = composed::mask(site, 13, width).to(at::kDouble);
-    agree([&](const Tensors& t) { return dropout(t[0], site); }, [&](const Tensors& t) { return t[0] * mask; }, {at::randn({13, width})}, {true}, type, tolerance);
+    agree([&](const Tensors& t) { return dropout(t[0], site); }, [&](const Tensors& t) { return t[0] * mask; }, {at::randn({13, width})},
+          {true}, type, tolerance);
   }
 }
 
@@ -116,7 +120,8 @@ TEST_P(Ops, Attention) {
       const double scale = 1 / std::sqrt(static_cast<double>(dim));
       agree([&](const Tensors& t) { return attention(t[0], t[1], t[2], cu_seqlens, scale, site); },
             [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], cu_seqlens, scale, site); },
-            {at::randn({140, heads, dim}), at::randn({140, heads, dim}), at::randn({140, heads, dim})}, {true, true, true}, type, tolerance);
+            {at::randn({140, heads, dim}), at::randn({140, heads, dim}), at::randn({140, heads, dim})}, {true, true, true}, type,
+            tolerance);
     }
 }
 

@@ -63,7 +63,8 @@ TEST(Loss, SumsAsTorch) {
     loss.class_weights = c["weights"].get<std::vector<float>>();
     loss.label_smoothing = c["smoothing"];
     const auto rows = static_cast<std::int64_t>(c["logits"].size());
-    at::Tensor logits = at::empty({rows, 4}), labels = loss.problem == Problem::single_label ? at::empty({rows}, at::kLong) : at::empty({rows, 4});
+    at::Tensor logits = at::empty({rows, 4}),
+               labels = loss.problem == Problem::single_label ? at::empty({rows}, at::kLong) : at::empty({rows, 4});
     double share = 0;
     for (std::int64_t row = 0; row < rows; ++row) {
       const Json& label = c["labels"][static_cast<std::size_t>(row)];
@@ -74,12 +75,14 @@ TEST(Loss, SumsAsTorch) {
       if (!label.is_array()) labels[row] = label.get<int>();
       share += loss.share(1, label.is_array() ? 0 : label.get<int>());
     }
-    EXPECT_NEAR(loss.sum(logits, {labels, at::ones({rows})}).item<double>() / share, c["mean"], 2e-6) << c["kind"] << c["weights"] << c["smoothing"];
+    EXPECT_NEAR(loss.sum(logits, {labels, at::ones({rows})}).item<double>() / share, c["mean"], 2e-6)
+        << c["kind"] << c["weights"] << c["smoothing"];
     // a row that weighs twice counts as two
     at::Tensor weights = at::ones({rows});
     weights[0] = 2;
     const double once = loss.sum(logits.narrow(0, 0, 1), {labels.narrow(0, 0, 1), at::ones({1})}).item<double>();
-    EXPECT_NEAR(loss.sum(logits, {labels, weights}).item<double>(), loss.sum(logits, {labels, at::ones({rows})}).item<double>() + once, 1e-5);
+    EXPECT_NEAR(loss.sum(logits, {labels, weights}).item<double>(), loss.sum(logits, {labels, at::ones({rows})}).item<double>() + once,
+                1e-5);
   }
 }
 

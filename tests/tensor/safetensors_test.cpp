@@ -22,7 +22,8 @@ class Safetensors : public ::testing::Test {
   fs::path folder = fs::temp_directory_path() / fmt::format("thaw-safetensors-{}", ::getpid());
 
   void python(const std::string& arguments) {
-    const std::string command = fmt::format("'{}' {}/tests/tensor/safetensors_reference.py {}", *test::python(), THAW_SOURCE_DIR, arguments);
+    const std::string command =
+        fmt::format("'{}' {}/tests/tensor/safetensors_reference.py {}", *test::python(), THAW_SOURCE_DIR, arguments);
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
   }
   // The message that a file of this header and so many bytes of tensors is refused with; "accepted" where it is not.
@@ -117,7 +118,9 @@ TEST_F(Safetensors, DamagedBytesNeverCrash) {
 TEST_F(Safetensors, ShardedWeights) {
   write_safetensors(folder / "model-1.safetensors", {{"a", at::ones({2})}});
   write_safetensors(folder / "model-2.safetensors", {{"b", at::zeros({3})}});
-  const auto index = [&](const std::string& map) { write_file_atomically(folder / "model.safetensors.index.json", R"({"weight_map":)" + map + "}"); };
+  const auto index = [&](const std::string& map) {
+    write_file_atomically(folder / "model.safetensors.index.json", R"({"weight_map":)" + map + "}");
+  };
   index(R"({"a":"model-1.safetensors","b":"model-2.safetensors"})");
   const Weights weights(folder);
   EXPECT_TRUE(at::equal(weights.tensor("a"), at::ones({2})));

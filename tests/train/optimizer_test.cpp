@@ -26,7 +26,8 @@ TEST(Schedule, AsTransformers) {
     recipe.name = kinds.at(c["name"]);
     const Schedule schedule(recipe, c["total"], c["warmup"]);
     for (std::size_t step = 0; step < c["factors"].size(); ++step)
-      EXPECT_NEAR(schedule.factor(static_cast<std::int64_t>(step)), c["factors"][step], 1e-12) << c["name"] << c["total"] << " step " << step;
+      EXPECT_NEAR(schedule.factor(static_cast<std::int64_t>(step)), c["factors"][step], 1e-12)
+          << c["name"] << c["total"] << " step " << step;
   }
 }
 
@@ -46,7 +47,8 @@ Parameters parameters(const Json& start, bool bf16) {
   for (std::size_t i = 0; i < 2; ++i) {
     values.push_back(at::tensor(start[i].get<std::vector<float>>()));
     gradients.push_back(at::zeros_like(values.back()));
-    optimized.push_back({i == 0 ? "decayed" : "plain", values.back(), gradients.back(), bf16 ? values.back().to(at::kBFloat16) : at::Tensor(), 1, i == 0});
+    optimized.push_back(
+        {i == 0 ? "decayed" : "plain", values.back(), gradients.back(), bf16 ? values.back().to(at::kBFloat16) : at::Tensor(), 1, i == 0});
   }
   return {values, gradients, AdamW(recipe, optimized)};
 }

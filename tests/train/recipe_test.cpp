@@ -10,8 +10,7 @@
 namespace thaw {
 namespace {
 
-const std::string least =
-    "recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: runs/x\ndata: {train: a.tsv, eval: dev.tsv}\n";
+const std::string least = "recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: runs/x\ndata: {train: a.tsv, eval: dev.tsv}\n";
 
 const std::string full = R"(recipe: 1
 task: text-classification
@@ -73,13 +72,12 @@ TEST(Recipe, reads_every_key) {
   EXPECT_EQ(r.length, (Duration{Duration::Unit::epochs, 2.5}));
   EXPECT_EQ(r.dropout, 0.0);
   EXPECT_EQ(r.data.train, (std::vector<DataSource>{{"data/reviews.tsv", 0.5}, {"more.jsonl", 1.0}}));
-  EXPECT_EQ(r.data.eval,
-            (std::vector<std::pair<std::string, std::string>>{{"dev", "data/dev.tsv"}, {"other", "data/electronics.tsv"}}));
+  EXPECT_EQ(r.data.eval, (std::vector<std::pair<std::string, std::string>>{{"dev", "data/dev.tsv"}, {"other", "data/electronics.tsv"}}));
   EXPECT_EQ(r.data.labels, (std::vector<std::string>{"negative", "no", "yes", "3"}));
   EXPECT_TRUE(r.data.multi_label);
-  EXPECT_EQ(r.data.text + r.data.text_pair + r.data.label + r.data.id + r.data.row_weight + r.data.group + r.data.separator +
-                r.data.cache_dir,
-            "bodyreplystarskeywauthor;/scratch/cache");
+  EXPECT_EQ(
+      r.data.text + r.data.text_pair + r.data.label + r.data.id + r.data.row_weight + r.data.group + r.data.separator + r.data.cache_dir,
+      "bodyreplystarskeywauthor;/scratch/cache");
   EXPECT_EQ(r.data.format, SourceFormat::csv);
   EXPECT_EQ(r.data.header, Header::no);
   EXPECT_EQ(r.data.delimiter, '\t');
@@ -125,14 +123,12 @@ TEST(Recipe, resolved_recipe_reads_back_the_same) {
 }
 
 TEST(Recipe, knows_the_words_of_others) {
-  EXPECT_EQ(added("optimizer:\n  learning_rate: 1e-5"),
-            "r.yaml:7: optimizer.learning_rate: unknown key; the word here is optimizer.lr");
+  EXPECT_EQ(added("optimizer:\n  learning_rate: 1e-5"), "r.yaml:7: optimizer.learning_rate: unknown key; the word here is optimizer.lr");
   EXPECT_EQ(added("learning_rate: 1e-5"), "r.yaml:6: learning_rate: unknown key; the word here is optimizer.lr");
   EXPECT_EQ(added("num_train_epochs: 3"), "r.yaml:6: num_train_epochs: unknown key; the word here is epochs");
-  EXPECT_EQ(
-      added("per-device-train-batch-size: 8")
-          .find("r.yaml:6: per-device-train-batch-size: unknown key; batch.size counts the rows of a whole optimizer step"),
-      0u);
+  EXPECT_EQ(added("per-device-train-batch-size: 8")
+                .find("r.yaml:6: per-device-train-batch-size: unknown key; batch.size counts the rows of a whole optimizer step"),
+            0u);
   EXPECT_EQ(added("warmup_steps: 3"), "r.yaml:6: warmup_steps: unknown key; the word here is schedule.warmup_steps");
   EXPECT_EQ(added("max_seq_length: 3\nbf16: true"),
             "r.yaml:6: max_seq_length: unknown key; the word here is data.max_length\nr.yaml:7: bf16: unknown key; the word "
@@ -144,8 +140,7 @@ TEST(Recipe, knows_the_words_of_others) {
   EXPECT_EQ(added("schedule: {nmae: linear}"), "r.yaml:6: schedule.nmae: unknown key; the nearest key is schedule.name");
   EXPECT_EQ(added("optimzer: {lr: 1}"), "r.yaml:6: optimzer: unknown key; the nearest key is optimizer");
   EXPECT_EQ(added("lr: 1"), "r.yaml:6: lr: unknown key; the nearest key is optimizer.lr");
-  EXPECT_EQ(added("checkpoint: {zebra: 1}"),
-            "r.yaml:6: checkpoint.zebra: unknown key; the keys here are every_steps, every_minutes, keep");
+  EXPECT_EQ(added("checkpoint: {zebra: 1}"), "r.yaml:6: checkpoint.zebra: unknown key; the keys here are every_steps, every_minutes, keep");
   EXPECT_EQ(error_of(least, {"data.train=[{path: a, wieght: 2}]"}),
             "command line: data.train[0].wieght: unknown key; the nearest key is data.train[0].weight");
   EXPECT_EQ(added("thaw: {phases: []}"), "r.yaml:6: thaw: gradual unfreezing is not in this version");
@@ -170,10 +165,8 @@ TEST(Recipe, checks_every_value) {
        "r.yaml:8: schedule.warmup_ratio: given beside schedule.warmup_steps; keep one of them"},
       {"schedule: {name: triangle}",
        "r.yaml:6: schedule.name: expected one of constant, linear, cosine, slanted_triangular, found triangle"},
-      {"schedule: {cut_frac: 0.1}",
-       "r.yaml:6: schedule.cut_frac: belongs to schedule.name: slanted_triangular alone; leave it out"},
-      {"steps: 10\nschedule: {warmup_steps: 11}",
-       "r.yaml:7: schedule.warmup_steps: expected at most the run's 10 steps, found 11"},
+      {"schedule: {cut_frac: 0.1}", "r.yaml:6: schedule.cut_frac: belongs to schedule.name: slanted_triangular alone; leave it out"},
+      {"steps: 10\nschedule: {warmup_steps: 11}", "r.yaml:7: schedule.warmup_steps: expected at most the run's 10 steps, found 11"},
       {"batch: {size: 32, grain: 10}", "r.yaml:6: batch.grain: expected a divisor of batch.size (32), found 10"},
       {"batch: {size: 0}", "r.yaml:6: batch.size: expected a whole number of 1 or more, found 0"},
       {"batch: {size: 1_024}", "r.yaml:6: batch.size: expected a whole number, found 1_024; write 1024 without underscores"},
@@ -184,19 +177,15 @@ TEST(Recipe, checks_every_value) {
       {"precision: fp16", "r.yaml:6: precision: expected one of fp32, bf16, found fp16"},
       {"seed: -1", "r.yaml:6: seed: expected a whole number of 0 or more, found -1"},
       {"loss: {label_smoothing: 1}", "r.yaml:6: loss.label_smoothing: expected a number from 0 to below 1, found 1"},
-      {"loss: {class_weights: uniform}",
-       "r.yaml:6: loss.class_weights: expected balanced, or {label: weight, …}, found uniform"},
+      {"loss: {class_weights: uniform}", "r.yaml:6: loss.class_weights: expected balanced, or {label: weight, …}, found uniform"},
       {"evaluate: {metric: test/accuracy}",
        "r.yaml:6: evaluate.metric: expected SET/METRIC with a set of data.eval (dev), found test/accuracy"},
-      {"evaluate: {metric: accuracy}",
-       "r.yaml:6: evaluate.metric: expected SET/METRIC with a set of data.eval (dev), found accuracy"},
+      {"evaluate: {metric: accuracy}", "r.yaml:6: evaluate.metric: expected SET/METRIC with a set of data.eval (dev), found accuracy"},
       {"checkpoint: {keep: 0}", "r.yaml:6: checkpoint.keep: expected a whole number of 1 or more, found 0"},
-      {"max_time: 90",
-       "r.yaml:6: max_time: expected a time such as 3h50m, 90s or 2d (a number and d, h, m or s, largest first), found 90"},
+      {"max_time: 90", "r.yaml:6: max_time: expected a time such as 3h50m, 90s or 2d (a number and d, h, m or s, largest first), found 90"},
       {"max_time: 10m3h",
        "r.yaml:6: max_time: expected a time such as 3h50m, 90s or 2d (a number and d, h, m or s, largest first), found 10m3h"},
-      {"max_time: 0s",
-       "r.yaml:6: max_time: expected a time such as 3h50m, 90s or 2d (a number and d, h, m or s, largest first), found 0s"},
+      {"max_time: 0s", "r.yaml:6: max_time: expected a time such as 3h50m, 90s or 2d (a number and d, h, m or s, largest first), found 0s"},
   };
   for (const auto& [lines, message] : wrong) EXPECT_EQ(added(lines), message);
 }
@@ -212,7 +201,9 @@ TEST(Recipe, checks_data_and_what_is_missing) {
   EXPECT_EQ(data("  header: true"), "r.yaml:7: data.header: expected one of auto, yes, no, found true");
   EXPECT_EQ(data("  format: parquet"), "r.yaml:7: data.format: expected one of auto, tsv, csv, jsonl, found parquet");
   for (const char* wrong : {"tabs", "'\"'", "é"})
-    EXPECT_EQ(data(fmt::format("  delimiter: {}", wrong)).find("r.yaml:7: data.delimiter: expected one character (no quote), or tab, found "), 0u) << data(fmt::format("  delimiter: {}", wrong));
+    EXPECT_EQ(
+        data(fmt::format("  delimiter: {}", wrong)).find("r.yaml:7: data.delimiter: expected one character (no quote), or tab, found "), 0u)
+        << data(fmt::format("  delimiter: {}", wrong));
   for (const char* delimiter : {"','", "';'", "'|'", "' '", "\"\\x01\"", "\"\\t\"", "''", "~", "'#'", "':'", "'0'", "'-'"}) {
     const Recipe r = parse_recipe("r.yaml", least, {fmt::format("data.delimiter={}", delimiter)});
     EXPECT_EQ(parse_recipe("r.yaml", to_yaml(r)), r) << delimiter;
@@ -222,20 +213,16 @@ TEST(Recipe, checks_data_and_what_is_missing) {
   EXPECT_EQ(data("  eval: [a, b]"), "r.yaml:7: data.eval: expected a path, or {name: path, …}, found a list of 2");
   EXPECT_EQ(data("  eval: {a/b: c}"), "r.yaml:7: data.eval: expected names without spaces and slashes, found 'a/b'");
   EXPECT_EQ(data("evaluate: {patience: 2}"), "r.yaml:7: evaluate.patience: there is nothing to evaluate on; add data.eval");
-  EXPECT_EQ(data("  labels: [a, b]\nloss: {class_weights: {c: 1}}"),
-            "r.yaml:8: loss.class_weights: 'c' is none of data.labels");
+  EXPECT_EQ(data("  labels: [a, b]\nloss: {class_weights: {c: 1}}"), "r.yaml:8: loss.class_weights: 'c' is none of data.labels");
   EXPECT_EQ(data("  labels: [a, b]\nloss: {class_weights: {a: 0, b: 0}}"),
             "r.yaml:8: loss.class_weights: every weight is 0: nothing would be learned");
   EXPECT_EQ(error_of(least, {"data.train=[]"}), "command line: data.train: expected at least one source, found none");
   EXPECT_EQ(error_of(least, {"data.train={weight: 2}"}), "command line: data.train: expected the key path, which is missing");
-  EXPECT_EQ(error_of(least, {"data.train={path: a, weight: -2}"}),
-            "command line: data.train.weight: expected a number above 0, found -2");
+  EXPECT_EQ(error_of(least, {"data.train={path: a, weight: -2}"}), "command line: data.train.weight: expected a number above 0, found -2");
   EXPECT_EQ(error_of(least, {"task=text-regression", "loss.label_smoothing=0.1"}),
             "command line: loss.label_smoothing: text-regression has no classes; leave this key out");
-  EXPECT_EQ(error_of(least, {"output_dir=runs/{model}"}),
-            "command line: output_dir: only {seed} is filled in, found '{model}'");
-  EXPECT_EQ(error_of(least, {"recipe=2"}),
-            "command line: recipe: expected 1, the recipe format that this version of thaw reads, found 2");
+  EXPECT_EQ(error_of(least, {"output_dir=runs/{model}"}), "command line: output_dir: only {seed} is filled in, found '{model}'");
+  EXPECT_EQ(error_of(least, {"recipe=2"}), "command line: recipe: expected 1, the recipe format that this version of thaw reads, found 2");
   EXPECT_EQ(error_of("recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: x\n"),
             "r.yaml: expected the key data.train, which is missing; add data.train: the rows to learn from");
   EXPECT_EQ(error_of("task: text-classification"),
@@ -245,10 +232,9 @@ TEST(Recipe, checks_data_and_what_is_missing) {
 }
 
 TEST(Recipe, command_line_overrides) {
-  const Recipe r =
-      parse_recipe("r.yaml", full,
-                   {"data.train=a.tsv", "data.labels=[no, yes]", "loss.class_weights={yes: 3}", "optimizer.lr=2e-5",
-                    "optimizer.lr=1e-5", "steps=100", "batch.tokens=4096", "data.eval.third=x.tsv"});
+  const Recipe r = parse_recipe("r.yaml", full,
+                                {"data.train=a.tsv", "data.labels=[no, yes]", "loss.class_weights={yes: 3}", "optimizer.lr=2e-5",
+                                 "optimizer.lr=1e-5", "steps=100", "batch.tokens=4096", "data.eval.third=x.tsv"});
   EXPECT_EQ(r.data.train, (std::vector<DataSource>{{"a.tsv", 1}}));
   EXPECT_EQ(r.data.labels, (std::vector<std::string>{"no", "yes"}));
   EXPECT_EQ(r.loss.class_weights, (std::vector<std::pair<std::string, double>>{{"yes", 3}}));
@@ -265,20 +251,17 @@ TEST(Recipe, command_line_overrides) {
 
 TEST(Recipe, differences_are_of_what_decides_the_numbers) {
   const Recipe before = parse_recipe("r.yaml", full);
-  EXPECT_TRUE(differences(before, parse_recipe("other.yaml", full,
-                                               {"output_dir=z", "max_time=1h", "checkpoint.keep=9", "evaluate.every_steps=3",
-                                                "data.cache_dir=/x"}))
-                  .empty());
-  EXPECT_EQ(
-      differences(before, parse_recipe("r.yaml", full,
-                                       {"optimizer.lr=1e-5", "steps=10", "seeds.order=7", "data.labels=[a, b]",
-                                        "loss.class_weights=balanced"})),
-      (std::vector<std::string>{"data.labels: [negative, 'no', 'yes', '3'] → [a, b]", "epochs: 2.5 → not given",
-                                "loss.class_weights: {negative: 2.0, 'no': 0.5} → balanced", "optimizer.lr: 3.0e-05 → 1.0e-05",
-                                "seeds.order: 8 → not given", "steps: not given → 10"}));
-  EXPECT_EQ(
-      differences(before, parse_recipe("r.yaml", full, {"data.train=[{path: data/reviews.tsv, weight: 0.5}, m.tsv]"})).size(),
-      1u);
+  EXPECT_TRUE(
+      differences(before, parse_recipe("other.yaml", full,
+                                       {"output_dir=z", "max_time=1h", "checkpoint.keep=9", "evaluate.every_steps=3", "data.cache_dir=/x"}))
+          .empty());
+  EXPECT_EQ(differences(before, parse_recipe("r.yaml", full,
+                                             {"optimizer.lr=1e-5", "steps=10", "seeds.order=7", "data.labels=[a, b]",
+                                              "loss.class_weights=balanced"})),
+            (std::vector<std::string>{"data.labels: [negative, 'no', 'yes', '3'] → [a, b]", "epochs: 2.5 → not given",
+                                      "loss.class_weights: {negative: 2.0, 'no': 0.5} → balanced", "optimizer.lr: 3.0e-05 → 1.0e-05",
+                                      "seeds.order: 8 → not given", "steps: not given → 10"}));
+  EXPECT_EQ(differences(before, parse_recipe("r.yaml", full, {"data.train=[{path: data/reviews.tsv, weight: 0.5}, m.tsv]"})).size(), 1u);
 }
 
 // Whatever a hand or a disk does to a recipe, it is read or refused, in time.
@@ -300,24 +283,14 @@ TEST(Recipe, thousands_of_random_edits_parse_or_throw) {
     for (std::size_t n = 1 + random() % 2; n > 0; --n) {
       const std::size_t at = random() % (text.size() + 1), length = random() % 20, to = random() % (text.size() + 1);
       switch (random() % 6) {
-        case 0:
-          text.insert(at, pieces[random() % std::size(pieces)]);
-          break;
-        case 1:
-          text.erase(std::min(at, text.size()), length);
-          break;
+        case 0: text.insert(at, pieces[random() % std::size(pieces)]); break;
+        case 1: text.erase(std::min(at, text.size()), length); break;
         case 2:
           if (at < text.size()) text[at] = static_cast<char>(random());
           break;
-        case 3:
-          text.insert(to, text.substr(std::min(at, text.size()), length));
-          break;
-        case 4:
-          text.replace(std::min(at, text.size()), length, pieces[random() % std::size(pieces)]);
-          break;
-        default:
-          text.resize(at);
-          break;
+        case 3: text.insert(to, text.substr(std::min(at, text.size()), length)); break;
+        case 4: text.replace(std::min(at, text.size()), length, pieces[random() % std::size(pieces)]); break;
+        default: text.resize(at); break;
       }
     }
     const auto start = std::chrono::steady_clock::now();

@@ -32,9 +32,8 @@ class RunDirectoryTest : public testing::Test {
 
   // A lease as another host would have left it, its last heartbeat `age_s` ago.
   void foreign_lease(int generation, double age_s, const Json& more = Json::object()) {
-    Json lease = {
-        {"host", "node7"}, {"pid", 1},      {"pid_start", "5"}, {"machine", "another"}, {"since", "2026-01-02T03:04:05Z"},
-        {"job", "4711"},   {"restart", ""}, {"released", false}};
+    Json lease = {{"host", "node7"}, {"pid", 1},      {"pid_start", "5"}, {"machine", "another"}, {"since", "2026-01-02T03:04:05Z"},
+                  {"job", "4711"},   {"restart", ""}, {"released", false}};
     lease.update(more);
     fs::create_directories(root_ / "lease");
     const fs::path file = root_ / "lease" / fmt::format("{:08}.json", generation);
@@ -53,8 +52,7 @@ class RunDirectoryTest : public testing::Test {
 };
 
 Recipe recipe(const std::vector<std::string>& overrides = {}) {
-  return parse_recipe("r.yaml", "recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: o\ndata: {train: a.tsv}\n",
-                      overrides);
+  return parse_recipe("r.yaml", "recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: o\ndata: {train: a.tsv}\n", overrides);
 }
 
 std::string refusal(const std::function<void()>& work, ExitCode code) {
@@ -76,7 +74,8 @@ pid_t child(const std::function<int()>& work) {
     code = work();
   } catch (const Error& error) {
     code = static_cast<int>(error.code());
-  } catch (...) {}
+  } catch (...) {
+  }
   ::_exit(code);
 }
 int wait_for(pid_t pid) {
@@ -276,9 +275,7 @@ TEST_F(RunDirectoryTest, another_recipe_is_refused_with_what_differs) {
   EXPECT_NE(message.find("optimizer.lr: 2.0e-05 → 0.001"), std::string::npos) << message;
   EXPECT_NE(message.find("another output_dir"), std::string::npos);
   EXPECT_EQ(read_file(root_ / "recipe.yaml"), first);
-  {
-    const RunDirectory run = RunDirectory::open(root_, recipe({"max_time=1h"}));
-  }  // the lease was given back, and this may change
+  { const RunDirectory run = RunDirectory::open(root_, recipe({"max_time=1h"})); }  // the lease was given back, and this may change
   EXPECT_NE(read_file(root_ / "recipe.yaml").find("max_time: '1h'"), std::string::npos);
   EXPECT_EQ(parse_recipe("r.yaml", read_file(root_ / "recipe.yaml")), recipe({"max_time=1h"}));
 }
@@ -307,8 +304,7 @@ TEST_F(RunDirectoryTest, status_tells_the_outcome) {
   RunDirectory run = RunDirectory::open(root_, recipe());
   EXPECT_FALSE(run.status());
   run.write_status({{"state", "running"}, {"step", 3}, {"last_checkpoint", "step-00000003"}});
-  run.write_status(
-      {{"state", "stopped"}, {"exit_code", 75}, {"step", 4}, {"last_checkpoint", "step-00000004"}, {"message", "max_time"}});
+  run.write_status({{"state", "stopped"}, {"exit_code", 75}, {"step", 4}, {"last_checkpoint", "step-00000004"}, {"message", "max_time"}});
   const Json status = *run.status();
   EXPECT_EQ(status["state"], "stopped");
   EXPECT_EQ(status["exit_code"], 75);
@@ -351,8 +347,7 @@ TEST_F(RunDirectoryTest, a_file_size_limit_leaves_whole_lines) {
 }
 
 TEST_F(RunDirectoryTest, a_full_disk_leaves_whole_lines) {
-  if (::mount("tmpfs", root_.c_str(), "tmpfs", 0, "size=160k") != 0)
-    GTEST_SKIP() << "mounting a small file system is not allowed here";
+  if (::mount("tmpfs", root_.c_str(), "tmpfs", 0, "size=160k") != 0) GTEST_SKIP() << "mounting a small file system is not allowed here";
   EXPECT_EQ(wait_for(child([&] { return fill(root_ / "run"); })), 0);
   ::umount(root_.c_str());
 }

@@ -21,8 +21,8 @@ void sum_bf16(void* in, void* inout, int* count, MPI_Datatype*) {
   const auto* a = static_cast<const std::uint16_t*>(in);
   auto* b = static_cast<std::uint16_t*>(inout);
   for (int i = 0; i < *count; ++i) {
-    const float sum = std::bit_cast<float>(static_cast<std::uint32_t>(a[i]) << 16) +
-                      std::bit_cast<float>(static_cast<std::uint32_t>(b[i]) << 16);
+    const float sum =
+        std::bit_cast<float>(static_cast<std::uint32_t>(a[i]) << 16) + std::bit_cast<float>(static_cast<std::uint32_t>(b[i]) << 16);
     const auto bits = std::bit_cast<std::uint32_t>(sum);
     b[i] = sum != sum ? std::uint16_t{0x7FC0} : static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
   }
@@ -84,8 +84,7 @@ class NodeRequest final : public Request {
 class MpiCommunicator final : public Communicator {
  public:
   // `node` is the world's, which the world alone adds to; the others move it along while they wait.
-  MpiCommunicator(MPI_Comm comm, bool world, std::shared_ptr<NodeReduce> node)
-      : comm_(comm), world_(world), node_(std::move(node)) {
+  MpiCommunicator(MPI_Comm comm, bool world, std::shared_ptr<NodeReduce> node) : comm_(comm), world_(world), node_(std::move(node)) {
     check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     check_mpi(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
     check_mpi(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
@@ -129,8 +128,7 @@ class MpiCommunicator final : public Communicator {
   void do_broadcast(void* data, std::size_t bytes, int root) override {
     drain();
     for (std::size_t at = 0; at < bytes; at += most_at_once)
-      check_mpi(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(most_at_once, bytes - at)), MPI_BYTE,
-                          root, comm_),
+      check_mpi(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(most_at_once, bytes - at)), MPI_BYTE, root, comm_),
                 "MPI_Bcast");
   }
 
@@ -143,9 +141,8 @@ class MpiCommunicator final : public Communicator {
     const std::size_t chunk = most_at_once / size_of(type);
     for (std::size_t at = 0; at < count; at += chunk) {
       requests.emplace_back();
-      check_mpi(MPI_Iallreduce(MPI_IN_PLACE, static_cast<char*>(data) + at * size_of(type),
-                               static_cast<int>(std::min(chunk, count - at)), mpi_type(type),
-                               type == CommType::bf16 ? bf16_sum_ : mpi_op(op), comm_, &requests.back()),
+      check_mpi(MPI_Iallreduce(MPI_IN_PLACE, static_cast<char*>(data) + at * size_of(type), static_cast<int>(std::min(chunk, count - at)),
+                               mpi_type(type), type == CommType::bf16 ? bf16_sum_ : mpi_op(op), comm_, &requests.back()),
                 "MPI_Iallreduce");
     }
     return std::make_unique<MpiRequest>(std::move(requests), node_);
@@ -154,20 +151,18 @@ class MpiCommunicator final : public Communicator {
   void do_all_gather(const void* data, std::size_t bytes, void* into) override {
     drain();
     if (bytes <= most_at_once) {
-      check_mpi(MPI_Allgather(data, static_cast<int>(bytes), MPI_BYTE, into, static_cast<int>(bytes), MPI_BYTE, comm_),
-                "MPI_Allgather");
+      check_mpi(MPI_Allgather(data, static_cast<int>(bytes), MPI_BYTE, into, static_cast<int>(bytes), MPI_BYTE, comm_), "MPI_Allgather");
       return;
     }
     std::memcpy(static_cast<char*>(into) + bytes * static_cast<std::size_t>(rank_), data, bytes);
-    for (int root = 0; root < size_; ++root)
-      do_broadcast(static_cast<char*>(into) + bytes * static_cast<std::size_t>(root), bytes, root);
+    for (int root = 0; root < size_; ++root) do_broadcast(static_cast<char*>(into) + bytes * static_cast<std::size_t>(root), bytes, root);
   }
 
   void do_send(const void* data, std::size_t bytes, int to, int tag) override {
     for (std::size_t at = 0; at == 0 || at < bytes; at += most_at_once) {
       std::vector<MPI_Request> request(1);
-      check_mpi(MPI_Isend(static_cast<const char*>(data) + at, static_cast<int>(std::min(most_at_once, bytes - at)),
-                          MPI_BYTE, to, tag, comm_, request.data()),
+      check_mpi(MPI_Isend(static_cast<const char*>(data) + at, static_cast<int>(std::min(most_at_once, bytes - at)), MPI_BYTE, to, tag,
+                          comm_, request.data()),
                 "MPI_Isend");
       wait_all(request, node_.get(), "MPI_Isend");
     }
@@ -187,10 +182,8 @@ class MpiCommunicator final : public Communicator {
       int got = 0;
       MPI_Get_count(&status, MPI_BYTE, &got);
       if (got != expected)
-        throw CommError(ExitCode::bug, "receive from rank {}, tag {}: expected {} bytes, found {}", from, tag, expected,
-                        got);
-      check_mpi(MPI_Recv(static_cast<char*>(data) + at, expected, MPI_BYTE, from, tag, comm_, MPI_STATUS_IGNORE),
-                "MPI_Recv");
+        throw CommError(ExitCode::bug, "receive from rank {}, tag {}: expected {} bytes, found {}", from, tag, expected, got);
+      check_mpi(MPI_Recv(static_cast<char*>(data) + at, expected, MPI_BYTE, from, tag, comm_, MPI_STATUS_IGNORE), "MPI_Recv");
     }
   }
 
@@ -228,8 +221,7 @@ thaw::Communicator* thaw_make_mpi_communicator() {
   int provided = 0;
   thaw::check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_FUNNELED)
-    throw thaw::CommError(
-        "this MPI allows no threads beside the one that calls it (MPI_THREAD_FUNNELED): use a build that does");
+    throw thaw::CommError("this MPI allows no threads beside the one that calls it (MPI_THREAD_FUNNELED): use a build that does");
   return new thaw::MpiCommunicator(MPI_COMM_WORLD, true, nullptr);
 }
 

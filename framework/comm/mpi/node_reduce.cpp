@@ -17,8 +17,7 @@ namespace thaw {
 namespace {
 
 constexpr std::size_t chunk_floats = std::size_t{64} << 10;
-constexpr std::size_t slots =
-    32;  // a ring of 8 MiB a rank: one of GradientSync's buckets passes without waiting for anybody
+constexpr std::size_t slots = 32;  // a ring of 8 MiB a rank: one of GradientSync's buckets passes without waiting for anybody
 constexpr std::size_t ring_floats = chunk_floats * slots;
 constexpr std::size_t line_floats = 16;     // slices begin on cache lines
 constexpr std::size_t block_floats = 2048;  // added up in the first-level cache
@@ -76,8 +75,7 @@ NodeReduce::NodeReduce(MPI_Comm comm, MPI_Win window) : comm_(comm), window_(win
     check_mpi(MPI_Win_shared_query(window, other, &bytes, &unit, &base), "MPI_Win_shared_query");
     // MPI aligns a part to 8 bytes; where the next cache line begins in it is the same for all, who map it by whole pages.
     std::size_t room = static_cast<std::size_t>(bytes);
-    ranks_.push_back(
-        static_cast<Header*>(std::align(alignof(Header), sizeof(Header) + ring_floats * sizeof(float), base, room)));
+    ranks_.push_back(static_cast<Header*>(std::align(alignof(Header), sizeof(Header) + ring_floats * sizeof(float), base, room)));
   }
   MPI_Win_lock_all(MPI_MODE_NOCHECK, window_);
   Header* const mine = new (ranks_[rank_]) Header;
@@ -88,8 +86,7 @@ NodeReduce::NodeReduce(MPI_Comm comm, MPI_Win window) : comm_(comm), window_(win
 NodeReduce::~NodeReduce() {
   int finalized = 0;
   MPI_Finalized(&finalized);
-  if (std::uncaught_exceptions() > 0 || finalized != 0)
-    return;  // freeing waits for all ranks: not while an error is under way
+  if (std::uncaught_exceptions() > 0 || finalized != 0) return;  // freeing waits for all ranks: not while an error is under way
   MPI_Win_unlock_all(window_);
   MPI_Win_free(&window_);
 }

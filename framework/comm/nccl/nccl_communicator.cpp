@@ -123,28 +123,23 @@ class NcclCommunicator final : public Communicator {
     })->wait();
   }
   void do_broadcast(void* data, std::size_t bytes, int root) override {
-    run("ncclBroadcast", [&] {
-      return ncclBroadcast(data, data, bytes, ncclUint8, root, handle_->get(), stream_.get());
-    })->wait();
+    run("ncclBroadcast", [&] { return ncclBroadcast(data, data, bytes, ncclUint8, root, handle_->get(), stream_.get()); })->wait();
   }
   std::unique_ptr<Request> do_all_reduce(void* data, std::size_t count, CommType type, CommOp op) override {
     if (type == CommType::bf16 && op != CommOp::sum)
       throw CommError(ExitCode::bug, "all_reduce: expected a sum of bf16, found another operation");
-    return run("ncclAllReduce", [&] {
-      return ncclAllReduce(data, data, count, nccl_type(type), nccl_op(op), handle_->get(), stream_.get());
-    });
+    return run("ncclAllReduce",
+               [&] { return ncclAllReduce(data, data, count, nccl_type(type), nccl_op(op), handle_->get(), stream_.get()); });
   }
   void do_all_gather(const void* data, std::size_t bytes, void* into) override {
     run("ncclAllGather", [&] { return ncclAllGather(data, into, bytes, ncclUint8, handle_->get(), stream_.get()); })->wait();
   }
   // NCCL matches messages by their order; tags are the order's own.
   void do_send(const void* data, std::size_t bytes, int to, int) override {
-    if (bytes > 0)
-      run("ncclSend", [&] { return ncclSend(data, bytes, ncclUint8, to, handle_->get(), stream_.get()); })->wait();
+    if (bytes > 0) run("ncclSend", [&] { return ncclSend(data, bytes, ncclUint8, to, handle_->get(), stream_.get()); })->wait();
   }
   void do_receive(void* data, std::size_t bytes, int from, int) override {
-    if (bytes > 0)
-      run("ncclRecv", [&] { return ncclRecv(data, bytes, ncclUint8, from, handle_->get(), stream_.get()); })->wait();
+    if (bytes > 0) run("ncclRecv", [&] { return ncclRecv(data, bytes, ncclUint8, from, handle_->get(), stream_.get()); })->wait();
   }
 
  private:

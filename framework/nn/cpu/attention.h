@@ -76,14 +76,16 @@ inline void softmax(float* scores, i64 length, i64 ld, float scale) {
 // Factors of one head's probabilities, [length, length]. A query owns 8192 counters a head: 65,536 key positions.
 inline void attention_factors(const DropoutArgs& d, i64 head, i64 heads, i64 length, float* out, i64 ld) {
   constexpr std::uint64_t of_query = 8192;
-  factors(d, static_cast<std::uint64_t>(d.first_token * heads + head) * of_query, (length + 7) / 8, length, static_cast<std::uint64_t>(heads) * of_query, out, ld);
+  factors(d, static_cast<std::uint64_t>(d.first_token * heads + head) * of_query, (length + 7) / 8, length,
+          static_cast<std::uint64_t>(heads) * of_query, out, ld);
 }
 
 template <typename T>
-void forward(const T* q, const T* k, const T* v, T* o, i64 stride, i64 length, i64 dim, float scale, const DropoutArgs& dropout, i64 head, i64 heads,
-             float* scratch) {
+void forward(const T* q, const T* k, const T* v, T* o, i64 stride, i64 length, i64 dim, float scale, const DropoutArgs& dropout, i64 head,
+             i64 heads, float* scratch) {
   const i64 ld = padded(dim), ll = padded(length);
-  float *qf = scratch, *kf = qf + ll * ld, *vf = kf + ll * ld, *kt = vf + ll * ld, *of = kt + ll * ld, *p = of + ll * ld, *keep = p + ll * ll;
+  float *qf = scratch, *kf = qf + ll * ld, *vf = kf + ll * ld, *kt = vf + ll * ld, *of = kt + ll * ld, *p = of + ll * ld,
+        *keep = p + ll * ll;
   gather(q, stride, length, dim, qf, ld);
   gather(k, stride, length, dim, kf, ld);
   gather(v, stride, length, dim, vf, ld);

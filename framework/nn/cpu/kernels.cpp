@@ -8,24 +8,28 @@ namespace thaw::cpu {
 namespace {
 
 template <typename T>
-const T* in(const void* p) { return static_cast<const T*>(p); }
+const T* in(const void* p) {
+  return static_cast<const T*>(p);
+}
 template <typename T>
-T* to(void* p) { return static_cast<T*>(p); }
+T* to(void* p) {
+  return static_cast<T*>(p);
+}
 
-void attention_forward(bool bf16, const void* q, const void* k, const void* v, void* o, i64 stride, i64 length, i64 dim, float scale, DropoutArgs d,
-                       i64 head, i64 heads, float* scratch) {
+void attention_forward(bool bf16, const void* q, const void* k, const void* v, void* o, i64 stride, i64 length, i64 dim, float scale,
+                       DropoutArgs d, i64 head, i64 heads, float* scratch) {
   if (bf16) forward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), to<bf16_t>(o), stride, length, dim, scale, d, head, heads, scratch);
   else forward(in<float>(q), in<float>(k), in<float>(v), to<float>(o), stride, length, dim, scale, d, head, heads, scratch);
 }
 
-void attention_backward(bool bf16, const void* q, const void* k, const void* v, const void* go, void* gq, void* gk, void* gv, i64 stride, i64 length,
-                        i64 dim, float scale, DropoutArgs d, i64 head, i64 heads, float* scratch) {
+void attention_backward(bool bf16, const void* q, const void* k, const void* v, const void* go, void* gq, void* gk, void* gv, i64 stride,
+                        i64 length, i64 dim, float scale, DropoutArgs d, i64 head, i64 heads, float* scratch) {
   if (bf16)
-    backward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), in<bf16_t>(go), to<bf16_t>(gq), to<bf16_t>(gk), to<bf16_t>(gv), stride, length, dim, scale, d,
-             head, heads, scratch);
+    backward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), in<bf16_t>(go), to<bf16_t>(gq), to<bf16_t>(gk), to<bf16_t>(gv), stride, length,
+             dim, scale, d, head, heads, scratch);
   else
-    backward(in<float>(q), in<float>(k), in<float>(v), in<float>(go), to<float>(gq), to<float>(gk), to<float>(gv), stride, length, dim, scale, d, head,
-             heads, scratch);
+    backward(in<float>(q), in<float>(k), in<float>(v), in<float>(go), to<float>(gq), to<float>(gk), to<float>(gv), stride, length, dim,
+             scale, d, head, heads, scratch);
 }
 
 void dropout(bool bf16, const void* x, void* y, i64 begin, i64 end, i64 width, DropoutArgs d) {
@@ -33,14 +37,14 @@ void dropout(bool bf16, const void* x, void* y, i64 begin, i64 end, i64 width, D
   else drop(in<float>(x), to<float>(y), begin, end, width, d);
 }
 
-void norm_forward(bool bf16, const void* x, const void* residual, void* sum, void* y, float* stats, const float* gamma, const float* beta, i64 begin,
-                  i64 end, i64 width, float eps, DropoutArgs d) {
+void norm_forward(bool bf16, const void* x, const void* residual, void* sum, void* y, float* stats, const float* gamma, const float* beta,
+                  i64 begin, i64 end, i64 width, float eps, DropoutArgs d) {
   if (bf16) norm_fwd(in<bf16_t>(x), in<bf16_t>(residual), to<bf16_t>(sum), to<bf16_t>(y), stats, gamma, beta, begin, end, width, eps, d);
   else norm_fwd(in<float>(x), in<float>(residual), to<float>(sum), to<float>(y), stats, gamma, beta, begin, end, width, eps, d);
 }
 
-void norm_backward(bool bf16, const void* gy, const void* sum, const float* stats, const float* gamma, void* gs, void* gx, float* ggamma, float* gbeta,
-                   i64 begin, i64 end, i64 width, DropoutArgs d) {
+void norm_backward(bool bf16, const void* gy, const void* sum, const float* stats, const float* gamma, void* gs, void* gx, float* ggamma,
+                   float* gbeta, i64 begin, i64 end, i64 width, DropoutArgs d) {
   if (bf16) norm_bwd(in<bf16_t>(gy), in<bf16_t>(sum), stats, gamma, to<bf16_t>(gs), to<bf16_t>(gx), ggamma, gbeta, begin, end, width, d);
   else norm_bwd(in<float>(gy), in<float>(sum), stats, gamma, to<float>(gs), to<float>(gx), ggamma, gbeta, begin, end, width, d);
 }
@@ -55,7 +59,8 @@ void column_sums(bool bf16, const void* x, float* sums, i64 begin, i64 end, i64 
 #define THAW_TEXT(x) #x
 #define THAW_NAME(x) THAW_TEXT(x)
 const Kernels& THAW_KERNELS() {
-  static const Kernels table{THAW_NAME(THAW_KERNELS), attention_forward, attention_backward, dropout, norm_forward, norm_backward, column_sums};
+  static const Kernels table{THAW_NAME(THAW_KERNELS), attention_forward, attention_backward, dropout, norm_forward,
+                             norm_backward,           column_sums};
   return table;
 }
 

@@ -17,20 +17,21 @@ struct Kernels {
   const char* name;
   // One head of one row. q, k, v, o (and their gradients): element (token, d) at token · stride + d. `first_query`: the
   // number of the row's first token within the step. scratch: attention_scratch(length, dim) floats.
-  void (*attention_forward)(bool bf16, const void* q, const void* k, const void* v, void* o, std::int64_t stride, std::int64_t length, std::int64_t dim,
-                            float scale, DropoutArgs dropout, std::int64_t head, std::int64_t heads, float* scratch);
-  void (*attention_backward)(bool bf16, const void* q, const void* k, const void* v, const void* grad_o, void* grad_q, void* grad_k, void* grad_v,
-                             std::int64_t stride, std::int64_t length, std::int64_t dim, float scale, DropoutArgs dropout, std::int64_t head,
-                             std::int64_t heads, float* scratch);
+  void (*attention_forward)(bool bf16, const void* q, const void* k, const void* v, void* o, std::int64_t stride, std::int64_t length,
+                            std::int64_t dim, float scale, DropoutArgs dropout, std::int64_t head, std::int64_t heads, float* scratch);
+  void (*attention_backward)(bool bf16, const void* q, const void* k, const void* v, const void* grad_o, void* grad_q, void* grad_k,
+                             void* grad_v, std::int64_t stride, std::int64_t length, std::int64_t dim, float scale, DropoutArgs dropout,
+                             std::int64_t head, std::int64_t heads, float* scratch);
   // Rows [begin, end) of y = x · mask. Also its own backward.
   void (*dropout)(bool bf16, const void* x, void* y, std::int64_t begin, std::int64_t end, std::int64_t width, DropoutArgs dropout);
   // Rows [begin, end): sum = dropout(x) + residual (where residual is not null), y = LN(sum), stats = (mean, 1/std) a row.
-  void (*norm_forward)(bool bf16, const void* x, const void* residual, void* sum, void* y, float* stats, const float* gamma, const float* beta,
-                       std::int64_t begin, std::int64_t end, std::int64_t width, float eps, DropoutArgs dropout);
+  void (*norm_forward)(bool bf16, const void* x, const void* residual, void* sum, void* y, float* stats, const float* gamma,
+                       const float* beta, std::int64_t begin, std::int64_t end, std::int64_t width, float eps, DropoutArgs dropout);
   // Rows [begin, end): grad_sum (the residual's gradient) and grad_x = grad_sum · mask (may be null); adds the rows' part
   // of the gradients of gamma and beta.
-  void (*norm_backward)(bool bf16, const void* grad_y, const void* sum, const float* stats, const float* gamma, void* grad_sum, void* grad_x,
-                        float* grad_gamma, float* grad_beta, std::int64_t begin, std::int64_t end, std::int64_t width, DropoutArgs dropout);
+  void (*norm_backward)(bool bf16, const void* grad_y, const void* sum, const float* stats, const float* gamma, void* grad_sum,
+                        void* grad_x, float* grad_gamma, float* grad_beta, std::int64_t begin, std::int64_t end, std::int64_t width,
+                        DropoutArgs dropout);
   // Adds rows [begin, end) of x: [rows, width] into sums: [width].
   void (*column_sums)(bool bf16, const void* x, float* sums, std::int64_t begin, std::int64_t end, std::int64_t width);
 };

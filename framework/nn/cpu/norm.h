@@ -41,8 +41,8 @@ void drop(const T* x, T* y, i64 begin, i64 end, i64 width, const DropoutArgs& d)
 }
 
 template <typename T>
-void norm_fwd(const T* x, const T* residual, T* sum, T* y, float* stats, const float* gamma, const float* beta, i64 begin, i64 end, i64 width, float eps,
-              const DropoutArgs& d) {
+void norm_fwd(const T* x, const T* residual, T* sum, T* y, float* stats, const float* gamma, const float* beta, i64 begin, i64 end,
+              i64 width, float eps, const DropoutArgs& d) {
   for (i64 i = begin; i < end; ++i) {
     const T* in = x + i * width;
     if (residual != nullptr) {
@@ -73,8 +73,8 @@ void norm_fwd(const T* x, const T* residual, T* sum, T* y, float* stats, const f
 }
 
 template <typename T>
-void norm_bwd(const T* gy, const T* sum, const float* stats, const float* gamma, T* gs, T* gx, float* ggamma, float* gbeta, i64 begin, i64 end, i64 width,
-              const DropoutArgs& d) {
+void norm_bwd(const T* gy, const T* sum, const float* stats, const float* gamma, T* gs, T* gx, float* ggamma, float* gbeta, i64 begin,
+              i64 end, i64 width, const DropoutArgs& d) {
   for (i64 i = begin; i < end; ++i) {
     const T *const g = gy + i * width, *const s = sum + i * width;
     const float mean = stats[2 * i], rstd = stats[2 * i + 1];
@@ -95,7 +95,8 @@ void norm_bwd(const T* gy, const T* sum, const float* stats, const float* gamma,
       dot += scaled * normed;
       total += scaled;
     }
-    const float mean_dot = (sum_of_lanes(dots) + dot) / static_cast<float>(width), mean_total = (sum_of_lanes(totals) + total) / static_cast<float>(width);
+    const float mean_dot = (sum_of_lanes(dots) + dot) / static_cast<float>(width),
+                mean_total = (sum_of_lanes(totals) + total) / static_cast<float>(width);
     T* const out = gs + i * width;
     for (j = 0; j + 16 <= width; j += 16)
       store16(out + j, rstd * (load16(g + j) * load16(gamma + j) - mean_total - (load16(s + j) - mean) * rstd * mean_dot));

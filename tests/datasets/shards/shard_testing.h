@@ -154,7 +154,8 @@ inline std::map<std::string, std::string> contents(const fs::path& directory) {
 
 inline std::string many_rows(int rows) {
   std::string text = "text\tlabel\n";
-  for (int i = 0; i < rows; ++i) text += fmt::format("row number {} {}\t{}\n", i, std::string(static_cast<std::size_t>(i % 40), 'x'), i % 3);
+  for (int i = 0; i < rows; ++i)
+    text += fmt::format("row number {} {}\t{}\n", i, std::string(static_cast<std::size_t>(i % 40), 'x'), i % 3);
   return text;
 }
 

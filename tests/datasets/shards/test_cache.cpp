@@ -104,7 +104,8 @@ TEST(Cache, WhatADeadJobLeftIsTakenOverAtOnceByOneOfSeveralJobs) {
   for (int job = 0; job < 3; ++job)
     jobs.emplace_back([&] {
       const std::string error = error_of([&] {
-        on_ranks(2, [&](const ShardRanks& ranks) { EXPECT_EQ(ensure_sharded(source, encoder, options_for(), folder / "cache", ranks), entry); });
+        on_ranks(
+            2, [&](const ShardRanks& ranks) { EXPECT_EQ(ensure_sharded(source, encoder, options_for(), folder / "cache", ranks), entry); });
       });
       EXPECT_EQ(error, "");
     });
@@ -186,7 +187,9 @@ TEST(Cache, AnEntryThatLacksShardsIsBuiltAgain) {
 TEST(Cache, WhatNobodyGoesOnWithIsRemovedAfterADay) {
   const Folder folder;
   const fs::path source = folder.file("a.tsv", many_rows(100)), abandoned = half_built(folder, source);
-  const auto shard_another = [&](int rows) { return ensure_sharded(folder.file("b.tsv", many_rows(rows)), ByteEncoder(), options_for(), folder / "cache"); };
+  const auto shard_another = [&](int rows) {
+    return ensure_sharded(folder.file("b.tsv", many_rows(rows)), ByteEncoder(), options_for(), folder / "cache");
+  };
   const fs::path b = shard_another(50);
   EXPECT_TRUE(fs::exists(abandoned)) << "its job may be requeued";
   age(abandoned / ".building", std::chrono::hours(25));

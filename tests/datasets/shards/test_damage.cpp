@@ -43,8 +43,8 @@ class Damage : public testing::Test {
       const ShardSet set(directory);
       for (std::uint64_t i = 0; i < set.rows(); ++i) {
         const EncodedRow row = set.read(i);
-        text += fmt::format("{} {} {} {} {} {} {}\n", set.id(i), set.text(i), set.source_line(i), fmt::join(row.input_ids, ","), row.second_start,
-                            fmt::join(row.labels, ","), row.weight);
+        text += fmt::format("{} {} {} {} {} {} {}\n", set.id(i), set.text(i), set.source_line(i), fmt::join(row.input_ids, ","),
+                            row.second_start, fmt::join(row.labels, ","), row.weight);
       }
     });
     return error.empty() ? text : "";
@@ -131,7 +131,9 @@ TEST_F(Damage, AWrongIndexIsNamed) {
   EXPECT_SAYS(with_index([](auto& j) { j["columns"][0]["dtype"] = "f64"; }), "expected a dtype");
   EXPECT_SAYS(with_index([](auto& j) { j["columns"] = 5; }), "columns: expected an array");
   EXPECT_SAYS(with_index([](auto& j) { std::swap(j["shards"][0]["file"], j["shards"][1]["file"]); }), ".h5: ");
-  EXPECT_SAYS(with_index([](auto& j) { j["shards"] = OrderedJson::array(), j["rows"] = 0, j["tokens"] = 0, j["truncated"] = 0, j["longest"] = 0; }), "found none");
+  EXPECT_SAYS(
+      with_index([](auto& j) { j["shards"] = OrderedJson::array(), j["rows"] = 0, j["tokens"] = 0, j["truncated"] = 0, j["longest"] = 0; }),
+      "found none");
   EXPECT_SAYS(with_index([](auto& j) { j["tokenizer"]["vocabulary_size"] = 50; }), "outside the vocabulary of 50");
   EXPECT_EQ(read_all(), "");
 }

@@ -3,7 +3,8 @@
 namespace thaw {
 namespace {
 
-std::vector<Row> rows_of(const std::string& content, ReadOptions options, SourceFormat format = SourceFormat::tsv, ReadCounts* counts = nullptr) {
+std::vector<Row> rows_of(const std::string& content, ReadOptions options, SourceFormat format = SourceFormat::tsv,
+                         ReadCounts* counts = nullptr) {
   options.format = format;
   RowReader reader(std::make_shared<SourceText>("data.x", content), options);
   std::vector<Row> rows;
@@ -49,7 +50,8 @@ TEST(Reader, FilesWithoutHeader) {
   EXPECT_EQ(rows_of("l\tx\tt\n1\tx\ta b\n", numbered).size(), 1u);
   ReadOptions mixed;
   mixed.label = "0";
-  EXPECT_SAYS(error_for("1\ta b\n", mixed), "data.x:1: the first line names none of the wanted columns") << "a number is a place, not a rank";
+  EXPECT_SAYS(error_for("1\ta b\n", mixed), "data.x:1: the first line names none of the wanted columns")
+      << "a number is a place, not a rank";
 }
 
 // What is taken by position is said, since a header that was overlooked would be a row.
@@ -71,7 +73,8 @@ TEST(Reader, ColumnsTakenByPositionAreSaid) {
 
 TEST(Reader, AHeaderThatIsNearlyMissedIsNotARow) {
   for (const char* line : {"Text\tLabel\n", "text\tLABEL\n", "text \tlabel\n"})
-    EXPECT_SAYS(error_for(std::string(line) + "a\t1\n"), "did you mean that? Name it so, or, if this line is a row, say that the file has no header");
+    EXPECT_SAYS(error_for(std::string(line) + "a\t1\n"),
+                "did you mean that? Name it so, or, if this line is a row, say that the file has no header");
   EXPECT_SAYS(error_for("Text\tlabel\na\t1\n"), "data.x:1: expected a column 'text' (text), found 'Text'");
   ReadOptions said;
   said.header = Header::yes;
@@ -98,15 +101,25 @@ TEST(Reader, WhatStandsThereTwiceIsRefused) {
   numbered.text = "2";
   EXPECT_EQ(rows_of("text\tlabel\ttext\na\t1\tb\n", numbered)[0].text, "b");
   const std::string row = R"({"text": "a", "label": 1})";
-  EXPECT_SAYS(error_for(row + "\n" + R"({"text": "a", "label": 1, "text": "b"})", {}, SourceFormat::jsonl), "data.x:2: row 2: the key 'text' stands there twice");
-  EXPECT_EQ(rows_of(R"({"text": "a", "label": 1, "more": {"x": 1, "x": 2, "text": 3}, "list": [{"x": 1}, {"x": 2}]})", {}, SourceFormat::jsonl).size(), 1u);
+  EXPECT_SAYS(error_for(row + "\n" + R"({"text": "a", "label": 1, "text": "b"})", {}, SourceFormat::jsonl),
+              "data.x:2: row 2: the key 'text' stands there twice");
+  EXPECT_EQ(
+      rows_of(R"({"text": "a", "label": 1, "more": {"x": 1, "x": 2, "text": 3}, "list": [{"x": 1}, {"x": 2}]})", {}, SourceFormat::jsonl)
+          .size(),
+      1u);
   ReadOptions skipping;
   skipping.skip_bad_rows = true;
-  EXPECT_EQ(rows_of(R"({"text": "a", "label": 1, "text": "b"})" "\n" + row, skipping, SourceFormat::jsonl).size(), 1u);
+  EXPECT_EQ(rows_of(R"({"text": "a", "label": 1, "text": "b"})"
+                    "\n" +
+                        row,
+                    skipping, SourceFormat::jsonl)
+                .size(),
+            1u);
 }
 
 TEST(Reader, Utf16IsNamed) {
-  for (const std::string& content : {std::string("\xFF\xFEt\0e\0", 6), std::string("\xFE\xFF\0t\0e", 6), std::string("t\0e\0x\0t\0\n\0", 10)})
+  for (const std::string& content :
+       {std::string("\xFF\xFEt\0e\0", 6), std::string("\xFE\xFF\0t\0e", 6), std::string("t\0e\0x\0t\0\n\0", 10)})
     for (const SourceFormat format : {SourceFormat::tsv, SourceFormat::csv, SourceFormat::jsonl})
       EXPECT_SAYS(error_for(content, {}, format), "data.x:1: expected UTF-8, found UTF-16 or bytes that are no text: save it as UTF-8");
 }
@@ -172,8 +185,10 @@ TEST(Reader, EveryWrongRowIsNamed) {
     EXPECT_SAYS(error_for(fmt::format("text\tlabel\tw\na\t1\t{}\n", weight), weighted), "data.x:2: row 1: ") << weight;
   ReadOptions number;
   number.label_kind = LabelKind::number;
-  EXPECT_SAYS(error_for("text\tlabel\na\t-1e300\n", number), "data.x:2: row 1: expected a finite number as label, found '-1e300': a float reaches");
-  EXPECT_SAYS(error_for(R"({"text": "a", "label": 1e300})", number, SourceFormat::jsonl), "data.x:1: row 1: expected a finite number as label");
+  EXPECT_SAYS(error_for("text\tlabel\na\t-1e300\n", number),
+              "data.x:2: row 1: expected a finite number as label, found '-1e300': a float reaches");
+  EXPECT_SAYS(error_for(R"({"text": "a", "label": 1e300})", number, SourceFormat::jsonl),
+              "data.x:1: row 1: expected a finite number as label");
   ReadOptions known;
   known.label_names = {"good", "bad"};
   EXPECT_SAYS(error_for("text\tlabel\na\tgod\n", known), "data.x:2: row 1: unknown label 'god': expected one of good, bad");
@@ -186,7 +201,8 @@ TEST(Reader, EveryWrongRowIsNamed) {
   EXPECT_SAYS(error_for(many + "}", {}, SourceFormat::jsonl), "key009 and 491 more: name the right one");
   ReadOptions split;
   split.split = "part";
-  EXPECT_SAYS(error_for("text\tlabel\tpart\na\t1\ttrain\na\t1\t../up\n", split), "data.x:3: row 2: split '../up': expected a name of at most 64");
+  EXPECT_SAYS(error_for("text\tlabel\tpart\na\t1\ttrain\na\t1\t../up\n", split),
+              "data.x:3: row 2: split '../up': expected a name of at most 64");
   EXPECT_SAYS(error_for("{\"text\": \"a\", \"label\": 1}\n{\"text\": }\n", {}, SourceFormat::jsonl), "data.x:2: row 2: not valid JSON");
   EXPECT_SAYS(error_for("[1]\n", {}, SourceFormat::jsonl), "data.x:1: row 1: expected a JSON object, found array");
   EXPECT_SAYS(error_for("{\"txt\": \"a\", \"label\": 1}\n", {}, SourceFormat::jsonl), "expected the key 'text' (text), found label, txt");
@@ -207,8 +223,9 @@ TEST(Reader, BadRowsAreSkippedAndCountedOnRequest) {
 }
 
 TEST(Reader, ForeignBytesAreRepairedAndCounted) {
-  for (const auto& [content, format] : {std::pair{std::string("text\tlabel\ncaf\xE9 noir\t1\nfine\t0\n"), SourceFormat::tsv},
-                                        {std::string("{\"text\": \"caf\xE9 noir\", \"label\": 1}\n{\"text\": \"fine\", \"label\": 0}\n"), SourceFormat::jsonl}}) {
+  for (const auto& [content, format] :
+       {std::pair{std::string("text\tlabel\ncaf\xE9 noir\t1\nfine\t0\n"), SourceFormat::tsv},
+        {std::string("{\"text\": \"caf\xE9 noir\", \"label\": 1}\n{\"text\": \"fine\", \"label\": 0}\n"), SourceFormat::jsonl}}) {
     ReadCounts counts;
     EXPECT_EQ(rows_of(content, {}, format, &counts)[0].text, "caf\xEF\xBF\xBD noir");
     EXPECT_EQ(counts.repaired, 1u);

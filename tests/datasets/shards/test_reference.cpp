@@ -31,7 +31,8 @@ TEST_P(Reference, PythonReadsTheSameRows) {
   EXPECT_EQ(run(fmt::format("check {} '{}' '{}'", kind, source.string(), (folder / "out").string())), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Reference, testing::Values("tsv", "csv", "jsonl"), [](const auto& one) { return std::string(one.param); });
+INSTANTIATE_TEST_SUITE_P(Formats, Reference, testing::Values("tsv", "csv", "jsonl"),
+                         [](const auto& one) { return std::string(one.param); });
 
 // A published file without header: every row, as the file's own lines say.
 TEST(RealData, Sst2) {

@@ -15,7 +15,8 @@ TEST(Shards, RowsComeBackAsTheyWentIn) {
   ShardOptions options = small_shards(2);
   options.read.pair = "second", options.read.weight = "w", options.read.group = "who", options.read.id = "id";
   options.read.label_kind = LabelKind::several;
-  const fs::path source = folder.file("a.tsv", "id\ttext\tsecond\tlabel\tw\twho\nr1\tone\tzwei\tb,a\t0.5\tx\nr2\tdrei\tvier\t\t1\ty\nr3\tv\tsechs\tc\t2\tx\n");
+  const fs::path source =
+      folder.file("a.tsv", "id\ttext\tsecond\tlabel\tw\twho\nr1\tone\tzwei\tb,a\t0.5\tx\nr2\tdrei\tvier\t\t1\ty\nr3\tv\tsechs\tc\t2\tx\n");
   const ByteEncoder encoder;
   const ShardReport report = write_shards({source}, folder / "out", encoder, options);
   EXPECT_EQ(report.written, 2u);
@@ -46,7 +47,8 @@ TEST(Shards, NumbersAndWideIds) {
   ShardOptions options = small_shards();
   options.read.label_kind = LabelKind::number;
   const ByteEncoder encoder(5, 100000);
-  write_shards({folder.file("a.jsonl", "{\"text\": \"abc\", \"label\": 0.25}\n{\"text\": \"abcdef\", \"label\": -3}\n")}, folder / "out", encoder, options);
+  write_shards({folder.file("a.jsonl", "{\"text\": \"abc\", \"label\": 0.25}\n{\"text\": \"abcdef\", \"label\": -3}\n")}, folder / "out",
+               encoder, options);
   const ShardSet set(folder / "out");
   EXPECT_EQ(set.targets(), (std::vector<float>{0.25f, -3}));
   EXPECT_EQ(set.read(1).input_ids, encoder.encode("abcdef", {}).ids);
@@ -72,13 +74,15 @@ TEST(Shards, AnUnknownHeaderIsNotARow) {
   const Folder folder;
   const std::string rows = many_rows(40).substr(std::string("text\tlabel\n").size());
   const fs::path source = folder.file("a.tsv", "sentence\tclass\n" + rows);
-  EXPECT_SAYS(error_of([&] { write_shards({source}, folder / "out", ByteEncoder(), small_shards()); }), "the label 'class' stands on the first line alone");
+  EXPECT_SAYS(error_of([&] { write_shards({source}, folder / "out", ByteEncoder(), small_shards()); }),
+              "the label 'class' stands on the first line alone");
   ShardOptions said = small_shards();
   said.read.header = Header::no;
   EXPECT_EQ(write_shards({source}, folder / "out", ByteEncoder(), said).directories[0].index.rows, 41u);
   ShardOptions numbered = small_shards();
   numbered.read.text = "0", numbered.read.label = "1";
-  EXPECT_SAYS(error_of([&] { write_shards({source}, folder / "numbered", ByteEncoder(), numbered); }), "the label 'class' stands on the first line alone");
+  EXPECT_SAYS(error_of([&] { write_shards({source}, folder / "numbered", ByteEncoder(), numbered); }),
+              "the label 'class' stands on the first line alone");
 }
 
 TEST(Shards, ColumnsTakenByPositionAreSaidOnce) {
@@ -100,13 +104,17 @@ TEST(Shards, APipeIsASourceOfOneRank) {
   const Folder folder;
   const std::string pipe = (folder / "pipe.tsv").string();
   folder.file("rows", many_rows(40));
-  const auto fill = [&] { return std::system(fmt::format("rm -f {0}; mkfifo {0}; cat {1} > {0} &", pipe, (folder / "rows").string()).c_str()); };
+  const auto fill = [&] {
+    return std::system(fmt::format("rm -f {0}; mkfifo {0}; cat {1} > {0} &", pipe, (folder / "rows").string()).c_str());
+  };
   ASSERT_EQ(fill(), 0);
   EXPECT_EQ(write_shards({pipe}, folder / "out", ByteEncoder(), small_shards()).directories[0].index.rows, 40u);
   on_ranks(2, [&](const ShardRanks& ranks) {
-    EXPECT_SAYS(error_of([&] { write_shards({pipe}, folder / "more", ByteEncoder(), small_shards(), ranks); }), "pipe.tsv: reaches one rank alone");
+    EXPECT_SAYS(error_of([&] { write_shards({pipe}, folder / "more", ByteEncoder(), small_shards(), ranks); }),
+                "pipe.tsv: reaches one rank alone");
   });
-  EXPECT_SAYS(error_of([&] { write_shards({folder / "out"}, folder / "more", ByteEncoder(), small_shards()); }), "expected a file, found a directory");
+  EXPECT_SAYS(error_of([&] { write_shards({folder / "out"}, folder / "more", ByteEncoder(), small_shards()); }),
+              "expected a file, found a directory");
 }
 
 TEST(Shards, TheSameBytesOnAnyNumberOfRanks) {
@@ -217,9 +225,11 @@ TEST(Shards, AFinishedSplitOfAnInterruptedRunIsKept) {
   splits.fractions = others.fractions = SplitFractions::parse("train=0.8,dev=0.2", 3);
   write_shards({source}, folder / "whole", ByteEncoder(), splits);
   EXPECT_SAYS(error_of([&] { write_shards({source}, out, HookedEncoder(fails_at(249)), splits); }), "interrupted");
-  for (const auto& entry : fs::directory_iterator(folder / "whole/train")) fs::copy(entry, out / "train", fs::copy_options::overwrite_existing);
+  for (const auto& entry : fs::directory_iterator(folder / "whole/train"))
+    fs::copy(entry, out / "train", fs::copy_options::overwrite_existing);
   const auto train = contents(out / "train");
-  EXPECT_SAYS(error_of([&] { write_shards({source}, out, ByteEncoder(), others); }), "train: holds finished shards of other sources, options or tokenizer");
+  EXPECT_SAYS(error_of([&] { write_shards({source}, out, ByteEncoder(), others); }),
+              "train: holds finished shards of other sources, options or tokenizer");
   EXPECT_TRUE(contents(out / "train") == train);
   write_shards({source}, out, ByteEncoder(), splits);
   EXPECT_TRUE(contents(out) == contents(folder / "whole"));

@@ -81,7 +81,8 @@ TEST(Splits, AColumnOfManyValuesIsRefused) {
 }
 
 TEST(Splits, WrongFractions) {
-  for (const char* text : {"", "train", "train=1.5", "train=0.5,dev=0.4", "train=0.5,train=0.5", "a/b=1", ".=1", "x=nan", "x=0.5,y=-0.5,z=1", "x=1,"}) {
+  for (const char* text :
+       {"", "train", "train=1.5", "train=0.5,dev=0.4", "train=0.5,train=0.5", "a/b=1", ".=1", "x=nan", "x=0.5,y=-0.5,z=1", "x=1,"}) {
     EXPECT_THROW(SplitFractions::parse(text, 1), DataError) << text;
   }
   const Folder folder;

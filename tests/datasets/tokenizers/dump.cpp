@@ -60,8 +60,7 @@ void print_speed(const Tokenizer& tokenizer, const std::vector<std::string>& rec
   std::printf("%.6f %zu\n", best, ids / 5);
 }
 
-int run(const std::string& mode, const fs::path& directory, const fs::path& input, const fs::path& output,
-        std::size_t max_length) {
+int run(const std::string& mode, const fs::path& directory, const fs::path& input, const fs::path& output, std::size_t max_length) {
   const auto records = read_records(input);
   std::string out;
   if (mode == "normalize" || mode == "words") {

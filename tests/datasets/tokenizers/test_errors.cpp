@@ -30,9 +30,7 @@ TEST(TokenizerErrors, NameThePlace) {
          j["normalizer"] = {{"type", "Sequence"}, {"normalizers", Json::array({Json{{"type", "NFC"}}, Json{{"type", "Nmt"}}})}};
        },
        {"normalizer: normalizers[1]: type", "Nmt"}},
-      {"pre_tokenizer",
-       [](Json& j) { j["pre_tokenizer"]["type"] = "ByteLevel"; },
-       {"pre_tokenizer: type", "ByteLevel", "Whitespace"}},
+      {"pre_tokenizer", [](Json& j) { j["pre_tokenizer"]["type"] = "ByteLevel"; }, {"pre_tokenizer: type", "ByteLevel", "Whitespace"}},
       {"behavior",
        [](Json& j) {
          j["pre_tokenizer"] = {{"type", "Punctuation"}, {"behavior", "Removed"}};
@@ -53,17 +51,11 @@ TEST(TokenizerErrors, NameThePlace) {
       {"added token's id", [](Json& j) { j["added_tokens"][1]["id"] = 11; }, {"added_tokens[1]: id", "<new>", "9", "11"}},
       {"added token's flag", [](Json& j) { j["added_tokens"][0].erase("lstrip"); }, {"added_tokens[0]", "lstrip"}},
       {"empty pattern", [](Json& j) { j["added_tokens"][1]["content"] = "\u0301"; }, {"added_tokens", "normalized"}},
-      {"type id",
-       [](Json& j) { j["post_processor"]["pair"][3]["Sequence"]["type_id"] = 2; },
-       {"pair[3]: Sequence: type_id", "2"}},
-      {"falling type",
-       [](Json& j) { j["post_processor"]["pair"][0]["SpecialToken"]["type_id"] = 1; },
-       {"pair[1]: Sequence: type_id"}},
+      {"type id", [](Json& j) { j["post_processor"]["pair"][3]["Sequence"]["type_id"] = 2; }, {"pair[3]: Sequence: type_id", "2"}},
+      {"falling type", [](Json& j) { j["post_processor"]["pair"][0]["SpecialToken"]["type_id"] = 1; }, {"pair[1]: Sequence: type_id"}},
       {"no B", [](Json& j) { j["post_processor"]["pair"] = j["post_processor"]["single"]; }, {"post_processor: pair", "A and B"}},
       {"unknown special", [](Json& j) { j["post_processor"]["special_tokens"].erase("[SEP]"); }, {"special_tokens", "[SEP]"}},
-      {"id of a special token",
-       [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"][0] = 77; },
-       {"post_processor", "77"}},
+      {"id of a special token", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"][0] = 77; }, {"post_processor", "77"}},
   };
   for (const Wrong& wrong : all) {
     Json settings = small_settings();

@@ -21,18 +21,10 @@ TEST(TokenizerMutations, LoadOrThrow) {
       const auto number = philox(key, change + 1);
       const std::size_t at = number[0] % text.size();
       switch (number[1] % 4) {
-        case 0:
-          text[at] = static_cast<char>(text[at] ^ 1 << number[2] % 8);
-          break;
-        case 1:
-          text[at] = "0123456789-.eE\"{}[],:ntf"[number[2] % 24];
-          break;
-        case 2:
-          text.erase(at, number[2] % 8);
-          break;
-        default:
-          text.insert(at, text.substr(number[2] % text.size(), number[3] % 40));
-          break;
+        case 0: text[at] = static_cast<char>(text[at] ^ 1 << number[2] % 8); break;
+        case 1: text[at] = "0123456789-.eE\"{}[],:ntf"[number[2] % 24]; break;
+        case 2: text.erase(at, number[2] % 8); break;
+        default: text.insert(at, text.substr(number[2] % text.size(), number[3] % 40)); break;
       }
     }
     directory.write("tokenizer.json", text);

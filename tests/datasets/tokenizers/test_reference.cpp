@@ -22,8 +22,7 @@ void compare(const std::string& what) {
   for (const auto& needed : {python, model}) {
     if (!fs::exists(needed)) GTEST_SKIP() << needed << " is not there: cluster/setup.sh --tests makes it";
   }
-  const std::string command = "PYTHONDONTWRITEBYTECODE=1 " + python +
-                              " " THAW_SOURCE_DIR "/tests/datasets/tokenizers/compare.py " + what +
+  const std::string command = "PYTHONDONTWRITEBYTECODE=1 " + python + " " THAW_SOURCE_DIR "/tests/datasets/tokenizers/compare.py " + what +
                               " " THAW_BINARY_DIR "/tokenizer_dump " + model + " " + data + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
