@@ -1,6 +1,5 @@
 // thaw shard: source files into HDF5 shards, by all ranks together.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -8,6 +7,7 @@
 #include <set>
 
 #include "datasets/shards/shard.h"
+#include "framework/base/terminal.h"
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
 #include "framework/train/encoder.h"
@@ -101,7 +101,8 @@ int shard(Ranks& ranks, const Options& given) {
                           [&](const std::string& mine) { return ranks.comm->all_gather_text(mine); },
                           [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); }};
   // The ranks' shares are about equal: one of them tells how far all are.
-  Progress progress(stderr, ::isatty(STDERR_FILENO) == 1, shared.size > 1 ? "rank 0: " : "");
+  const Terminal terminal;
+  Progress progress(stderr, terminal.there(), shared.size > 1 ? "rank 0: " : "");
   const ShardReport report = write_shards({given.sources.begin(), given.sources.end()}, given.out, encoder, options, shared,
                                           [&](std::uint64_t done, std::uint64_t all) {
                                             if (ranks.first()) progress(done, all);

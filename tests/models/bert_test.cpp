@@ -1,11 +1,13 @@
 // BERT against transformers in double precision: logits, loss and every gradient.
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/variable.h>
+#include <unistd.h>
 
 #include <filesystem>
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
+#include "framework/base/hash.h"
 #include "framework/models/registry.h"
 #include "framework/tasks/classification.h"
 #include "framework/tensor/safetensors.h"
@@ -14,19 +16,24 @@
 namespace thaw {
 namespace {
 
-// Where the Python reference wrote its cases; empty where there is no reference to ask.
+// Where the Python reference wrote its cases; empty where there is no reference to ask. Each case here is a process of its
+// own, and several run at once: each writes to a folder of its own, and the first that is done gives it its name, which
+// changes with the script.
 const fs::path& reference() {
   static const fs::path made = [] {
     const auto python = test::python();
     if (!python) return fs::path();
-    const fs::path out = fs::path(THAW_BINARY_DIR) / "bert_reference";
+    const fs::path script = THAW_SOURCE_DIR "/tests/models/bert_reference.py";
     const fs::path minilm = THAW_SOURCE_DIR "/build/models/all-MiniLM-L6-v2";
-    const std::string command = fmt::format("'{}' '{}/tests/models/bert_reference.py' '{}' {}", *python, THAW_SOURCE_DIR, out.string(),
+    const fs::path out = fs::path(THAW_BINARY_DIR) / ("bert_reference-" + hash_file(script) + (fs::exists(minilm) ? "-minilm" : ""));
+    if (fs::exists(out)) return out;
+    const fs::path part = fmt::format("{}.{}", out.string(), ::getpid());
+    const std::string command = fmt::format("'{}' '{}' '{}' {}", *python, script.string(), part.string(),
                                             fs::exists(minilm) ? fmt::format("'{}'", minilm.string()) : "");
-    if (!fs::exists(out / "whole")) {
-      if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
-      write_file_atomically(out / "whole", "");
-    }
+    if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
+    std::error_code another_was_first;
+    fs::rename(part, out, another_was_first);
+    if (another_was_first) fs::remove_all(part);
     return out;
   }();
   return made;

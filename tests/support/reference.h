@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -20,14 +21,17 @@ inline std::optional<std::string> python() {
   return std::filesystem::exists(found) ? std::optional(found.string()) : std::nullopt;
 }
 
-// Runs tests/SCRIPT with an output file as its argument and reads that file.
+// Runs tests/SCRIPT with an output file as its argument and reads that file. Each case is a process of its own, and several
+// run at once: so each has its own file.
 inline Json reference(const std::string& script) {
   std::string name = script;
   for (char& c : name) c = c == '/' ? '_' : c;
-  const std::string out = fmt::format("{}/{}.json", THAW_BINARY_DIR, name);
+  const std::string out = fmt::format("{}/{}-{}.json", THAW_BINARY_DIR, name, ::getpid());
   const std::string command = fmt::format("'{}' '{}/tests/{}' '{}'", python().value(), THAW_SOURCE_DIR, script, out);
   if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
-  return JsonFile(std::filesystem::path(out)).raw();
+  Json read = JsonFile(std::filesystem::path(out)).raw();
+  std::filesystem::remove(out);
+  return read;
 }
 
 }  // namespace thaw::test
