@@ -1,8 +1,10 @@
 // What the tokenizer makes of texts, for compare.py: tokenizer_dump MODE DIRECTORY INPUT OUTPUT [MAX_LENGTH]
 // INPUT is records (32-bit length, bytes). MODE is one of
-//   encode     → for each record, count, second_start, truncated and the ids, as 32-bit numbers; `pairs` takes two records at a
-//   time normalize  → records of normalised text;  words → records of words of the raw text, each followed by byte 0xFF speed →
-//   encodes all five times on one thread and prints the best time in seconds
+//   encode     for each record, count, second_start, truncated and the ids, as 32-bit numbers
+//   pairs      the same of two records at a time
+//   normalize  records of normalised text
+//   words      records of words of the raw text, each followed by byte 0xFF
+//   speed      encodes all five times on one thread and prints the best time in seconds
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
