@@ -66,8 +66,8 @@ void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const
   }
   const double parameters = static_cast<double>(model.parameter_count());
   const bool bf16 = recipe.precision == Precision::bf16;
-  out.say(fmt::format("model      {}{} ({}, {} parameters, all learning)", place.name,
-                      place.revision.empty() ? "" : "@" + place.revision.substr(0, 12), model.architecture, count_of(parameters)));
+  out.say(fmt::format("model      {}{} ({}, {} parameters{})", place.name, place.revision.empty() ? "" : "@" + place.revision.substr(0, 12),
+                      model.architecture, count_of(parameters), trainer.plan().phases.size() == 1 ? ", all learning" : ""));
   if (!report.initialised.empty()) out.say(fmt::format("           new, to be learnt: {}", fmt::join(report.initialised, ", ")));
   out.say(fmt::format("task       {}{}",
                       data.problem == Problem::regression ? "text-regression" : "text-classification: ", printable(listed(data.labels))));
@@ -113,6 +113,7 @@ Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& out
               {"seed", recipe.seed},
               {"model", place.name},
               {"model_revision", place.revision},
+              {"phases", outcome.phases},
               {"version", THAW_VERSION}};
   for (const auto& [name, value] : outcome.last) result["metrics"][name] = value;
   return result;

@@ -182,7 +182,13 @@ YamlView YamlDocument::at(std::string_view path) const {
   const YamlNode* node = &root_;
   for (std::size_t start = 0; node != nullptr && start <= path.size();) {
     const std::size_t dot = std::min(path.find('.', start), path.size());
-    node = node->find(path.substr(start, dot - start));
+    const std::string_view step = path.substr(start, dot - start), name = step.substr(0, step.find('['));
+    node = node->find(name);
+    if (name.size() < step.size() && node != nullptr) {  // phases[2]
+      std::size_t index = 0;
+      std::from_chars(step.data() + name.size() + 1, step.data() + step.size(), index);
+      node = index < node->items.size() ? &node->items[index] : nullptr;
+    }
     start = dot + 1;
   }
   return {*this, node, std::string(path)};

@@ -80,7 +80,7 @@ class YamlDocument {
   void set(std::string_view assignment);
 
   YamlView view() const { return {*this, &root_, ""}; }
-  YamlView at(std::string_view path) const;  // by dotted path, without making its keys known
+  YamlView at(std::string_view path) const;  // by path (data.train[0].path), without making its keys known
   const std::string& name() const { return name_; }
   const std::vector<std::string>& known_keys() const { return known_; }  // every path asked for, in order
   std::vector<YamlView> unknown() const;                                 // entries of maps that were looked into, never asked for

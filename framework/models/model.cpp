@@ -1,10 +1,17 @@
 #include "framework/models/model.h"
 
+#include <ATen/core/grad_mode.h>
 #include <algorithm>
 
 #include "framework/base/error.h"
 
 namespace thaw {
+
+void Parameter::set(const at::Tensor& values) {
+  const at::NoGradGuard no_grad;
+  value.copy_(values);
+  if (working.defined() && working.scalar_type() != at::kFloat) working.copy_(value);
+}
 
 Parameter& Model::add(std::string name, at::IntArrayRef shape, Role role, int group) {
   for (const std::int64_t extent : shape)
@@ -36,16 +43,34 @@ at::Tensor Model::forward(std::vector<std::int64_t> cu_seqlens, const Context& c
   packed.cu_seqlens = std::move(cu_seqlens);
   for (std::size_t row = 0; row + 1 < packed.cu_seqlens.size(); ++row)
     packed.max_length = std::max(packed.max_length, packed.cu_seqlens[row + 1] - packed.cu_seqlens[row]);
-  for (const Layer& layer : layers) packed = layer.forward(packed, context);
+  Context asleep = context;
+  asleep.training = false;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const at::AutoGradMode graph(at::GradMode::is_enabled() && static_cast<int>(i) >= frontier_);
+    packed = layers[i].forward(packed, layer_learns_[i] ? context : asleep);
+  }
   return packed.values;
+}
+
+void Model::set_learning(const std::vector<bool>& learning) {
+  layer_learns_.assign(layers.size(), false);
+  frontier_ = static_cast<int>(layers.size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    parameters[i].working.set_requires_grad(learning[i]);
+    if (!learning[i]) continue;
+    for (const int use : parameters[i].uses) {
+      layer_learns_[static_cast<std::size_t>(use)] = true;
+      frontier_ = std::min(frontier_, use);
+    }
+  }
 }
 
 void Model::set_precision(at::ScalarType type) {
   for (Parameter& parameter : parameters) {
     // detach: `working` is its own autograd leaf, over the same memory where no copy is needed
     parameter.working = (parameter.keep_fp32 ? parameter.value : parameter.value.to(type)).detach();
-    parameter.working.set_requires_grad(true);
   }
+  set_learning(std::vector<bool>(parameters.size(), true));
 }
 
 void Model::to(const at::Device& device) {

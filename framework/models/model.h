@@ -22,11 +22,12 @@ enum class Role { matrix, embedding, bias, norm };  // norms and biases get no w
 struct Parameter {
   std::string name;  // as on the hub: "bert.encoder.layer.0.attention.self.query.weight"
   Role role = Role::matrix;
-  int group = 0;           // the layer it belongs to, for thawing and rates; index into Model::layers
-  std::vector<int> uses;   // the layers that read it (more than one where tied), ascending
-  bool keep_fp32 = false;  // stays fp32 where the rest computes in bf16: norms, embeddings, the head
-  at::Tensor value;        // fp32: the master weights
-  at::Tensor working;      // what layers read: `value` itself, or its bf16 copy; an autograd leaf
+  int group = 0;                       // the layer it belongs to, for thawing and rates; index into Model::layers
+  std::vector<int> uses;               // the layers that read it (more than one where tied), ascending
+  bool keep_fp32 = false;              // stays fp32 where the rest computes in bf16: norms, embeddings, the head
+  at::Tensor value;                    // fp32: the master weights
+  at::Tensor working;                  // what layers read: `value` itself, or its bf16 copy; an autograd leaf
+  void set(const at::Tensor& values);  // `value` and `working`, in place
   bool decays() const { return role == Role::matrix || role == Role::embedding; }
 };
 
@@ -65,12 +66,23 @@ struct Model {
   std::int64_t parameter_count() const;
 
   // cu_seqlens of the rows and the context's ids in, the head's output out: [rows, outputs].
+  // Layers below the frontier build no autograd graph; layers that do not learn run in evaluation mode.
   at::Tensor forward(std::vector<std::int64_t> cu_seqlens, const Context& context) const;
+
+  // Who learns, by parameter; after set_precision, which makes everything learn. At least one must.
+  void set_learning(const std::vector<bool>& learning);
+  int frontier() const { return frontier_; }  // the lowest layer that reads a learning parameter
+  bool layer_learns(std::size_t layer) const { return layer_learns_[layer]; }
+  int blocks() const { return static_cast<int>(layers.size()) - 2; }  // layers between the embeddings and the head
 
   // Makes `working` what layers compute with: fp32 the values themselves, bf16 copies of all but keep_fp32.
   void set_precision(at::ScalarType type);
   void to(const at::Device& device);  // before set_precision
   at::Device device() const { return parameters.front().value.device(); }
+
+ private:
+  int frontier_ = 0;
+  std::vector<bool> layer_learns_;  // of every layer, once set_precision was called
 };
 
 }  // namespace thaw

@@ -46,10 +46,12 @@ std::vector<std::string> names_in_file(const Parameter& parameter, const std::st
   return names;
 }
 
-// Normal(0, range) for matrices, zeros for biases: transformers' initialisation, from keyed numbers (Box–Muller).
+// Normal(0, range) for matrices, zeros for biases, ones and zeros for norms: transformers' initialisation, from keyed
+// numbers (Box–Muller).
 void initialise(Parameter& parameter, double range, std::uint64_t seed) {
   parameter.value = at::zeros(parameter.value.sizes(), at::kFloat);
-  if (parameter.role == Role::bias) return;
+  if (parameter.role == Role::norm && parameter.name.ends_with(".weight")) parameter.value.fill_(1);
+  if (parameter.role == Role::bias || parameter.role == Role::norm) return;
   std::uint64_t name_key = 0;
   for (const char c : parameter.name) name_key = mix(name_key ^ static_cast<unsigned char>(c));
   const std::uint64_t key = random_key(seed, name_key);
@@ -66,6 +68,16 @@ void initialise(Parameter& parameter, double range, std::uint64_t seed) {
 }  // namespace
 
 std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head) { return architecture_of(config).build(config, head); }
+
+void reinitialise(Model& model, std::int64_t top, std::uint64_t init_seed) {
+  const double range = JsonView(model.config, "config.json").number_or("initializer_range", 0.02);
+  for (Parameter& parameter : model.parameters) {
+    if (parameter.group <= model.blocks() - top) continue;
+    Parameter fresh = parameter;
+    initialise(fresh, range, init_seed);
+    parameter.set(fresh.value);
+  }
+}
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const HeadSpec& head, std::uint64_t init_seed,
                                   LoadReport* report) {

@@ -22,6 +22,9 @@ struct LoadReport {
 std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const HeadSpec& head, std::uint64_t init_seed,
                                   LoadReport* report = nullptr);
 
+// Draws the head and the `top` blocks below it anew: norms to 1 and 0, the rest as new heads are drawn.
+void reinitialise(Model& model, std::int64_t top, std::uint64_t init_seed);
+
 // Builds from a config alone; values are still without memory (meta).
 std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head);
 

@@ -1,6 +1,8 @@
 #include "framework/train/batches.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "framework/base/error.h"
@@ -30,6 +32,53 @@ const std::vector<std::uint64_t>& Batches::boundaries(std::uint64_t epoch) const
 std::int64_t Batches::steps(std::uint64_t epoch) const {
   if (batch_.unit == BatchRecipe::Unit::tokens) return static_cast<std::int64_t>(boundaries(epoch).size()) - 1;
   return (static_cast<std::int64_t>(order_.size()) + batch_.size - 1) / batch_.size;
+}
+
+std::int64_t Batches::first_row(std::int64_t epoch, std::int64_t step) const {
+  if (batch_.unit == BatchRecipe::Unit::tokens)
+    return static_cast<std::int64_t>(boundaries(static_cast<std::uint64_t>(epoch))[static_cast<std::size_t>(step)]);
+  return std::min(static_cast<std::int64_t>(order_.size()), step * batch_.size);
+}
+
+Position Batches::after(Position from, std::int64_t count) const {
+  from.step += count;
+  for (std::int64_t in_epoch; from.step >= (in_epoch = steps(static_cast<std::uint64_t>(from.epoch))); ++from.epoch) from.step -= in_epoch;
+  return from;
+}
+
+std::int64_t Batches::steps_until(const Position& from, const Until& until) const {
+  std::int64_t fewest = std::numeric_limits<std::int64_t>::max();
+  if (until.steps) fewest = *until.steps;
+  if (until.rows) fewest = std::min(fewest, steps_of_rows(from, *until.rows));
+  if (until.epochs) fewest = std::min(fewest, steps_of_epochs(from, *until.epochs));
+  return std::max<std::int64_t>(1, fewest);
+}
+
+// An epoch's share is that of its steps: from step 3 of 10, one epoch ends before step 3 of the next, or where that one has
+// 20 steps, before its step 6.
+std::int64_t Batches::steps_of_epochs(const Position& from, double epochs) const {
+  const auto in_epoch = [&](std::int64_t epoch) { return static_cast<double>(steps(static_cast<std::uint64_t>(epoch))); };
+  constexpr double rounding = 1e-9;  // 0.1 + 0.2 epochs are 0.3
+  const double end = static_cast<double>(from.step) / in_epoch(from.epoch) + epochs;
+  const double whole = std::floor(end + rounding);
+  std::int64_t count = -from.step;
+  for (std::int64_t epoch = 0; epoch < static_cast<std::int64_t>(whole); ++epoch)
+    count += steps(static_cast<std::uint64_t>(from.epoch + epoch));
+  const double part = end - whole;
+  if (part > rounding) {
+    const double of_last = in_epoch(from.epoch + static_cast<std::int64_t>(whole));
+    count += static_cast<std::int64_t>(std::ceil(part * of_last - rounding * of_last));
+  }
+  return count;
+}
+
+std::int64_t Batches::steps_of_rows(const Position& from, std::int64_t rows) const {
+  std::int64_t left = rows + first_row(from.epoch, from.step), count = -from.step, epoch = from.epoch;
+  for (const auto all = static_cast<std::int64_t>(order_.size()); left >= all; left -= all)
+    count += steps(static_cast<std::uint64_t>(epoch++));
+  std::int64_t last = 0;
+  while (first_row(epoch, last) < left) ++last;
+  return count + last;
 }
 
 // Rows go to the grain with the fewest tokens so far, longest row first, and no grain takes more than its share of rows:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "datasets/shards/order.h"
+#include "framework/thaw/plan.h"
 #include "framework/train/recipe.h"
 
 namespace thaw {
@@ -26,8 +27,15 @@ class Batches {
   std::int64_t steps(std::uint64_t epoch) const;  // O(1) for row batches; one pass over the lengths for token batches
   Step step(std::uint64_t epoch, std::int64_t index) const;
 
+  Position after(Position from, std::int64_t steps) const;
+  // Steps from `from` until so many epochs, rows or steps more were seen, whichever comes first; at least 1.
+  std::int64_t steps_until(const Position& from, const Until& until) const;
+  std::int64_t steps_of_epochs(const Position& from, double epochs) const;
+  std::int64_t steps_of_rows(const Position& from, std::int64_t rows) const;
+
  private:
   std::int64_t length(Order::Pick pick) const { return lengths_[pick.source][pick.row]; }
+  std::int64_t first_row(std::int64_t epoch, std::int64_t step) const;      // in the epoch's order; of step steps(epoch): all rows
   const std::vector<std::uint64_t>& boundaries(std::uint64_t epoch) const;  // of token batches; kept for one epoch
 
   Order order_;

@@ -82,19 +82,18 @@ AdamW::AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> para
     : recipe_(recipe), parameters_(std::move(parameters)) {
   for (const OptimizedParameter& p : parameters_) {
     const std::int64_t rows = p.touched && p.master.is_cpu() ? p.master.size(0) : 0;
-    moments_.push_back({at::zeros_like(p.master), at::zeros_like(p.master), std::vector<std::uint8_t>(static_cast<std::size_t>(rows))});
+    moments_.push_back({at::zeros_like(p.master), at::zeros_like(p.master), 0, std::vector<std::uint8_t>(static_cast<std::size_t>(rows))});
   }
 }
 
-void AdamW::step(double lr, double gradient_scale) {
+void AdamW::step(double factor, double gradient_scale) {
   const at::NoGradGuard no_grad;
-  ++steps_;
-  const double correction1 = 1 - std::pow(recipe_.beta1, static_cast<double>(steps_)),
-               correction2 = 1 - std::pow(recipe_.beta2, static_cast<double>(steps_));
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const OptimizedParameter& parameter = parameters_[i];
     Moments& moments = moments_[i];
-    const double rate = lr * parameter.lr_scale;
+    const auto steps = static_cast<double>(++moments.steps);
+    const double correction1 = 1 - std::pow(recipe_.beta1, steps), correction2 = 1 - std::pow(recipe_.beta2, steps);
+    const double rate = parameter.lr * factor;
     const Coefficients c{static_cast<float>(1 - rate * (parameter.decay ? recipe_.weight_decay : 0)),
                          static_cast<float>(1 - recipe_.beta1),
                          static_cast<float>(recipe_.beta2),
@@ -133,24 +132,45 @@ void AdamW::step(double lr, double gradient_scale) {
 
 State AdamW::state() const {
   State state;
+  Json steps = Json::object();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     state.tensors["m/" + parameters_[i].name] = moments_[i].m;
     state.tensors["v/" + parameters_[i].name] = moments_[i].v;
+    steps[parameters_[i].name] = moments_[i].steps;
   }
-  state.values["steps"] = steps_;
+  state.values["steps"] = steps;
   return state;
 }
 
 void AdamW::load(const State& state) {
   const at::NoGradGuard no_grad;
-  steps_ = state.values.at("steps");
-  for (std::size_t i = 0; i < parameters_.size(); ++i)
-    for (const auto& [name, tensor] : {std::pair{"m/" + parameters_[i].name, moments_[i].m}, {"v/" + parameters_[i].name, moments_[i].v}}) {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& of = parameters_[i].name;
+    for (const auto& [name, tensor] : {std::pair{"m/" + of, moments_[i].m}, {"v/" + of, moments_[i].v}}) {
       const auto found = state.tensors.find(name);
-      if (found == state.tensors.end() || found->second.sizes() != tensor.sizes())
+      if (found == state.tensors.end() || found->second.sizes() != tensor.sizes() || !state.values.at("steps").contains(of))
         throw ModelError("the optimizer's state lacks {} in its shape", name);
       tensor.copy_(found->second);
     }
+    moments_[i].steps = state.values["steps"][of];
+  }
+  find_started();
+}
+
+void AdamW::adopt(const State& state) {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& of = parameters_[i].name;
+    const auto m = state.tensors.find("m/" + of), v = state.tensors.find("v/" + of);
+    if (m == state.tensors.end() || v == state.tensors.end()) continue;
+    moments_[i].m = m->second;
+    moments_[i].v = v->second;
+    moments_[i].steps = state.values.at("steps").at(of);
+  }
+  find_started();
+}
+
+void AdamW::find_started() {
+  const at::NoGradGuard no_grad;
   for (Moments& moments : moments_) {
     if (moments.started.empty()) continue;
     const at::Tensor started = moments.m.ne(0).logical_or_(moments.v.ne(0)).flatten(1).any(1).to(at::kByte);

@@ -7,6 +7,7 @@
 #include "framework/base/yaml.h"
 #include "framework/train/recipe_check.h"
 #include "framework/train/recipe_fields.h"
+#include "framework/train/recipe_thaw.h"
 #include "framework/train/recipe_words.h"
 
 namespace thaw {
@@ -124,25 +125,6 @@ void describe(const Io& io, OptimizerRecipe& r) {
 }
 
 template <typename Io>
-void describe(const Io& io, ScheduleRecipe& r) {
-  using Unit = Duration::Unit;
-  io("name", r.name,
-     Names<ScheduleKind>{{"constant", ScheduleKind::constant},
-                         {"linear", ScheduleKind::linear},
-                         {"cosine", ScheduleKind::cosine},
-                         {"slanted_triangular", ScheduleKind::slanted_triangular}});
-  const bool slanted = r.name == ScheduleKind::slanted_triangular;
-  if (io.reading || !slanted)
-    io.choice(
-        r.warmup.unit, r.warmup.value,
-        {{"warmup_steps", Unit::steps, count_or_0}, {"warmup_epochs", Unit::epochs, not_negative}, {"warmup_ratio", Unit::ratio, ratio}});
-  if (io.reading || slanted) {
-    io("cut_frac", r.cut_frac, inside_one);
-    io("ratio", r.ratio, at_least_one);
-  }
-}
-
-template <typename Io>
 void describe(const Io& io, LossRecipe& r) {
   io.special(
       "class_weights",
@@ -199,13 +181,15 @@ void describe(const Io& io, Recipe& r) {
         if (!v.null()) r.max_time_s = read_time(v);
       },
       [&] { return r.max_time_s ? yaml_text(write_time(*r.max_time_s)) : YamlNode(); });
-  io.choice(r.length.unit, r.length.value, {{"epochs", Unit::epochs, positive}, {"steps", Unit::steps, count}});
+  if (io.reading || r.thaw.phases.empty())
+    io.choice(r.length.unit, r.length.value, {{"epochs", Unit::epochs, positive}, {"steps", Unit::steps, count}});
   io("dropout", r.dropout, below_one);
   io.section("data", [&](const Io& inner) { describe(inner, r.data); });
   io.section("batch", [&](const Io& inner) { describe(inner, r.batch); });
   io.section("optimizer", [&](const Io& inner) { describe(inner, r.optimizer); });
   io.section("schedule", [&](const Io& inner) { describe(inner, r.schedule); });
   io.section("loss", [&](const Io& inner) { describe(inner, r.loss); });
+  io.section("thaw", [&](const Io& inner) { describe(inner, r.thaw); });
   io.section("evaluate", [&](const Io& inner) { describe(inner, r.evaluate); });
   io.section("checkpoint", [&](const Io& inner) { describe(inner, r.checkpoint); });
 }
@@ -239,13 +223,21 @@ Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::str
 Recipe parse_recipe(const std::string& name, const std::string& yaml, const std::vector<std::string>& overrides) {
   YamlDocument document(name, yaml);
   for (const std::string& assignment : overrides) document.set(assignment);
-  if (const YamlView thaw = document.at("thaw"); thaw.given()) thaw.refuse("gradual unfreezing is not in this version");
   Recipe recipe;
   recipe.file = name;
   describe(Reader(document.view()), recipe);
   refuse_unknown_keys(document);
   finish_recipe(document, recipe);
   return recipe;
+}
+
+std::vector<PhaseRecipe> phases_of(const Recipe& recipe) {
+  if (!recipe.thaw.phases.empty()) return recipe.thaw.phases;
+  PhaseRecipe all;
+  all.trainable = {"all"};
+  if (recipe.length.unit == Duration::Unit::steps) all.until.steps = static_cast<std::int64_t>(recipe.length.value);
+  else all.until.epochs = recipe.length.value;
+  return {all};
 }
 
 std::string to_yaml(const Recipe& recipe) { return write_yaml(as_yaml(recipe)); }

@@ -11,19 +11,12 @@
 #include <vector>
 
 #include "datasets/shards/source_format.h"
+#include "framework/thaw/thaw_recipe.h"
 
 namespace thaw {
 
 enum class Task { text_classification, text_regression };  // "text-classification", "text-regression"
 enum class Precision { fp32, bf16 };
-enum class ScheduleKind { constant, linear, cosine, slanted_triangular };
-
-// A length of training or of warm-up, in one unit.
-struct Duration {
-  enum class Unit { steps, epochs, ratio } unit = Unit::epochs;  // ratio: of all steps, 0…1
-  double value = 0;
-  bool operator==(const Duration&) const = default;
-};
 
 struct DataSource {
   std::string path;     // a shard directory, or a TSV, CSV or JSONL file, as written; relative to the working directory
@@ -61,13 +54,6 @@ struct OptimizerRecipe {
   bool operator==(const OptimizerRecipe&) const = default;
 };
 
-struct ScheduleRecipe {
-  ScheduleKind name = ScheduleKind::linear;
-  Duration warmup{Duration::Unit::ratio, 0.0};  // one of warmup_steps, warmup_epochs, warmup_ratio
-  double cut_frac = 0.1, ratio = 32;            // slanted_triangular alone, which takes no warmup of its own
-  bool operator==(const ScheduleRecipe&) const = default;
-};
-
 struct LossRecipe {
   bool balanced = false;                                      // class_weights: balanced  (rows / (classes · rows of the class))
   std::vector<std::pair<std::string, double>> class_weights;  // class_weights: {label: weight, …}; labels not named: 1
@@ -103,13 +89,14 @@ struct Recipe {
   Seeds seeds;
   Precision precision = Precision::fp32;
   std::optional<double> max_time_s;            // "3h50m", "90s", "45m"
-  Duration length{Duration::Unit::epochs, 3};  // epochs: N or steps: N
+  Duration length{Duration::Unit::epochs, 3};  // epochs: N or steps: N; not read where there are thaw.phases
   std::optional<double> dropout;               // overrides the model's own hidden and attention dropout
   DataRecipe data;
   BatchRecipe batch;
   OptimizerRecipe optimizer;
   ScheduleRecipe schedule;
   LossRecipe loss;
+  ThawRecipe thaw;
   EvaluateRecipe evaluate;
   CheckpointRecipe checkpoint;
   bool operator==(const Recipe&) const = default;
@@ -124,6 +111,9 @@ Recipe parse_recipe(const std::string& name, const std::string& yaml, const std:
 // `seeds` holds only those that differ from `seed`, so that a run repeated with another seed changes them all.
 // parse_recipe(to_yaml(r)) gives r back.
 std::string to_yaml(const Recipe& recipe);
+
+// The recipe's phases, or the one in which everything learns for `length`.
+std::vector<PhaseRecipe> phases_of(const Recipe& recipe);
 
 // Lines "key: old → new" of the keys that decide a run's numbers and differ; empty where `now` may continue `before`.
 // output_dir, max_time, checkpoint, evaluate and the cache directory may change.

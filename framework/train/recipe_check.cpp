@@ -24,6 +24,7 @@ class Checker {
     labels();
     loss();
     schedule();
+    thaw();
     if (r_.batch.grain > 0 && r_.batch.size % r_.batch.grain != 0)
       at("batch.grain")
           .refuse(fmt::format("expected a divisor of {} ({}), found {}",
@@ -47,13 +48,18 @@ class Checker {
       if (r_.data.eval.empty() && (key == std::string("evaluate.metric") ? !r_.evaluate.metric.empty() : r_.evaluate.patience > 0))
         at(key).refuse("there is nothing to evaluate on; add data.eval");
     if (r_.evaluate.metric.empty()) return;
-    const std::size_t slash = r_.evaluate.metric.find('/');
-    const std::string set = r_.evaluate.metric.substr(0, slash);
+    check_set_of(r_.evaluate.metric, at("evaluate.metric"));
+  }
+
+  // A metric is "SET/METRIC"; which metrics there are is known once the data is.
+  void check_set_of(const std::string& metric, const YamlView& view) const {
+    const std::size_t slash = metric.find('/');
+    const std::string set = metric.substr(0, slash);
     std::string known;
     for (const auto& [name, path] : r_.data.eval) known += (known.empty() ? "" : ", ") + name;
     const bool found = std::any_of(r_.data.eval.begin(), r_.data.eval.end(), [&](const auto& e) { return e.first == set; });
-    if (slash == std::string::npos || slash + 1 == r_.evaluate.metric.size() || !found)
-      at("evaluate.metric").fail(fmt::format("SET/METRIC with a set of data.eval ({})", known));
+    if (slash == std::string::npos || slash + 1 == metric.size() || !found)
+      view.fail(fmt::format("SET/METRIC with a set of data.eval ({})", known));
   }
 
   void labels() const {
@@ -85,18 +91,69 @@ class Checker {
     if (largest == 0) view.refuse("every weight is 0: nothing would be learned");
   }
 
+  // Keys of one kind of schedule beside another's name.
+  void schedule_keys(const std::string& path, const ScheduleRecipe& schedule) const {
+    struct Kind {
+      ScheduleKind kind;
+      const char* name;
+      std::vector<const char*> keys;
+    };
+    const Kind kinds[] = {{ScheduleKind::slanted_triangular, "slanted_triangular", {"cut_frac", "ratio"}},
+                          {ScheduleKind::one_cycle, "one_cycle", {"pct_start", "div", "div_final"}},
+                          {ScheduleKind::tri_stage, "tri_stage", {"warmup_part", "hold_part", "initial_scale", "final_scale"}}};
+    for (const Kind& kind : kinds) {
+      for (const char* key : kind.keys)
+        if (schedule.name != kind.kind && given(path + "." + key))
+          at(path + "." + key).refuse(fmt::format("belongs to schedule.name: {} alone; leave it out", kind.name));
+      for (const char* key : {"warmup_steps", "warmup_epochs", "warmup_ratio"})
+        if (schedule.name == kind.kind && given(path + "." + key))
+          at(path + "." + key).refuse(fmt::format("{} warms up by {}; leave this key out", kind.name, kind.keys.front()));
+    }
+    if (schedule.name == ScheduleKind::tri_stage && schedule.warmup_part + schedule.hold_part >= 1)
+      at(path + ".name").refuse("warmup_part and hold_part leave nothing to decay over: let their sum be below 1");
+  }
+
   void schedule() const {
-    const bool slanted = r_.schedule.name == ScheduleKind::slanted_triangular;
-    for (const char* key : {"schedule.cut_frac", "schedule.ratio"})
-      if (!slanted && given(key)) at(key).refuse("belongs to schedule.name: slanted_triangular alone; leave it out");
-    for (const char* key : {"schedule.warmup_steps", "schedule.warmup_epochs", "schedule.warmup_ratio"})
-      if (slanted && given(key)) at(key).refuse("slanted_triangular warms up for schedule.cut_frac of the steps; leave this key out");
+    schedule_keys("schedule", r_.schedule);
     const Duration& warmup = r_.schedule.warmup;
-    if (!slanted && warmup.unit == r_.length.unit && warmup.value > r_.length.value) {
+    if (r_.thaw.phases.empty() && r_.schedule.name <= ScheduleKind::cosine && warmup.unit == r_.length.unit &&
+        warmup.value > r_.length.value) {
       const char* const unit = warmup.unit == Duration::Unit::steps ? "steps" : "epochs";
       at(fmt::format("schedule.warmup_{}", unit))
           .refuse(fmt::format("expected at most the run's {} {}, found {}", r_.length.value, unit, warmup.value));
     }
+  }
+
+  void one_rate(const std::string& path, bool rates, bool lr, bool decay) const {
+    if (rates && lr) at(path + ".rates").refuse(fmt::format("given beside {}.lr: two rates for one parameter; keep one of them", path));
+    if (rates && decay) at(path + ".rates").refuse("given beside thaw.layer_decay: two rates for one parameter; keep one of them");
+  }
+
+  void thaw() const {
+    const bool decay = r_.thaw.layer_decay.convention != Convention::none;
+    if (given("thaw.layer_decay.decay") && r_.thaw.layer_decay.decay <= 0) at("thaw.layer_decay.decay").fail("a number above 0");
+    one_rate("thaw", !r_.thaw.rates.empty(), false, decay);
+    if (given("thaw.phases") && r_.thaw.phases.empty()) at("thaw.phases").refuse("expected at least one phase, found none");
+    for (const char* key : {"epochs", "steps"})
+      if (!r_.thaw.phases.empty() && given(key)) at(key).refuse("given beside thaw.phases, whose sum is the run's length; leave it out");
+    for (std::size_t i = 0; i < r_.thaw.phases.size(); ++i) phase(fmt::format("thaw.phases[{}]", i), r_.thaw.phases[i], i);
+  }
+
+  void phase(const std::string& path, const PhaseRecipe& phase, std::size_t index) const {
+    if (phase.trainable.empty()) at(path).refuse("nothing learns in this phase; add trainable: [head], or all");
+    one_rate(path, !phase.rates.empty(), phase.lr.has_value(), r_.thaw.layer_decay.convention != Convention::none);
+    if (!phase.rates.empty() && !r_.thaw.rates.empty() && phase.lr) at(path + ".lr").refuse("given beside thaw.rates; keep one of them");
+    const Until& until = phase.until;
+    if (!until.epochs && !until.steps && !until.rows)
+      at(path).refuse(
+          "this phase may never end: add until: {epochs: N}, steps or rows, as its longest length (patience and a metric may never come)");
+    if (phase.schedule) schedule_keys(path + ".schedule", *phase.schedule);
+    if (r_.data.eval.empty() && (until.patience > 0 || !until.metrics.empty()))
+      at(path + ".until").refuse("there is nothing to evaluate on; add data.eval");
+    if (phase.restore_best && (index == 0 || r_.data.eval.empty()))
+      at(path + ".restore_best")
+          .refuse(index == 0 ? "there is no best model yet before the first phase" : "there is nothing to evaluate on; add data.eval");
+    for (const auto& [metric, unused] : until.metrics) check_set_of(metric, at(path + ".until." + metric));
   }
 
   void output_dir() const {

@@ -1,9 +1,9 @@
 #include "framework/train/recipe_words.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "framework/base/error.h"
+#include "framework/base/nearest.h"
 
 namespace thaw {
 namespace {
@@ -164,17 +164,6 @@ constexpr Word words[] = {
 
 std::string_view leaf(std::string_view path) { return path.substr(path.rfind('.') + 1); }
 std::string_view parent(std::string_view path) { return path.substr(0, path.size() - leaf(path).size()); }
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t corner = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j)
-      corner = std::exchange(row[j + 1], std::min({row[j + 1] + 1, row[j] + 1, corner + (a[i] == b[j] ? 0u : 1u)}));
-  }
-  return row.back();
-}
 
 // The known key that looks most like `path`: by its last word first, then by where it stands.
 std::string nearest(const YamlDocument& document, std::string_view path) {

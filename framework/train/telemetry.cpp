@@ -52,6 +52,7 @@ void Telemetry::step(const StepReport& r) {
   if (run_ != nullptr)
     run_->append_log({{"step", r.step},
                       {"epoch", r.epoch},
+                      {"phase", r.phase},
                       {"loss", r.loss},
                       {"lr", r.lr},
                       {"grad_norm", r.gradient_norm},

@@ -8,6 +8,7 @@
 
 #include "framework/base/error.h"
 #include "framework/base/random.h"
+#include "framework/models/registry.h"
 #include "framework/train/checkpoint.h"
 
 namespace thaw {
@@ -29,20 +30,29 @@ Batches batches_of(const Recipe& recipe, const RunData& data) {
   return {Order(recipe.seeds.order, std::move(sources)), std::move(lengths), recipe.batch};
 }
 
-std::int64_t steps_of(const Duration& length, const Batches& batches) {
-  if (length.unit == Duration::Unit::steps) return static_cast<std::int64_t>(length.value);
-  const auto whole = static_cast<std::int64_t>(length.value);
-  std::int64_t steps = 0;
-  for (std::int64_t epoch = 0; epoch < whole; ++epoch) steps += batches.steps(static_cast<std::uint64_t>(epoch));
-  const double part = length.value - static_cast<double>(whole);
-  if (part > 0) steps += static_cast<std::int64_t>(std::ceil(part * static_cast<double>(batches.steps(static_cast<std::uint64_t>(whole)))));
-  return steps;
+std::int64_t warmup_of(const Duration& warmup, std::int64_t total, const Position& from, const Batches& batches) {
+  switch (warmup.unit) {
+    case Duration::Unit::ratio: return static_cast<std::int64_t>(std::ceil(warmup.value * static_cast<double>(total)));
+    case Duration::Unit::steps: return static_cast<std::int64_t>(warmup.value);
+    case Duration::Unit::epochs: break;
+  }
+  return warmup.value > 0 ? batches.steps_of_epochs(from, warmup.value) : 0;
 }
 
-std::int64_t warmup_of(const Duration& warmup, std::int64_t total, const Batches& batches) {
-  if (warmup.unit == Duration::Unit::ratio) return static_cast<std::int64_t>(std::ceil(warmup.value * static_cast<double>(total)));
-  return steps_of(warmup, batches);
+ThawPlan plan_of(const Recipe& recipe, const Model& model, const Batches& batches) {
+  ThawRecipe thaw = recipe.thaw;
+  thaw.phases = phases_of(recipe);
+  const DataLength data{[&](const Position& from, const Until& until) { return batches.steps_until(from, until); },
+                        [&](const Position& from, std::int64_t steps) { return batches.after(from, steps); }};
+  return compile_plan(thaw, model, recipe.optimizer.lr, data, recipe.file.string());
 }
+
+void check_metric(const std::string& metric, const std::string& where, const std::vector<std::string>& names) {
+  if (!metric.empty() && std::find(names.begin(), names.end(), metric) == names.end())
+    throw RecipeError("{}: there is no metric '{}'; there are: {}", where, metric, fmt::join(names, ", "));
+}
+
+bool better_than(double value, double best, const std::string& metric) { return larger_is_better(metric) ? value > best : value < best; }
 
 // torch's and scikit-learn's "balanced": rows / (classes · rows of the class).
 std::vector<float> class_weights(const Recipe& recipe, const RunData& data) {
@@ -74,59 +84,170 @@ Trainer::Trainer(Parts parts)
     : parts_(std::move(parts)),
       loss_{parts_.data.problem, class_weights(parts_.recipe, parts_.data), parts_.recipe.loss.label_smoothing},
       batches_(batches_of(parts_.recipe, parts_.data)),
-      total_steps_(steps_of(parts_.recipe.length, batches_)),
-      schedule_(parts_.recipe.schedule, total_steps_, warmup_of(parts_.recipe.schedule.warmup, total_steps_, batches_)) {
+      plan_(plan_of(parts_.recipe, parts_.model, batches_)) {
+  const std::vector<std::string> names = metric_names(parts_.data);
+  outcome_.metric = parts_.recipe.evaluate.metric;
+  check_metric(outcome_.metric, "evaluate.metric", names);
+  for (const PlannedPhase& phase : plan_.phases) {
+    restores_ = restores_ || phase.recipe.restore_best;
+    for (const auto& [metric, unused] : phase.recipe.until.metrics) check_metric(metric, "thaw.phases: until", names);
+  }
+  change_weights();
+  enter_phase();
+}
+
+// Everything that depends on who learns is made anew; moments are kept by name.
+void Trainer::enter_phase() {
+  const PlannedPhase& phase = planned();
+  phase_.start = cursor_.at;
+  phase_.limit = batches_.steps_until(cursor_.at, phase.recipe.until);
+  parts_.model.set_learning(phase.learning);
+
   // Top layer first: the order in which backward finishes them, and so the order of the buckets.
-  std::vector<Parameter*> learning;
-  for (Parameter& parameter : parts_.model.parameters) learning.push_back(&parameter);
-  std::stable_sort(learning.begin(), learning.end(), [](const Parameter* a, const Parameter* b) { return a->group > b->group; });
+  std::vector<std::size_t> learning;
+  const auto parameter = [&](std::size_t i) -> Parameter& { return parts_.model.parameters[i]; };
+  for (std::size_t i = 0; i < phase.learning.size(); ++i)
+    if (phase.learning[i]) learning.push_back(i);
+  std::stable_sort(learning.begin(), learning.end(), [&](std::size_t a, std::size_t b) { return parameter(a).group > parameter(b).group; });
   std::vector<SyncedParameter> synced;
-  for (const Parameter* p : learning) synced.push_back({p->name, p->working, p->role == Role::embedding});
+  for (const std::size_t i : learning) synced.push_back({parameter(i).name, parameter(i).working, parameter(i).role == Role::embedding});
+  sync_.reset();  // its hooks leave the parameters before the new ones come
   sync_ = std::make_unique<GradientSync>(parts_.comm, parts_.devices, std::move(synced));
 
   std::vector<OptimizedParameter> optimized;
-  for (std::size_t i = 0; i < learning.size(); ++i) {
-    const Parameter& p = *learning[i];
+  for (std::size_t k = 0; k < learning.size(); ++k) {
+    const Parameter& p = parameter(learning[k]);
+    const ParameterRate& rate = phase.rates[learning[k]];
     const bool copied = p.working.scalar_type() != at::kFloat;
-    optimized.push_back({p.name, p.value, sync_->gradient(i), copied ? p.working.detach() : at::Tensor(), 1.0, p.decays()});
-    if (p.role == Role::embedding) optimized.back().touched = [this, i] { return sync_->touched(i); };
+    optimized.push_back({p.name, p.value, sync_->gradient(k), copied ? p.working.detach() : at::Tensor(), rate.lr, rate.decays});
+    if (p.role == Role::embedding) optimized.back().touched = [this, k] { return sync_->touched(k); };
   }
   optimizer_ = std::make_unique<AdamW>(parts_.recipe.optimizer, std::move(optimized));
+  if (!phase.recipe.fresh_moments) optimizer_->adopt(kept_);
+  for (const std::size_t i : learning) {
+    for (const char* moment : {"m/", "v/"}) kept_.tensors.erase(moment + parameter(i).name);
+    if (kept_.values.contains("steps")) kept_.values["steps"].erase(parameter(i).name);
+  }
   by_name_.resize(learning.size());
   std::iota(by_name_.begin(), by_name_.end(), 0);
-  std::sort(by_name_.begin(), by_name_.end(), [&](std::size_t a, std::size_t b) { return learning[a]->name < learning[b]->name; });
-  outcome_.metric = parts_.recipe.evaluate.metric;
-  const std::vector<std::string> names = metric_names(parts_.data);
-  if (!outcome_.metric.empty() && std::find(names.begin(), names.end(), outcome_.metric) == names.end())
-    throw RecipeError("evaluate.metric: there is no metric '{}'; there are: {}", outcome_.metric, fmt::join(names, ", "));
+  std::sort(by_name_.begin(), by_name_.end(),
+            [&](std::size_t a, std::size_t b) { return parameter(learning[a]).name < parameter(learning[b]).name; });
+
+  // The run's schedule is laid over all phases at their longest; a phase that ends early skips what it leaves of it.
+  const bool own = phase.recipe.restart;
+  const ScheduleRecipe& schedule = phase.recipe.schedule ? *phase.recipe.schedule : parts_.recipe.schedule;
+  const std::int64_t total = own ? phase_.limit : plan_.steps();
+  schedule_.emplace(schedule, total, warmup_of(schedule.warmup, total, own ? phase_.start : Position(), batches_));
+  schedule_start_ = 0;
+  for (std::size_t i = 0; !own && i < phase_.number; ++i) schedule_start_ += plan_.phases[i].steps;
+}
+
+void Trainer::change_weights() {
+  const at::NoGradGuard no_grad;
+  if (planned().recipe.restore_best)
+    for (Parameter& p : parts_.model.parameters) {
+      const auto best = best_weights_.find(p.name);
+      if (best != best_weights_.end()) p.set(best->second);
+    }
+  if (planned().recipe.reinitialise_top == 0) return;
+  reinitialise(parts_.model, planned().recipe.reinitialise_top, parts_.recipe.seeds.init);
+  for (const Parameter& p : parts_.model.parameters)
+    if (p.group > parts_.model.blocks() - planned().recipe.reinitialise_top)
+      for (const char* moment : {"m/", "v/"}) kept_.tensors.erase(moment + p.name);
+}
+
+std::string Trainer::end_of_phase() const {
+  const Until& until = planned().recipe.until;
+  if (phase_.evaluations > 0) {
+    for (const auto& [metric, enough] : until.metrics)
+      for (const auto& [name, value] : outcome_.last)
+        if (name == metric && (value == enough || better_than(value, enough, metric))) return metric;
+    if (until.patience > 0 && phase_.evaluations_without_gain >= until.patience) return "patience";
+  }
+  if (phase_.steps < phase_.limit) return "";
+  if (until.steps && phase_.steps >= *until.steps) return "steps";
+  return until.rows && phase_.rows >= *until.rows ? "rows" : "epochs";
+}
+
+void Trainer::end_phase(const std::string& by) {
+  Json ended{{"trainable", planned().recipe.trainable},
+             {"ended_by", by},
+             {"steps", phase_.steps},
+             {"rows", phase_.rows},
+             {"tokens", phase_.tokens},
+             {"train_s", phase_.train_s},
+             {"rows_per_s", phase_.train_s > 0 ? static_cast<double>(phase_.rows) / phase_.train_s : 0},
+             {"comm_bytes", phase_.comm_bytes}};
+  for (const auto& [name, value] : outcome_.last) ended["metrics"][name] = value;
+  outcome_.phases.push_back(std::move(ended));
+  kept_ = moments_of_sleepers();
+  Phase next;
+  next.number = phase_.number + 1;
+  phase_ = next;
+  if (done()) return;
+  change_weights();
+  enter_phase();
+  say_phase();
+}
+
+// Moments of all that learned so far and learns again in a later phase, whether it learns now or not.
+State Trainer::moments_of_sleepers() const {
+  State all = optimizer_->state();
+  for (const auto& [name, tensor] : kept_.tensors) all.tensors.emplace(name, tensor);
+  if (kept_.values.contains("steps"))
+    for (const auto& [name, steps] : kept_.values["steps"].items())
+      if (!all.values["steps"].contains(name)) all.values["steps"][name] = steps;
+  State kept;
+  kept.values["steps"] = Json::object();
+  for (std::size_t i = 0; i < parts_.model.parameters.size(); ++i) {
+    const std::string& name = parts_.model.parameters[i].name;
+    bool again = false;
+    for (std::size_t phase = phase_.number + 1; phase < plan_.phases.size(); ++phase) again = again || plan_.phases[phase].learning[i];
+    if (!again || !all.tensors.contains("m/" + name)) continue;
+    for (const char* moment : {"m/", "v/"}) kept.tensors[moment + name] = all.tensors[moment + name];
+    kept.values["steps"][name] = all.values["steps"][name];
+  }
+  return kept;
+}
+
+void Trainer::say_phase() {
+  if (plan_.phases.size() == 1) return;
+  std::int64_t learning = 0;
+  for (std::size_t i = 0; i < planned().learning.size(); ++i)
+    if (planned().learning[i]) learning += parts_.model.parameters[i].value.numel();
+  parts_.telemetry.say(fmt::format("phase      {} of {}: {} ({:.1f} M of {:.1f} M parameters, down to {}), {}{} steps, lr {:.2e}",
+                                   phase_.number + 1, plan_.phases.size(), planned().what(), static_cast<double>(learning) / 1e6,
+                                   static_cast<double>(parts_.model.parameter_count()) / 1e6,
+                                   parts_.model.layers[static_cast<std::size_t>(planned().frontier)].name,
+                                   planned().open_ended ? "at most " : "", phase_.limit, planned().highest_lr()));
+}
+
+std::int64_t Trainer::total_steps() const {
+  std::int64_t steps = cursor_.step + (done() ? 0 : phase_.limit - phase_.steps);
+  for (std::size_t i = phase_.number + 1; i < plan_.phases.size(); ++i) steps += plan_.phases[i].steps;
+  return steps;
 }
 
 Outcome Trainer::run() {
   const auto start = Clock::now();
   auto last_save = start;
-  while (!last_step()) {
+  if (!done()) say_phase();
+  while (!done()) {
     const auto step_start = Clock::now();
-    const Step step = batches_.step(static_cast<std::uint64_t>(cursor_.epoch), cursor_.step_in_epoch);
+    const Step step = batches_.step(static_cast<std::uint64_t>(cursor_.at.epoch), cursor_.at.step);
     StepReport report;
     report.loss = accumulate(step);
     update(report);
-    advance();
-
-    report.step = cursor_.step;
-    report.total_steps = total_steps_;
-    report.epoch = cursor_.epoch - (epoch_ended_ ? 1 : 0);
-    report.rows = step.rows;
-    report.tokens = step.tokens;
     report.step_s = seconds_since(step_start);
-    outcome_.train_s += report.step_s;
-    outcome_.rows += step.rows;
-    outcome_.tokens += step.tokens;
+    advance(step, report);
     parts_.telemetry.step(report);
 
-    const bool evaluation_due =
-        parts_.recipe.evaluate.every_steps > 0 ? cursor_.step % parts_.recipe.evaluate.every_steps == 0 : epoch_ended_;
-    if (!parts_.data.eval.empty() && (evaluation_due || last_step())) evaluate();
+    const std::int64_t every = parts_.recipe.evaluate.every_steps;
+    const bool evaluation_due = every > 0 ? cursor_.step % every == 0 : epoch_ended_;
+    if (!parts_.data.eval.empty() && (evaluation_due || phase_.steps == phase_.limit)) evaluate();
     const bool enough = parts_.recipe.evaluate.patience > 0 && evaluations_without_gain_ >= parts_.recipe.evaluate.patience;
+    const std::string ended_by = end_of_phase();
+    if (!ended_by.empty()) end_phase(ended_by);
 
     // What one rank knows (its clock, its signals) is agreed on, so that all take the same branch.
     const double save_after = parts_.recipe.checkpoint.every_minutes * 60;
@@ -137,21 +258,21 @@ Outcome Trainer::run() {
     const bool stop = wishes[0] > 0 || wishes[1] > 0;
     const bool save_due =
         parts_.recipe.checkpoint.every_steps > 0 ? cursor_.step % parts_.recipe.checkpoint.every_steps == 0 : epoch_ended_;
-    if (last_step() || enough || stop || save_due || wishes[2] > 0) {
+    if (!ended_by.empty() || enough || stop || save_due || wishes[2] > 0) {
       save();
       last_save = Clock::now();
     }
-    if (enough) {
+    if (enough && !done()) {
       outcome_.stopped_by = "early stopping";
       break;
     }
-    if (stop && !last_step()) {
+    if (stop && !done()) {
       outcome_.stopped_by = wishes[0] > 0 ? fmt::format("signal {}", static_cast<int>(wishes[0])) : "max_time";
       break;
     }
   }
   parts_.telemetry.end_bar();
-  outcome_.finished = last_step() || outcome_.stopped_by == "early stopping";
+  outcome_.finished = done() || outcome_.stopped_by == "early stopping";
   outcome_.steps = cursor_.step;
   outcome_.wall_s = seconds_since(start);
   return outcome_;
@@ -203,21 +324,31 @@ void Trainer::update(StepReport& report) {
   if (!std::isfinite(report.gradient_norm) || !std::isfinite(report.loss))
     throw DataError("step {}: the loss is {} and the gradient's norm {}: lower optimizer.lr, or look at the rows of this step",
                     cursor_.step + 1, report.loss, report.gradient_norm);
-  report.lr = recipe.lr * schedule_.factor(cursor_.step);
+  const double factor = schedule_->factor(schedule_start_ + phase_.steps);
+  report.lr = planned().highest_lr() * factor;
   // torch's clip_grad_norm_: max_norm / (norm + 1e-6), never above 1
   const double scale = recipe.clip_norm > 0 ? std::min(1.0, recipe.clip_norm / (report.gradient_norm + 1e-6)) : 1.0;
-  optimizer_->step(report.lr, scale);
+  optimizer_->step(factor, scale);
   report.comm_bytes = sync_->bytes_per_step();
   report.comm_wait_s = sync_->wait_s();
 }
 
-void Trainer::advance() {
+// Counts the step, and fills in the report.
+void Trainer::advance(const Step& step, StepReport& report) {
+  report.epoch = cursor_.at.epoch;
+  report.phase = static_cast<std::int64_t>(phase_.number) + 1;
+  report.rows = step.rows;
+  report.tokens = step.tokens;
+  for (auto* const spent : {&outcome_.train_s, &phase_.train_s}) *spent += report.step_s;
+  for (auto* const rows : {&outcome_.rows, &phase_.rows}) *rows += step.rows;
+  for (auto* const tokens : {&outcome_.tokens, &phase_.tokens}) *tokens += step.tokens;
+  phase_.comm_bytes += report.comm_bytes;
+  ++phase_.steps;
   ++cursor_.step;
-  ++cursor_.step_in_epoch;
-  epoch_ended_ = cursor_.step_in_epoch >= batches_.steps(static_cast<std::uint64_t>(cursor_.epoch));
-  if (!epoch_ended_) return;
-  ++cursor_.epoch;
-  cursor_.step_in_epoch = 0;
+  cursor_.at = batches_.after(cursor_.at, 1);
+  epoch_ended_ = cursor_.at.step == 0;
+  report.step = cursor_.step;
+  report.total_steps = total_steps();
 }
 
 void Trainer::evaluate() {
@@ -231,15 +362,18 @@ void Trainer::evaluate() {
   }
   const auto chosen =
       std::find_if(outcome_.last.begin(), outcome_.last.end(), [&](const auto& entry) { return entry.first == outcome_.metric; });
-  const bool better =
-      outcome_.best_step == 0 || (larger_is_better(outcome_.metric) ? chosen->second > outcome_.best : chosen->second < outcome_.best);
+  const bool better = outcome_.best_step == 0 || better_than(chosen->second, outcome_.best, outcome_.metric);
   evaluations_without_gain_ = better ? 0 : evaluations_without_gain_ + 1;
+  const bool better_in_phase = phase_.evaluations++ == 0 || better_than(chosen->second, phase_.best, outcome_.metric);
+  phase_.evaluations_without_gain = better_in_phase ? 0 : phase_.evaluations_without_gain + 1;
+  if (better_in_phase) phase_.best = chosen->second;
   if (better) {
     outcome_.best = chosen->second;
     outcome_.best_step = cursor_.step;
+    keep_best();
     if (parts_.run != nullptr) parts_.export_best();
   }
-  parts_.telemetry.evaluation(cursor_.step, cursor_.epoch, outcome_.last, seconds_since(start), better);
+  parts_.telemetry.evaluation(cursor_.step, cursor_.at.epoch, outcome_.last, seconds_since(start), better);
 }
 
 void Trainer::save() {
@@ -252,37 +386,74 @@ void Trainer::save() {
   parts_.comm->barrier();  // nobody leaves before the last flush
 }
 
+void Trainer::keep_best() {
+  if (!restores_) return;
+  for (const Parameter& p : parts_.model.parameters) best_weights_[p.name] = p.value.clone();
+}
+
 State Trainer::state() const {
   State state;
-  merge(state, "optimizer", optimizer_->state());
+  if (!done()) merge(state, "optimizer", optimizer_->state());
+  merge(state, "kept", kept_);
   for (const Parameter& parameter : parts_.model.parameters) state.tensors["model/" + parameter.name] = parameter.value;
-  state.values["cursor"] = {{"step", cursor_.step}, {"epoch", cursor_.epoch}, {"step_in_epoch", cursor_.step_in_epoch}};
+  for (const auto& [name, value] : best_weights_) state.tensors["best/" + name] = value;
+  state.values["cursor"] = {{"step", cursor_.step}, {"epoch", cursor_.at.epoch}, {"step_in_epoch", cursor_.at.step}};
   state.values["best"] = {{"metric", outcome_.metric},
                           {"value", outcome_.best},
                           {"step", outcome_.best_step},
                           {"evaluations_without_gain", evaluations_without_gain_}};
   state.values["spent"] = {{"train_s", outcome_.train_s}, {"rows", outcome_.rows}, {"tokens", outcome_.tokens}};
+  state.values["phase"] = {{"number", phase_.number},
+                           {"start_epoch", phase_.start.epoch},
+                           {"start_step", phase_.start.step},
+                           {"steps", phase_.steps},
+                           {"rows", phase_.rows},
+                           {"tokens", phase_.tokens},
+                           {"train_s", phase_.train_s},
+                           {"comm_bytes", phase_.comm_bytes},
+                           {"best", phase_.best},
+                           {"evaluations", phase_.evaluations},
+                           {"evaluations_without_gain", phase_.evaluations_without_gain}};
+  state.values["ended_phases"] = outcome_.phases;
   return state;
 }
 
 void Trainer::load(const State& state) {
   const at::NoGradGuard no_grad;
-  optimizer_->load(part(state, "optimizer"));
   for (Parameter& parameter : parts_.model.parameters) {
     const auto found = state.tensors.find("model/" + parameter.name);
     if (found == state.tensors.end() || found->second.sizes() != parameter.value.sizes())
       throw ModelError("the checkpoint lacks {} in its shape: it is of another model; choose another output_dir", parameter.name);
-    parameter.value.copy_(found->second);
-    if (parameter.working.scalar_type() != at::kFloat) parameter.working.detach().copy_(parameter.value);
+    parameter.set(found->second);
+    if (const auto best = state.tensors.find("best/" + parameter.name); best != state.tensors.end())
+      best_weights_[parameter.name] = best->second.clone();
   }
-  const Json &cursor = state.values.at("cursor"), &best = state.values.at("best"), &spent = state.values.at("spent");
-  cursor_ = {cursor.at("step"), cursor.at("epoch"), cursor.at("step_in_epoch")};
+  const Json &cursor = state.values.at("cursor"), &best = state.values.at("best"), &spent = state.values.at("spent"),
+             &phase = state.values.at("phase");
   outcome_.best = best.at("value");
   outcome_.best_step = best.at("step");
   evaluations_without_gain_ = best.at("evaluations_without_gain");
   outcome_.train_s = spent.at("train_s");
   outcome_.rows = spent.at("rows");
   outcome_.tokens = spent.at("tokens");
+  outcome_.phases = state.values.at("ended_phases").get<std::vector<Json>>();
+
+  phase_.number = phase.at("number");
+  if (!done()) {
+    cursor_.at = {phase.at("start_epoch"), phase.at("start_step")};
+    kept_ = part(state, "kept");
+    enter_phase();
+    optimizer_->load(part(state, "optimizer"));
+  }
+  cursor_ = {cursor.at("step"), {cursor.at("epoch"), cursor.at("step_in_epoch")}};
+  phase_.steps = phase.at("steps");
+  phase_.rows = phase.at("rows");
+  phase_.tokens = phase.at("tokens");
+  phase_.train_s = phase.at("train_s");
+  phase_.comm_bytes = phase.at("comm_bytes");
+  phase_.best = phase.at("best");
+  phase_.evaluations = phase.at("evaluations");
+  phase_.evaluations_without_gain = phase.at("evaluations_without_gain");
 }
 
 }  // namespace thaw

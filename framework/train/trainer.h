@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,13 +11,13 @@
 #include "framework/comm/gradient_sync.h"
 #include "framework/models/model.h"
 #include "framework/tensor/state.h"
+#include "framework/thaw/plan.h"
 #include "framework/train/batches.h"
 #include "framework/train/data.h"
 #include "framework/train/evaluator.h"
 #include "framework/train/optimizer.h"
 #include "framework/train/recipe.h"
 #include "framework/train/run_directory.h"
-#include "framework/train/schedule.h"
 #include "framework/train/telemetry.h"
 
 namespace thaw {
@@ -35,6 +36,7 @@ struct Outcome {
   double train_s = 0;  // time in steps, evaluation and saving left out
   double wall_s = 0;   // of the whole loop
   std::int64_t rows = 0, tokens = 0;
+  std::vector<Json> phases;  // of those that ended: what they cost, what ended them, and the last evaluation
 };
 
 class Trainer {
@@ -51,7 +53,8 @@ class Trainer {
   };
   explicit Trainer(Parts parts);
 
-  std::int64_t total_steps() const { return total_steps_; }
+  const ThawPlan& plan() const { return plan_; }
+  std::int64_t total_steps() const;  // done, and still to come at the most
   void load(const State& state);
   State state() const;
 
@@ -59,27 +62,52 @@ class Trainer {
 
  private:
   struct Cursor {
-    std::int64_t step = 0, epoch = 0, step_in_epoch = 0;  // the next step to run
+    std::int64_t step = 0;  // the next step to run
+    Position at;
   };
+  // Of the phase that runs.
+  struct Phase {
+    std::size_t number = 0;  // index into the plan
+    Position start;          // where in the data it began
+    std::int64_t limit = 0;  // its steps at the most
+    std::int64_t steps = 0, rows = 0, tokens = 0;
+    double train_s = 0;
+    std::uint64_t comm_bytes = 0;
+    double best = 0;  // of its own evaluations
+    std::int64_t evaluations = 0, evaluations_without_gain = 0;
+  };
+  const PlannedPhase& planned() const { return plan_.phases[phase_.number]; }
+  bool done() const { return phase_.number == plan_.phases.size(); }
+  void enter_phase();                     // makes what depends on who learns, for phase_.number
+  void change_weights();                  // what a phase does to them before it begins
+  std::string end_of_phase() const;       // what ends it now, else empty
+  void end_phase(const std::string& by);  // and begins the next one
+  void say_phase();
   double accumulate(const Step& step);
   void update(StepReport& report);
-  void advance();
+  void advance(const Step& step, StepReport& report);
   void evaluate();
   void save();
-  bool last_step() const { return cursor_.step >= total_steps_; }
+  State moments_of_sleepers() const;
+  void keep_best();
 
   Parts parts_;
   Loss loss_;
   Batches batches_;
-  std::int64_t total_steps_;
-  Schedule schedule_;
+  ThawPlan plan_;
+  bool restores_ = false;  // some phase begins from the best weights
+  std::optional<Schedule> schedule_;
+  std::int64_t schedule_start_ = 0;  // the schedule's step at the phase's first
   std::unique_ptr<GradientSync> sync_;
   std::unique_ptr<AdamW> optimizer_;
+  State kept_;                        // moments of parameters that learned and will learn again
   std::vector<std::size_t> by_name_;  // indices of gradients in name order
   Cursor cursor_;
+  Phase phase_;
   bool epoch_ended_ = false;
   Outcome outcome_;
   std::int64_t evaluations_without_gain_ = 0;
+  std::map<std::string, at::Tensor> best_weights_;  // where some phase restores them
 };
 
 }  // namespace thaw

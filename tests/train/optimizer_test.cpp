@@ -4,7 +4,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include "framework/train/schedule.h"
+#include "framework/thaw/schedule.h"
 #include "tests/support/reference.h"
 
 namespace thaw {
@@ -62,7 +62,7 @@ TEST(AdamW, AsTorchStepByStep) {
     for (std::size_t i = 0; i < 2; ++i) p.gradients[i].copy_(at::tensor(s["gradients"][i].get<std::vector<float>>()));
     const double norm = global_norm(p.gradients);
     EXPECT_NEAR(norm, s["norm"], 1e-6 * norm);
-    p.optimizer.step(s["lr"], std::min(1.0, 1.0 / (norm + 1e-6)));
+    p.optimizer.step(s["lr"].get<double>(), std::min(1.0, 1.0 / (norm + 1e-6)));
     for (std::size_t i = 0; i < 2; ++i) {
       const at::Tensor theirs = at::tensor(s["values"][i].get<std::vector<float>>());
       EXPECT_LE((p.values[i] - theirs).abs().max().item<double>(), 1e-6 * theirs.abs().max().item<double>()) << "step " << step;

@@ -143,7 +143,7 @@ TEST(Recipe, knows_the_words_of_others) {
   EXPECT_EQ(added("checkpoint: {zebra: 1}"), "r.yaml:6: checkpoint.zebra: unknown key; the keys here are every_steps, every_minutes, keep");
   EXPECT_EQ(error_of(least, {"data.train=[{path: a, wieght: 2}]"}),
             "command line: data.train[0].wieght: unknown key; the nearest key is data.train[0].weight");
-  EXPECT_EQ(added("thaw: {phases: []}"), "r.yaml:6: thaw: gradual unfreezing is not in this version");
+  EXPECT_EQ(added("thaw: {phases: []}"), "r.yaml:6: thaw.phases: expected at least one phase, found none");
 }
 
 TEST(Recipe, checks_every_value) {
@@ -164,7 +164,7 @@ TEST(Recipe, checks_every_value) {
       {"schedule:\n  warmup_steps: 1\n  warmup_ratio: 0.1",
        "r.yaml:8: schedule.warmup_ratio: given beside schedule.warmup_steps; keep one of them"},
       {"schedule: {name: triangle}",
-       "r.yaml:6: schedule.name: expected one of constant, linear, cosine, slanted_triangular, found triangle"},
+       "r.yaml:6: schedule.name: expected one of constant, linear, cosine, slanted_triangular, one_cycle, tri_stage, found triangle"},
       {"schedule: {cut_frac: 0.1}", "r.yaml:6: schedule.cut_frac: belongs to schedule.name: slanted_triangular alone; leave it out"},
       {"steps: 10\nschedule: {warmup_steps: 11}", "r.yaml:7: schedule.warmup_steps: expected at most the run's 10 steps, found 11"},
       {"batch: {size: 32, grain: 10}", "r.yaml:6: batch.grain: expected a divisor of batch.size (32), found 10"},

@@ -1,0 +1,102 @@
+#include "framework/thaw/selection.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <regex>
+
+#include "framework/base/error.h"
+#include "framework/base/nearest.h"
+
+namespace thaw {
+namespace {
+
+std::optional<int> number_of(std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return value;
+}
+
+class Selector {
+ public:
+  Selector(const Model& model, const std::string& word, const std::string& where) : model_(model), word_(word), where_(where) {}
+
+  std::vector<bool> chosen() const {
+    if (word_ == "all") return by([](const Parameter&) { return true; });
+    if (word_.size() >= 2 && word_.front() == '/' && word_.back() == '/') return by_expression();
+    if (word_.starts_with("top ")) return top();
+    if (const std::optional<int> layer = layer_named(word_)) return layers(*layer, *layer);
+    const auto named = [&](const Parameter& p) { return p.name == word_; };
+    if (std::any_of(model_.parameters.begin(), model_.parameters.end(), named)) return by(named);
+    return range();
+  }
+
+ private:
+  template <typename Test>
+  std::vector<bool> by(const Test& test) const {
+    std::vector<bool> chosen;
+    for (const Parameter& parameter : model_.parameters) chosen.push_back(test(parameter));
+    return chosen;
+  }
+  std::vector<bool> layers(int first, int last) const {
+    return by([&](const Parameter& p) { return p.group >= first && p.group <= last; });
+  }
+  std::optional<int> layer_named(std::string_view name) const {
+    for (std::size_t i = 0; i < model_.layers.size(); ++i)
+      if (model_.layers[i].name == name) return static_cast<int>(i);
+    return std::nullopt;
+  }
+
+  std::vector<bool> by_expression() const {
+    std::vector<bool> chosen;
+    try {
+      const std::regex expression(word_.substr(1, word_.size() - 2));
+      chosen = by([&](const Parameter& p) { return std::regex_search(p.name, expression); });
+    } catch (const std::regex_error& error) {
+      throw RecipeError("{}: '{}' is no regular expression: {}", where_, word_, error.what());
+    }
+    if (std::find(chosen.begin(), chosen.end(), true) == chosen.end())
+      throw RecipeError("{}: '{}' matches no parameter; they have names such as {}", where_, word_, model_.parameters.back().name);
+    return chosen;
+  }
+
+  std::vector<bool> top() const {
+    const int blocks = model_.blocks();
+    const std::optional<int> count = number_of(std::string_view(word_).substr(4));
+    if (!count || *count < 1 || *count > blocks)
+      throw RecipeError("{}: expected top 1 to top {}, the model's blocks, found '{}'", where_, blocks, word_);
+    return layers(blocks - *count + 1, blocks);
+  }
+
+  // "encoder.layer.3-5": a name that ends in a number, and the number of the last one.
+  std::vector<bool> range() const {
+    const std::size_t dash = word_.rfind('-'), dot = word_.rfind('.');
+    if (dash != std::string::npos && dot != std::string::npos && dash > dot) {
+      const std::optional<int> first = layer_named(word_.substr(0, dash)),
+                               last = layer_named(word_.substr(0, dot + 1) + word_.substr(dash + 1));
+      if (first && last && *first <= *last) return layers(*first, *last);
+    }
+    std::vector<std::string> names{"all", fmt::format("top {}", model_.blocks())};
+    for (const Layer& layer : model_.layers) names.push_back(layer.name);
+    for (const Parameter& parameter : model_.parameters) names.push_back(parameter.name);
+    throw RecipeError("{}: '{}' is neither a layer nor a parameter; the nearest is '{}' (layers: {} … {})", where_, word_,
+                      nearest_of(names, word_), model_.layers.front().name, model_.layers.back().name);
+  }
+
+  const Model& model_;
+  const std::string &word_, &where_;
+};
+
+}  // namespace
+
+std::vector<bool> select(const Model& model, const std::vector<std::string>& selectors, const std::string& where) {
+  std::vector<bool> chosen(model.parameters.size());
+  for (const std::string& word : selectors) {
+    const std::vector<bool> more = Selector(model, word, where).chosen();
+    for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = chosen[i] || more[i];
+  }
+  return chosen;
+}
+
+}  // namespace thaw
