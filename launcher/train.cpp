@@ -180,7 +180,7 @@ class TrainCommand {
     model->set_precision(recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
 
     const auto export_best = [&] { export_model(*model, data, recipe.data.max_length, place.directory, run_->path() / "best"); };
-    Trainer trainer({recipe, ranks.comm, ranks.devices, *model, data, run_.get(), telemetry, export_best});
+    Trainer trainer({recipe, ranks.comm, ranks.devices, *model, data, run_.get(), telemetry, export_best, ranks.placement.memory_bytes});
     if (!found.empty()) {
       State state = load_checkpoint(found);
       if (run_) run_->truncate_log(state.values.at("cursor").at("step"));

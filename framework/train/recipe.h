@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "datasets/shards/source_format.h"
+#include "framework/thaw/cache_recipe.h"
 #include "framework/thaw/thaw_recipe.h"
 
 namespace thaw {
@@ -97,6 +98,7 @@ struct Recipe {
   ScheduleRecipe schedule;
   LossRecipe loss;
   ThawRecipe thaw;
+  CacheRecipe cache;
   EvaluateRecipe evaluate;
   CheckpointRecipe checkpoint;
   bool operator==(const Recipe&) const = default;

@@ -30,6 +30,14 @@ Batches batches_of(const Recipe& recipe, const RunData& data) {
   return {Order(recipe.seeds.order, std::move(sources)), std::move(lengths), recipe.batch};
 }
 
+// The training sources, then the evaluation sets: the order in which `Trainer::forward` numbers them.
+std::vector<std::vector<std::uint32_t>> lengths_of(const RunData& data) {
+  std::vector<std::vector<std::uint32_t>> lengths;
+  for (const auto* const sets : {&data.train, &data.eval})
+    for (const DataSet& set : *sets) lengths.push_back(set.shards->lengths());
+  return lengths;
+}
+
 std::int64_t warmup_of(const Duration& warmup, std::int64_t total, const Position& from, const Batches& batches) {
   switch (warmup.unit) {
     case Duration::Unit::ratio: return static_cast<std::int64_t>(std::ceil(warmup.value * static_cast<double>(total)));
@@ -84,7 +92,8 @@ Trainer::Trainer(Parts parts)
     : parts_(std::move(parts)),
       loss_{parts_.data.problem, class_weights(parts_.recipe, parts_.data), parts_.recipe.loss.label_smoothing},
       batches_(batches_of(parts_.recipe, parts_.data)),
-      plan_(plan_of(parts_.recipe, parts_.model, batches_)) {
+      plan_(plan_of(parts_.recipe, parts_.model, batches_)),
+      cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data)) {
   const std::vector<std::string> names = metric_names(parts_.data);
   outcome_.metric = parts_.recipe.evaluate.metric;
   check_metric(outcome_.metric, "evaluate.metric", names);
@@ -102,6 +111,7 @@ void Trainer::enter_phase() {
   phase_.start = cursor_.at;
   phase_.limit = batches_.steps_until(cursor_.at, phase.recipe.until);
   parts_.model.set_learning(phase.learning);
+  cache_notes_ = cache_.keep(parts_.model, cached_layers());
 
   // Top layer first: the order in which backward finishes them, and so the order of the buckets.
   std::vector<std::size_t> learning;
@@ -142,13 +152,39 @@ void Trainer::enter_phase() {
   for (std::size_t i = 0; !own && i < phase_.number; ++i) schedule_start_ += plan_.phases[i].steps;
 }
 
+// Frontiers of this phase and later ones that stay as they are until then, the one needed now first.
+std::vector<int> Trainer::cached_layers() const {
+  using Mode = CacheRecipe::Mode;
+  const Mode mode = parts_.recipe.cache.activations;
+  std::vector<int> layers;
+  if (mode == Mode::off) return layers;
+  int lowest = planned().frontier;
+  for (std::size_t i = phase_.number; i < plan_.phases.size(); ++i) {
+    const PlannedPhase& phase = plan_.phases[i];
+    if (phase.frontier > lowest) break;  // what it reads changes until then
+    lowest = phase.frontier;
+    // Only the embeddings below cost less than reading what they give. A phase of one epoch alone sees each row once.
+    const bool now = i == phase_.number;
+    const std::int64_t epoch = batches_.steps(static_cast<std::uint64_t>(phase_.start.epoch));
+    const bool again = !now || phase_.limit > epoch;
+    if (phase.frontier == 0 || (mode == Mode::automatic && phase.frontier == 1)) break;
+    if (!layers.empty() && layers.back() == phase.frontier) continue;
+    const bool same_later = i + 1 < plan_.phases.size() && plan_.phases[i + 1].frontier == phase.frontier;
+    if (again || same_later || mode == Mode::on) layers.push_back(phase.frontier);
+  }
+  return layers;
+}
+
 void Trainer::change_weights() {
   const at::NoGradGuard no_grad;
   if (planned().recipe.restore_best)
     for (Parameter& p : parts_.model.parameters) {
       const auto best = best_weights_.find(p.name);
-      if (best != best_weights_.end()) p.set(best->second);
+      if (best == best_weights_.end() || at::equal(best->second, p.value)) continue;
+      cache_.forget_above(p.uses.front());
+      p.set(best->second);
     }
+  cache_.forget_above(parts_.model.blocks() + 1 - static_cast<int>(planned().recipe.reinitialise_top));
   if (planned().recipe.reinitialise_top == 0) return;
   reinitialise(parts_.model, planned().recipe.reinitialise_top, parts_.recipe.seeds.init);
   for (const Parameter& p : parts_.model.parameters)
@@ -177,9 +213,13 @@ void Trainer::end_phase(const std::string& by) {
              {"tokens", phase_.tokens},
              {"train_s", phase_.train_s},
              {"rows_per_s", phase_.train_s > 0 ? static_cast<double>(phase_.rows) / phase_.train_s : 0},
-             {"comm_bytes", phase_.comm_bytes}};
+             {"comm_bytes", phase_.comm_bytes},
+             {"cache_hits", cache_.hits},
+             {"cache_misses", cache_.misses}};
+  cache_.hits = cache_.misses = 0;
   for (const auto& [name, value] : outcome_.last) ended["metrics"][name] = value;
   outcome_.phases.push_back(std::move(ended));
+  cache_.forget_above(planned().frontier);
   kept_ = moments_of_sleepers();
   Phase next;
   next.number = phase_.number + 1;
@@ -212,6 +252,7 @@ State Trainer::moments_of_sleepers() const {
 
 void Trainer::say_phase() {
   if (plan_.phases.size() == 1) return;
+  for (const std::string& note : cache_notes_) parts_.telemetry.say(note);
   std::int64_t learning = 0;
   for (std::size_t i = 0; i < planned().learning.size(); ++i)
     if (planned().learning[i]) learning += parts_.model.parameters[i].value.numel();
@@ -304,13 +345,32 @@ double Trainer::accumulate(const Step& step) {
     context.random_key = random_key(parts_.recipe.seeds.dropout, cursor_.step);
     context.first_token = step.first_token[g];
     context.first_row = step.first_row[g];
-    const at::Tensor sum = loss_.sum(parts_.model.forward(batch.cu_seqlens, context), batch.targets) / divisor;
+    const at::Tensor sum = loss_.sum(forward(rows, batch, context), batch.targets) / divisor;
     sum.backward();
     loss += sum.item<double>();
   }
   sync_->finish();
   parts_.comm->all_reduce(&loss, 1, CommType::f64);
   return loss;
+}
+
+at::Tensor Trainer::forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context) {
+  std::vector<CacheRow> keys;
+  for (const RowOfSet& row : rows) {
+    std::size_t number = 0;
+    for (const auto* const sets : {&parts_.data.train, &parts_.data.eval})
+      for (const DataSet& set : *sets) {
+        if (&set == row.set) keys.push_back({number, row.row});
+        ++number;
+      }
+  }
+  return cache_.forward(parts_.model, keys, batch.cu_seqlens, context, [&](const std::vector<std::size_t>& missing) {
+    std::vector<RowOfSet> some;
+    for (const std::size_t i : missing) some.push_back(rows[i]);
+    PackedBatch inputs = collate(some, parts_.data.outputs());
+    inputs.to(parts_.model.device());
+    return ActivationCache::Inputs{inputs.cu_seqlens, {inputs.input_ids, inputs.token_types, inputs.positions}};
+  });
 }
 
 void Trainer::update(StepReport& report) {
@@ -355,9 +415,12 @@ void Trainer::evaluate() {
   const auto start = Clock::now();
   outcome_.last.clear();
   for (const DataSet& set : parts_.data.eval) {
-    const at::Tensor outputs = predict(parts_.model, set, parts_.data.outputs(), *parts_.comm, 4096, [&](std::int64_t done) {
-      parts_.telemetry.progress("evaluating " + set.name, done, static_cast<std::int64_t>(set.shards->rows()));
-    });
+    const at::Tensor outputs = predict(
+        parts_.model, set, parts_.data.outputs(), *parts_.comm, 4096,
+        [&](std::int64_t done) {
+          parts_.telemetry.progress("evaluating " + set.name, done, static_cast<std::int64_t>(set.shards->rows()));
+        },
+        [&](const auto& rows, const auto& batch, const auto& context) { return forward(rows, batch, context); });
     for (const auto& [name, value] : metrics_of(outputs, set, parts_.data, loss_)) outcome_.last.emplace_back(set.name + "/" + name, value);
   }
   const auto chosen =

@@ -11,6 +11,7 @@
 #include "framework/comm/gradient_sync.h"
 #include "framework/models/model.h"
 #include "framework/tensor/state.h"
+#include "framework/thaw/activation_cache.h"
 #include "framework/thaw/plan.h"
 #include "framework/train/batches.h"
 #include "framework/train/data.h"
@@ -50,6 +51,7 @@ class Trainer {
     RunDirectory* run = nullptr;  // rank 0 alone
     Telemetry& telemetry;
     std::function<void()> export_best;  // writes best/ ; called on rank 0
+    std::uint64_t memory_bytes = 0;     // of the job on this node
   };
   explicit Trainer(Parts parts);
 
@@ -83,6 +85,8 @@ class Trainer {
   std::string end_of_phase() const;       // what ends it now, else empty
   void end_phase(const std::string& by);  // and begins the next one
   void say_phase();
+  std::vector<int> cached_layers() const;
+  at::Tensor forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context);
   double accumulate(const Step& step);
   void update(StepReport& report);
   void advance(const Step& step, StepReport& report);
@@ -98,6 +102,8 @@ class Trainer {
   bool restores_ = false;  // some phase begins from the best weights
   std::optional<Schedule> schedule_;
   std::int64_t schedule_start_ = 0;  // the schedule's step at the phase's first
+  ActivationCache cache_;
+  std::vector<std::string> cache_notes_;
   std::unique_ptr<GradientSync> sync_;
   std::unique_ptr<AdamW> optimizer_;
   State kept_;                        // moments of parameters that learned and will learn again
