@@ -31,6 +31,7 @@ class ActivationCache {
   // From now on keeps what these layers read, as far as there is room, in this order; what other layers read is dropped.
   // Gives what people should know. Collective.
   std::vector<std::string> keep(const Model& model, const std::vector<int>& layers);
+  bool keeps(int layer) const { return regions_.contains(layer); }
   // Forgets what layers above `layer` read: the weights from `layer` on have changed. Collective.
   void forget_above(int layer);
 

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "framework/base/error.h"
+#include "framework/base/machine.h"
 #include "framework/base/random.h"
 #include "framework/models/registry.h"
 #include "framework/train/checkpoint.h"
@@ -60,6 +61,13 @@ void check_metric(const std::string& metric, const std::string& where, const std
     throw RecipeError("{}: there is no metric '{}'; there are: {}", where, metric, fmt::join(names, ", "));
 }
 
+// The grains of a step that a rank runs: from, to.
+std::pair<std::size_t, std::size_t> share_of_grains(const Step& step, const Communicator& comm) {
+  const std::size_t grains = step.grains.size(), rank = static_cast<std::size_t>(comm.rank()),
+                    ranks = static_cast<std::size_t>(comm.size());
+  return {grains * rank / ranks, grains * (rank + 1) / ranks};
+}
+
 bool better_than(double value, double best, const std::string& metric) { return larger_is_better(metric) ? value > best : value < best; }
 
 // torch's and scikit-learn's "balanced": rows / (classes · rows of the class).
@@ -102,16 +110,18 @@ Trainer::Trainer(Parts parts)
     for (const auto& [metric, unused] : phase.recipe.until.metrics) check_metric(metric, "thaw.phases: until", names);
   }
   change_weights();
-  enter_phase();
+  enter_phase(false);
 }
 
 // Everything that depends on who learns is made anew; moments are kept by name.
-void Trainer::enter_phase() {
+void Trainer::enter_phase(bool filled) {
   const PlannedPhase& phase = planned();
+  reset_peak_memory();
   phase_.start = cursor_.at;
   phase_.limit = batches_.steps_until(cursor_.at, phase.recipe.until);
   parts_.model.set_learning(phase.learning);
-  cache_notes_ = cache_.keep(parts_.model, cached_layers());
+  cached_layers_ = layers_to_cache(filled);
+  cache_notes_ = cache_.keep(parts_.model, cached_layers_);
 
   // Top layer first: the order in which backward finishes them, and so the order of the buckets.
   std::vector<std::size_t> learning;
@@ -153,7 +163,7 @@ void Trainer::enter_phase() {
 }
 
 // Frontiers of this phase and later ones that stay as they are until then, the one needed now first.
-std::vector<int> Trainer::cached_layers() const {
+std::vector<int> Trainer::layers_to_cache(bool filled) const {
   using Mode = CacheRecipe::Mode;
   const Mode mode = parts_.recipe.cache.activations;
   std::vector<int> layers;
@@ -166,7 +176,7 @@ std::vector<int> Trainer::cached_layers() const {
     // Only the embeddings below cost less than reading what they give. A phase of one epoch alone sees each row once.
     const bool now = i == phase_.number;
     const std::int64_t epoch = batches_.steps(static_cast<std::uint64_t>(phase_.start.epoch));
-    const bool again = !now || phase_.limit > epoch;
+    const bool again = !now || filled || phase_.limit > epoch;
     if (phase.frontier == 0 || (mode == Mode::automatic && phase.frontier == 1)) break;
     if (!layers.empty() && layers.back() == phase.frontier) continue;
     const bool same_later = i + 1 < plan_.phases.size() && plan_.phases[i + 1].frontier == phase.frontier;
@@ -214,6 +224,7 @@ void Trainer::end_phase(const std::string& by) {
              {"train_s", phase_.train_s},
              {"rows_per_s", phase_.train_s > 0 ? static_cast<double>(phase_.rows) / phase_.train_s : 0},
              {"comm_bytes", phase_.comm_bytes},
+             {"peak_memory_bytes", peak_memory()},
              {"cache_hits", cache_.hits},
              {"cache_misses", cache_.misses}};
   cache_.hits = cache_.misses = 0;
@@ -226,7 +237,7 @@ void Trainer::end_phase(const std::string& by) {
   phase_ = next;
   if (done()) return;
   change_weights();
-  enter_phase();
+  enter_phase(cache_.keeps(planned().frontier));
   say_phase();
 }
 
@@ -274,12 +285,8 @@ Outcome Trainer::run() {
   auto last_save = start;
   if (!done()) say_phase();
   while (!done()) {
-    const auto step_start = Clock::now();
     const Step step = batches_.step(static_cast<std::uint64_t>(cursor_.at.epoch), cursor_.at.step);
-    StepReport report;
-    report.loss = accumulate(step);
-    update(report);
-    report.step_s = seconds_since(step_start);
+    StepReport report = take(step);
     advance(step, report);
     parts_.telemetry.step(report);
 
@@ -321,23 +328,19 @@ Outcome Trainer::run() {
 
 // This rank's grains, forward and backward. The divisor is the whole step's, so that gradients and losses add up.
 double Trainer::accumulate(const Step& step) {
-  const int rank = parts_.comm->rank(), ranks = parts_.comm->size();
   double divisor = 0;
   for (const auto& grain : step.grains)
     for (const Order::Pick pick : grain) divisor += share_of(parts_.data.train[pick.source], pick.row, loss_);
   if (divisor <= 0) divisor = 1;  // every row weighs nothing: the step teaches nothing
 
-  const std::size_t grains = step.grains.size();
-  const std::size_t begin = grains * static_cast<std::size_t>(rank) / static_cast<std::size_t>(ranks);
-  const std::size_t end = grains * static_cast<std::size_t>(rank + 1) / static_cast<std::size_t>(ranks);
+  const auto [begin, end] = share_of_grains(step, *parts_.comm);
   int passes = 0;
   for (std::size_t g = begin; g < end; ++g) passes += step.grains[g].empty() ? 0 : 1;
   sync_->begin(passes);
   double loss = 0;
   for (std::size_t g = begin; g < end; ++g) {
     if (step.grains[g].empty()) continue;
-    std::vector<RowOfSet> rows;
-    for (const Order::Pick pick : step.grains[g]) rows.push_back({&parts_.data.train[pick.source], pick.row});
+    const std::vector<RowOfSet> rows = rows_of(step.grains[g]);
     PackedBatch batch = collate(rows, parts_.data.outputs());
     batch.to(parts_.model.device());
     Context context{batch.input_ids, batch.token_types, batch.positions};
@@ -352,6 +355,43 @@ double Trainer::accumulate(const Step& step) {
   sync_->finish();
   parts_.comm->all_reduce(&loss, 1, CommType::f64);
   return loss;
+}
+
+std::vector<RowOfSet> Trainer::rows_of(const std::vector<Order::Pick>& grain) const {
+  std::vector<RowOfSet> rows;
+  for (const Order::Pick pick : grain) rows.push_back({&parts_.data.train[pick.source], pick.row});
+  return rows;
+}
+
+StepReport Trainer::take(const Step& step) {
+  const auto start = Clock::now();
+  StepReport report;
+  report.loss = accumulate(step);
+  update(report);
+  report.step_s = seconds_since(start);
+  return report;
+}
+
+void Trainer::evaluate_rows(const Step& step) {
+  const at::NoGradGuard no_grad;
+  const auto [begin, end] = share_of_grains(step, *parts_.comm);
+  for (std::size_t g = begin; g < end; ++g) {
+    if (step.grains[g].empty()) continue;
+    PackedBatch batch = collate(rows_of(step.grains[g]), parts_.data.outputs());
+    batch.to(parts_.model.device());
+    parts_.model.forward(batch.cu_seqlens, {batch.input_ids, batch.token_types, batch.positions});
+  }
+}
+
+void Trainer::jump_to_phase(std::size_t number) {
+  Position start;
+  for (std::size_t i = 0; i < number; ++i) start = batches_.after(start, plan_.phases[i].steps);
+  phase_ = {};
+  phase_.number = number;
+  cursor_.at = start;
+  const bool filled = cache_.keeps(planned().frontier);
+  cache_.forget_above(0);
+  enter_phase(filled);
 }
 
 at::Tensor Trainer::forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context) {
@@ -505,7 +545,7 @@ void Trainer::load(const State& state) {
   if (!done()) {
     cursor_.at = {phase.at("start_epoch"), phase.at("start_step")};
     kept_ = part(state, "kept");
-    enter_phase();
+    enter_phase(false);
     optimizer_->load(part(state, "optimizer"));
   }
   cursor_ = {cursor.at("step"), {cursor.at("epoch"), cursor.at("step_in_epoch")}};
