@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
     thaw::add_eval(app, exit_code);
     thaw::add_predict(app, exit_code);
     thaw::add_export(app, exit_code);
+    thaw::add_recipes(app, exit_code);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

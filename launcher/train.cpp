@@ -12,6 +12,7 @@
 #include "framework/base/file.h"
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
+#include "framework/thaw/selection.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/export.h"
 #include "framework/train/trainer.h"
@@ -142,7 +143,9 @@ class TrainCommand {
     Recipe recipe = read_recipe(options_.recipe, options_.overrides);
     const ModelPlace place = find_model(recipe.model);
     const JsonFile config(place.directory / "config.json");
-    const std::int64_t positions = build_model(config.view(), {})->max_positions;
+    const std::unique_ptr<Model> built = build_model(config.view(), {});
+    expand_thaw(recipe, names_of(*built));
+    const std::int64_t positions = built->max_positions;
     const bool cut = recipe.data.max_length > positions;
     recipe.data.max_length = std::min(recipe.data.max_length, positions);
     if (recipe.batch.grain == 0) recipe.batch.grain = grain_of_run(recipe, *ranks.comm);

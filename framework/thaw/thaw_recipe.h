@@ -50,6 +50,7 @@ struct ThawRecipe {
   LayerDecay layer_decay;
   Rates rates;
   std::vector<PhaseRecipe> phases;  // none: everything learns for the recipe's epochs or steps
+  std::string preset = {};          // a published way (presets.h), until expand_thaw writes it out as phases
   bool operator==(const ThawRecipe&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "framework/thaw/presets.h"
 #include "framework/thaw/thaw_recipe.h"
 #include "framework/train/recipe_fields.h"
 
@@ -136,6 +137,14 @@ void describe(const Io& io, LayerDecay& r) {
 
 template <typename Io>
 void describe(const Io& io, ThawRecipe& r) {
+  if (io.reading || !r.preset.empty())
+    io.special(
+        "preset",
+        [&](const YamlView& v) {
+          r.preset = checked(v, Text::needed);
+          if (find_preset(r.preset) == nullptr) v.refuse(advice_on_presets(r.preset));
+        },
+        [&] { return yaml_text(r.preset); });
   if constexpr (Io::reading)
     io.special(
         "layer_decay",

@@ -1,0 +1,100 @@
+// Published ways of thawing, through the program: each trains to its end, and what `thaw recipes show` prints is the same run.
+#include <gtest/gtest.h>
+
+#include "tests/launcher/program.h"
+
+namespace thaw::test {
+namespace {
+
+class Presets : public ::testing::TestWithParam<const char*> {
+ protected:
+  Workshop shop;
+
+  // recipe.yaml without its length, with more lines; named NAME.yaml.
+  void recipe(const std::string& name, const std::string& lines) const {
+    std::string text = shop.file("recipe.yaml");
+    const std::string length = "epochs: 2\n";
+    text.erase(text.find(length), length.size());
+    shop.write(name + ".yaml", text + lines);
+  }
+  Ran train(const std::string& name, const std::string& overrides = "") const {
+    return thaw("train " + shop.path(name + ".yaml") + " output_dir=" + shop.path(name) + " data.cache_dir=" + shop.path("cache") + " " +
+                overrides);
+  }
+};
+
+TEST_P(Presets, trains_to_its_end) {
+  const std::string name = GetParam();
+  recipe("run", "thaw: {preset: " + name + "}\n");
+  // The published lengths are for more than 90 rows.
+  const Ran ran = train("run", "batch.size=48 batch.grain=48");
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  const Json result = Json::parse(shop.file("run/result.json"));
+  const Json shown = Json::parse(thaw("recipes show " + name + " --layers 2 --lr 1e-3 --json").output);
+  EXPECT_EQ(result["stopped_by"], "");
+  ASSERT_EQ(result["phases"].size(), shown["thaw"]["phases"].size());
+  std::int64_t steps = 0;
+  for (std::size_t i = 0; i < result["phases"].size(); ++i) {
+    const Json &ended = result["phases"][i], &phase = shown["thaw"]["phases"][i];
+    EXPECT_EQ(ended["trainable"], phase["trainable"]);
+    steps += ended["steps"].get<std::int64_t>();
+    const Json& until = phase["until"];
+    if (ended["ended_by"] == "patience") continue;
+    if (until.contains("steps")) EXPECT_EQ(ended["steps"], until["steps"]);
+    else EXPECT_EQ(ended["steps"].get<double>(), 2 * until["epochs"].get<double>()) << "an epoch is 2 steps";
+  }
+  EXPECT_EQ(result["steps"], steps);
+  EXPECT_EQ(shop.file("run/recipe.yaml").find("preset"), std::string::npos);
+
+  const Ran again = train("run", "batch.size=48 batch.grain=48");
+  EXPECT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_NE(again.output.find("this run is finished"), std::string::npos) << again.output;
+}
+
+TEST_P(Presets, pasted_is_the_same_recipe) {
+  const std::string name = GetParam();
+  recipe("named", "thaw: {preset: " + name + "}\n");
+  recipe("pasted", thaw("recipes show " + name + " --lr 1e-3 --model " + shop.path("model")).output);
+  // Stopped after its first steps: the resolved recipe is written before them.
+  for (const char* run : {"named", "pasted"}) EXPECT_NE(train(run, "max_time=1s batch.size=48 batch.grain=48").exit_code, 65);
+  std::string named = shop.file("named/recipe.yaml"), pasted = shop.file("pasted/recipe.yaml");
+  pasted.replace(pasted.find(shop.path("pasted")), shop.path("pasted").size(), shop.path("named"));
+  EXPECT_EQ(named, pasted);
+  EXPECT_NE(named.find("phases:"), std::string::npos) << named;
+}
+
+INSTANTIATE_TEST_SUITE_P(each, Presets, ::testing::Values("ulmfit", "allennlp", "fastai", "lp_ft", "freeze_n_steps", "chain_thaw"),
+                         [](const auto& info) { return std::string(info.param); });
+
+class Recipes : public ::testing::Test {
+ protected:
+  Workshop shop;
+};
+
+TEST_F(Recipes, lists_and_shows) {
+  const Ran listed = thaw("recipes");
+  EXPECT_EQ(listed.exit_code, 0);
+  const Json all = Json::parse(thaw("recipes --json").output);
+  EXPECT_EQ(all.size(), 6u);
+  for (const Json& preset : all) EXPECT_NE(listed.output.find(preset["name"].get<std::string>()), std::string::npos);
+  const Ran shown = thaw("recipes show fastai --model " + shop.path("model"));
+  EXPECT_EQ(shown.exit_code, 0);
+  for (const char* text : {"model, 2 layers", "\n# fastai 2's Learner.fine_tune", "\nthaw:\n", "optimizer.lr: 0.002", "lr: 0.001"})
+    EXPECT_NE(shown.output.find(text), std::string::npos) << text << "\n" << shown.output;
+  EXPECT_NE(thaw("recipes --help").output.find("Example:"), std::string::npos);
+}
+
+TEST_F(Recipes, refusals) {
+  Ran ran = thaw("recipes show ulmfitt");
+  EXPECT_EQ(ran.exit_code, 64);
+  EXPECT_NE(ran.output.find("the nearest is ulmfit"), std::string::npos) << ran.output;
+  EXPECT_EQ(thaw("recipes show ulmfit --layers 0").exit_code, 64);
+  EXPECT_EQ(thaw("recipes show ulmfit --layers 2 --model " + shop.path("model")).exit_code, 64);
+  EXPECT_EQ(thaw("recipes show ulmfit --model " + shop.path("nowhere")).exit_code, 66);
+  ran = thaw(shop.train("run", "epochs=3 thaw.preset=ulmfit"));
+  EXPECT_EQ(ran.exit_code, 65);
+  EXPECT_NE(ran.output.find("epochs: given beside thaw.preset"), std::string::npos) << ran.output;
+}
+
+}  // namespace
+}  // namespace thaw::test
