@@ -80,11 +80,10 @@ ThawRecipe lp_ft() {
 }
 
 ThawRecipe freeze_n_steps() {
-  PhaseRecipe frozen, all;
+  PhaseRecipe frozen;
   frozen.trainable = {"head"};
-  all.trainable = {"all"};
-  frozen.until.steps = all.until.steps = 10000;
-  return {{}, {}, {frozen, all}};
+  frozen.until.steps = 500;
+  return {{}, {}, {frozen, phase({"all"}, 3)}};
 }
 
 ThawRecipe chain_thaw(const Blocks& blocks, double lr) {
@@ -140,10 +139,10 @@ const std::vector<Preset>& presets() {
        false,
        true},
       {"freeze_n_steps",
-       "the head alone for 10,000 steps, then all for 10,000",
-       {"fairseq's wav2vec 2.0 fine-tuning, base_10h.yaml: freeze_finetune_updates 10000 of max_update 20000. SpeechBrain",
-        "does the same with 500. Its schedule and rate stand beside `thaw:`:",
-        "schedule: {name: tri_stage}  and  optimizer: {lr: 5.0e-05, betas: [0.9, 0.98]}"}},
+       "the head alone for 500 steps, then all for 3 epochs, under one schedule for both",
+       {"SpeechBrain's CommonVoice recipes with wav2vec 2.0: warmup_steps 500, during which the encoder stays as it is. Epochs",
+        "afterwards are what a recipe has without phases (theirs: up to 45, its encoder with an optimizer of its own). fairseq",
+        "does the same with 10000 of 20000 steps (base_10h.yaml), beside schedule: {name: tri_stage}."}},
       {"chain_thaw",
        "the head, then each layer alone from the lowest up, then all; patience 5, from the best so far",
        {"DeepMoji (Felbo et al. 2017, arXiv 1708.00524), finetuning.py: 1e-3 for the new layer, 1e-4 afterwards, patience 5,",

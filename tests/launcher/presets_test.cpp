@@ -26,8 +26,8 @@ class Presets : public ::testing::TestWithParam<const char*> {
 TEST_P(Presets, trains_to_its_end) {
   const std::string name = GetParam();
   recipe("run", "thaw: {preset: " + name + "}\n");
-  // The published lengths are for more than 90 rows.
-  const Ran ran = train("run", "batch.size=48 batch.grain=48");
+  const std::string quick = "batch.size=48 batch.grain=48";  // 90 rows are 2 steps an epoch
+  const Ran ran = train("run", quick);
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   const Json result = Json::parse(shop.file("run/result.json"));
   const Json shown = Json::parse(thaw("recipes show " + name + " --layers 2 --lr 1e-3 --json").output);
@@ -41,12 +41,12 @@ TEST_P(Presets, trains_to_its_end) {
     const Json& until = phase["until"];
     if (ended["ended_by"] == "patience") continue;
     if (until.contains("steps")) EXPECT_EQ(ended["steps"], until["steps"]);
-    else EXPECT_EQ(ended["steps"].get<double>(), 2 * until["epochs"].get<double>()) << "an epoch is 2 steps";
+    else EXPECT_EQ(ended["steps"].get<double>(), 2 * until["epochs"].get<double>());
   }
   EXPECT_EQ(result["steps"], steps);
   EXPECT_EQ(shop.file("run/recipe.yaml").find("preset"), std::string::npos);
 
-  const Ran again = train("run", "batch.size=48 batch.grain=48");
+  const Ran again = train("run", quick);
   EXPECT_EQ(again.exit_code, 0) << again.output;
   EXPECT_NE(again.output.find("this run is finished"), std::string::npos) << again.output;
 }
@@ -64,7 +64,7 @@ TEST_P(Presets, pasted_is_the_same_recipe) {
 }
 
 INSTANTIATE_TEST_SUITE_P(each, Presets, ::testing::Values("ulmfit", "allennlp", "fastai", "lp_ft", "freeze_n_steps", "chain_thaw"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& each) { return std::string(each.param); });
 
 class Recipes : public ::testing::Test {
  protected:

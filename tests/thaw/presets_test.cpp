@@ -118,10 +118,11 @@ TEST(Presets, freeze_n_steps) {
   ASSERT_EQ(thaw.phases.size(), 2u);
   EXPECT_EQ(thaw.phases[0].trainable, Words{"head"});
   EXPECT_EQ(thaw.phases[1].trainable, Words{"all"});
-  for (const PhaseRecipe& phase : thaw.phases) {
-    EXPECT_EQ(phase.until.steps, 10000);
-    EXPECT_FALSE(phase.until.epochs || phase.restart || phase.schedule || phase.lr) << "the run's own schedule goes on";
-  }
+  EXPECT_EQ(thaw.phases[0].until.steps, 500);
+  EXPECT_EQ(thaw.phases[1].until.epochs, 3);
+  EXPECT_FALSE(thaw.phases[0].until.epochs || thaw.phases[1].until.steps);
+  for (const PhaseRecipe& phase : thaw.phases)
+    EXPECT_FALSE(phase.restart || phase.schedule || phase.lr || phase.fresh_moments) << "the run's own schedule goes on";
   EXPECT_EQ(expanded("freeze_n_steps", 3, {"thaw.layer_decay={convention: electra}"}).thaw.layer_decay.convention, Convention::electra);
 }
 
