@@ -6,6 +6,7 @@
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/yaml.h"
+#include "framework/thaw/fts_schedule.h"
 #include "framework/train/recipe_check.h"
 #include "framework/train/recipe_fields.h"
 #include "framework/train/recipe_thaw.h"
@@ -233,14 +234,22 @@ Recipe parse_recipe(const std::string& name, const std::string& yaml, const std:
 }
 
 void expand_thaw(Recipe& recipe, const ModelNames& model) {
-  if (recipe.thaw.preset.empty()) return;
-  const LayerDecay decay = recipe.thaw.layer_decay;
-  recipe.thaw = preset(recipe.thaw.preset, model.blocks, recipe.optimizer.lr);
-  if (decay.convention != Convention::none) recipe.thaw.layer_decay = decay;  // of a preset without one
+  if (recipe.thaw.preset.empty() && recipe.thaw.fts_schedule.empty()) return;
+  if (!recipe.thaw.fts_schedule.empty()) {
+    recipe.thaw = {{}, {}, read_fts_schedule(recipe.thaw.fts_schedule, model, {recipe.optimizer.lr, recipe.length.value, recipe.evaluate.patience})};
+    recipe.evaluate.patience = 0;  // it ends phases now, and with the last one the run
+  }
+  if (!recipe.thaw.preset.empty()) {
+    const LayerDecay decay = recipe.thaw.layer_decay;
+    recipe.thaw = preset(recipe.thaw.preset, model.blocks, recipe.optimizer.lr);
+    if (decay.convention != Convention::none) recipe.thaw.layer_decay = decay;  // of a preset without one
+  }
+  recipe.length = Recipe().length;  // the phases' sum from now on
 }
 
 std::vector<PhaseRecipe> phases_of(const Recipe& recipe) {
-  if (!recipe.thaw.preset.empty()) throw std::logic_error("phases_of: thaw.preset is still to be written out by expand_thaw");
+  if (!recipe.thaw.preset.empty() || !recipe.thaw.fts_schedule.empty())
+    throw std::logic_error("phases_of: the thaw section is still to be written out by expand_thaw");
   if (!recipe.thaw.phases.empty()) return recipe.thaw.phases;
   PhaseRecipe all;
   all.trainable = {"all"};

@@ -117,7 +117,7 @@ std::string to_yaml(const Recipe& recipe);
 // A `thaw:` section alone, without the keys of phases that have their usual value.
 YamlNode as_yaml(const ThawRecipe& thaw);
 
-// Writes out as phases what thaw.preset stands for; does nothing where there is none. Whatever reads `thaw.phases` comes after.
+// Writes out as phases what thaw.preset or thaw.fts_schedule stands for; does nothing where there is neither. Whatever reads `thaw.phases` comes after.
 void expand_thaw(Recipe& recipe, const ModelNames& model);
 
 // The recipe's phases, or the one in which everything learns for `length`.

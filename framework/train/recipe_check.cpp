@@ -134,6 +134,7 @@ class Checker {
     if (given("thaw.layer_decay.decay") && r_.thaw.layer_decay.decay <= 0) at("thaw.layer_decay.decay").fail("a number above 0");
     one_rate("thaw", !r_.thaw.rates.empty(), false, decay);
     if (!r_.thaw.preset.empty()) preset(*find_preset(r_.thaw.preset));
+    if (!r_.thaw.fts_schedule.empty()) fts_schedule();
     if (given("thaw.phases") && r_.thaw.phases.empty()) at("thaw.phases").refuse("expected at least one phase, found none");
     if (!r_.thaw.phases.empty()) no_length_beside("thaw.phases");
     for (std::size_t i = 0; i < r_.thaw.phases.size(); ++i) phase(fmt::format("thaw.phases[{}]", i), r_.thaw.phases[i], i);
@@ -158,14 +159,22 @@ class Checker {
     if (preset.lr && !given("optimizer.lr")) r_.optimizer.lr = *preset.lr;
   }
 
+  // `epochs` beside it is the trainer's max_epochs.
+  void fts_schedule() const {
+    for (const char* key : {"steps", "thaw.preset", "thaw.phases", "thaw.layer_decay", "thaw.rates"})
+      if (given(key)) at(key).refuse("given beside thaw.fts_schedule, which says this itself; leave it out");
+    if (r_.data.eval.empty())
+      at("thaw.fts_schedule").refuse("every phase but the first begins from the best weights so far; add data.eval");
+  }
+
   void phase(const std::string& path, const PhaseRecipe& phase, std::size_t index) const {
     if (phase.trainable.empty()) at(path).refuse("nothing learns in this phase; add trainable: [head], or all");
     one_rate(path, !phase.rates.empty(), phase.lr.has_value(), r_.thaw.layer_decay.convention != Convention::none);
     if (!phase.rates.empty() && !r_.thaw.rates.empty() && phase.lr) at(path + ".lr").refuse("given beside thaw.rates; keep one of them");
     const Until& until = phase.until;
-    if (!until.epochs && !until.steps && !until.rows)
+    if (!until.epochs && !until.steps && !until.rows && !until.end_epoch)
       at(path).refuse(
-          "this phase may never end: add until: {epochs: N}, steps or rows, as its longest length (patience and a metric may never come)");
+          "this phase may never end: add until: {epochs: N}, steps, rows or end_epoch, as its longest length (patience and a metric may never come)");
     if (phase.schedule) schedule_keys(path + ".schedule", *phase.schedule);
     if (r_.data.eval.empty() && (until.patience > 0 || !until.metrics.empty()))
       at(path + ".until").refuse("there is nothing to evaluate on; add data.eval");

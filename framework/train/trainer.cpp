@@ -140,6 +140,9 @@ void Trainer::enter_phase() {
   schedule_.emplace(schedule, total, warmup_of(schedule.warmup, total, own ? phase_.start : Position(), batches_));
   schedule_start_ = 0;
   for (std::size_t i = 0; !own && i < phase_.number; ++i) schedule_start_ += plan_.phases[i].steps;
+  // One that ends at an epoch of the run makes up for what those before it left: then the schedule is at the steps done.
+  if (!own && phase.recipe.until.end_epoch)
+    schedule_start_ = batches_.steps_of_epochs({}, static_cast<double>(phase_.start.epoch)) + phase_.start.step;
 }
 
 void Trainer::change_weights() {

@@ -28,7 +28,7 @@ TEST_P(Presets, trains_to_its_end) {
   recipe("run", "thaw: {preset: " + name + "}\n");
   // 90 rows are 2 steps an epoch; of 253 epochs not each is worth a look.
   const std::string quick =
-      std::string("batch.size=48 batch.grain=48") + (name == "freeze_n_steps" ? " evaluate.every_steps=100 checkpoint.every_steps=300" : "");
+      std::string("batch.size=48 batch.grain=48 checkpoint.every_steps=1000") + (name == "freeze_n_steps" ? " evaluate.every_steps=100" : "");
   const Ran ran = train("run", quick);
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   const Json result = Json::parse(shop.file("run/result.json"));
@@ -72,6 +72,34 @@ class Recipes : public ::testing::Test {
  protected:
   Workshop shop;
 };
+
+// The first phase never gets better, so patience ends it two epochs early: the next one takes those too, and the schedule
+// is where the run is.
+TEST_F(Recipes, fine_tuning_scheduler_file_trains) {
+  shop.write("schedule.yaml",
+             "0:\n  params: [model.classifier.*]\n  max_transition_epoch: 4\n"
+             "1:\n  params: [model.bert.*]\n  max_transition_epoch: 5\n  lr: 3.0e-3\n");
+  const std::string overrides = "optimizer.lr=1e-12 evaluate.metric=dev/loss evaluate.patience=2 thaw.fts_schedule=" + shop.path("schedule.yaml");
+  const Ran ran = thaw(shop.train("run", overrides), 2);
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  const Json phases = Json::parse(shop.file("run/result.json"))["phases"];
+  ASSERT_EQ(phases.size(), 2u);
+  EXPECT_EQ(phases[0]["ended_by"], "patience");
+  EXPECT_EQ(phases[0]["steps"], 18) << "6 steps an epoch";
+  EXPECT_EQ(phases[1]["steps"], 12) << ran.output;
+  const std::vector<Json> log = shop.log("run");
+  // Linear over 5 epochs, after 3 steps of warm-up.
+  EXPECT_NEAR(log[17]["lr"].get<double>(), 1e-12 * 13 / 27, 1e-18);
+  EXPECT_NEAR(log[18]["lr"].get<double>(), 3e-3 * 12 / 27, 1e-9);
+  EXPECT_NEAR(log[29]["lr"].get<double>(), 3e-3 * 1 / 27, 1e-9);
+  EXPECT_EQ(shop.file("run/recipe.yaml").find("fts_schedule"), std::string::npos);
+
+  shop.write("schedule.yaml", "0:\n  params: [model.clasifier.*]\n");
+  const Ran refused = thaw(shop.train("other", overrides), 2);
+  EXPECT_EQ(refused.exit_code, 65);
+  EXPECT_NE(refused.output.find("schedule.yaml:2: 0.params[0]: 'model.clasifier.*' matches no parameter"), std::string::npos)
+      << refused.output;
+}
 
 TEST_F(Recipes, lists_and_shows) {
   const Ran listed = thaw("recipes");
