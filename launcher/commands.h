@@ -9,6 +9,7 @@ class App;
 namespace thaw {
 
 void add_shard(CLI::App& app, int& exit_code);
+void add_plan(CLI::App& app, int& exit_code);
 void add_train(CLI::App& app, int& exit_code);
 void add_eval(CLI::App& app, int& exit_code);
 void add_predict(CLI::App& app, int& exit_code);

@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.footer("A first run:  mpirun -n 2 thaw train recipe.yaml\nEach command explains itself:  thaw COMMAND --help");
     thaw::add_shard(app, exit_code);
+    thaw::add_plan(app, exit_code);
     thaw::add_train(app, exit_code);
     thaw::add_eval(app, exit_code);
     thaw::add_predict(app, exit_code);

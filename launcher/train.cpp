@@ -10,13 +10,11 @@
 #include <sstream>
 
 #include "framework/base/file.h"
-#include "framework/models/hub.h"
-#include "framework/models/registry.h"
-#include "framework/thaw/selection.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/export.h"
 #include "framework/train/trainer.h"
 #include "launcher/commands.h"
+#include "launcher/job.h"
 #include "launcher/ranks.h"
 
 namespace thaw {
@@ -45,15 +43,10 @@ void listen_to_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
 }
 
-std::string count_of(double value) {
-  return value >= 1e9   ? fmt::format("{:.2f} B", value / 1e9)
-         : value >= 1e6 ? fmt::format("{:.1f} M", value / 1e6)
-                        : fmt::format("{:.0f}", value);
-}
-
 // What this job is about to do, before it does it.
-void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const Model& model, const LoadReport& report,
-            const RunData& data, const Trainer& trainer, const Placement& placement, const std::string& resumed) {
+void banner(Telemetry& out, const Job& job, const Trainer& trainer, const Placement& placement, const std::string& resumed) {
+  const Recipe& recipe = job.recipe;
+  const RunData& data = job.data;
   std::int64_t rows = 0, tokens = 0, truncated = 0;
   for (const DataSet& set : data.train) {
     rows += static_cast<std::int64_t>(set.shards->rows());
@@ -65,11 +58,12 @@ void banner(Telemetry& out, const Recipe& recipe, const ModelPlace& place, const
     sets += fmt::format("{}{} {}", sets.empty() ? "" : ", ", set.name, set.shards->rows());
     truncated += static_cast<std::int64_t>(set.shards->truncated());
   }
-  const double parameters = static_cast<double>(model.parameter_count());
+  const double parameters = static_cast<double>(job.model->parameter_count());
   const bool bf16 = recipe.precision == Precision::bf16;
-  out.say(fmt::format("model      {}{} ({}, {} parameters{})", place.name, place.revision.empty() ? "" : "@" + place.revision.substr(0, 12),
-                      model.architecture, count_of(parameters), trainer.plan().phases.size() == 1 ? ", all learning" : ""));
-  if (!report.initialised.empty()) out.say(fmt::format("           new, to be learnt: {}", fmt::join(report.initialised, ", ")));
+  out.say(fmt::format("model      {}{} ({}, {} parameters{})", job.place.name,
+                      job.place.revision.empty() ? "" : "@" + job.place.revision.substr(0, 12), job.model->architecture,
+                      count_of(parameters), trainer.plan().phases.size() == 1 ? ", all learning" : ""));
+  if (!job.report.initialised.empty()) out.say(fmt::format("           new, to be learnt: {}", fmt::join(job.report.initialised, ", ")));
   out.say(fmt::format("task       {}{}",
                       data.problem == Problem::regression ? "text-regression" : "text-classification: ", printable(listed(data.labels))));
   out.say(fmt::format("rows       train {} ({} tokens){}{}", rows, count_of(static_cast<double>(tokens)), sets.empty() ? "" : ", ", sets));
@@ -140,17 +134,9 @@ class TrainCommand {
   explicit TrainCommand(Options options) : options_(std::move(options)) {}
 
   int run(Ranks& ranks) {
-    Recipe recipe = read_recipe(options_.recipe, options_.overrides);
-    const ModelPlace place = find_model(recipe.model);
-    const JsonFile config(place.directory / "config.json");
-    const std::unique_ptr<Model> built = build_model(config.view(), {});
-    expand_thaw(recipe, names_of(*built));
-    const std::int64_t positions = built->max_positions;
-    const bool cut = recipe.data.max_length > positions;
-    recipe.data.max_length = std::min(recipe.data.max_length, positions);
-    if (recipe.batch.grain == 0) recipe.batch.grain = grain_of_run(recipe, *ranks.comm);
-    recipe.batch = with_grain(recipe.batch, ranks.comm->size());
-    const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(place.directory);
+    Job job =
+        resolve_job(options_.recipe, options_.overrides, ranks, [&](const Recipe& recipe) { return grain_of_run(recipe, *ranks.comm); });
+    const Recipe& recipe = job.recipe;
 
     // Rank 0 owns the directory; what it finds there decides for all.
     std::string found;
@@ -172,31 +158,24 @@ class TrainCommand {
     }
 
     Telemetry telemetry(run_.get(), !ranks.first());
-    const RunData data = open_data(recipe, *tokenizer, recipe.data.max_length, *ranks.comm,
-                                   [&](const std::string& line) { telemetry.say(printable(line)); });
-    choose_metric(recipe, data);
-    LoadReport report;
-    const std::unique_ptr<Model> model =
-        load_model(place.directory, {data.outputs(), recipe.dropout.value_or(-1)}, recipe.seeds.init, &report);
-    check_vocabulary(*model, *tokenizer);
-    model->to(ranks.device);
-    model->set_precision(recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
-
-    const auto export_best = [&] { export_model(*model, data, recipe.data.max_length, place.directory, run_->path() / "best"); };
-    Trainer trainer({recipe, ranks.comm, ranks.devices, *model, data, run_.get(), telemetry, export_best});
+    load_job(job, ranks, [&](const std::string& line) { telemetry.say(printable(line)); });
+    const auto export_best = [&] {
+      export_model(*job.model, job.data, recipe.data.max_length, job.place.directory, run_->path() / "best");
+    };
+    Trainer trainer(
+        {recipe, ranks.comm, ranks.devices, *job.model, job.data, run_.get(), telemetry, export_best, ranks.placement.memory_bytes});
     if (!found.empty()) {
       State state = load_checkpoint(found);
       if (run_) run_->truncate_log(state.values.at("cursor").at("step"));
       trainer.load(state);
     }
-    banner(telemetry, recipe, place, *model, report, data, trainer, ranks.placement,
-           found.empty() ? "" : fs::path(found).filename().string());
-    if (cut) telemetry.say(fmt::format("           max_length is the model's {}", positions));
+    banner(telemetry, job, trainer, ranks.placement, found.empty() ? "" : fs::path(found).filename().string());
+    if (job.cut) telemetry.say(fmt::format("           max_length is the model's {}", recipe.data.max_length));
 
     listen_to_signals();
     const double first_step = process_age_s(), started = unix_now();
     const Outcome outcome = trainer.run();
-    if (run_) close(recipe, place, outcome, ranks.placement, started, first_step, export_best);
+    if (run_) close(recipe, job.place, outcome, ranks.placement, started, first_step, export_best);
     ranks.comm->barrier();
     return static_cast<int>(outcome.finished ? ExitCode::done : ExitCode::requeue);
   }
@@ -221,17 +200,6 @@ class TrainCommand {
     }
     comm.broadcast(&grain, sizeof grain, 0);
     return grain;
-  }
-
-  static void choose_metric(Recipe& recipe, const RunData& data) {
-    if (recipe.evaluate.metric.empty() && !data.eval.empty())
-      recipe.evaluate.metric = data.eval.front().name + (data.problem == Problem::regression ? "/loss" : "/accuracy");
-  }
-
-  static void check_vocabulary(const Model& model, const Tokenizer& tokenizer) {
-    if (static_cast<std::int64_t>(tokenizer.vocabulary_size()) > model.vocabulary_size)
-      throw ModelError("tokenizer.json has {} tokens, but the model's embeddings only {}: they are of two models",
-                       tokenizer.vocabulary_size(), model.vocabulary_size);
   }
 
   void close(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started,

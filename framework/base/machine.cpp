@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <optional>
@@ -168,5 +169,14 @@ std::string binding_warning(const Machine& machine, int ranks_of_node, const std
                                                            : fmt::format("give each rank {} cores", share);
   return fmt::format("bound to {} of {} cores: {}", machine.cores_allowed, machine.cores_of_machine, remedy);
 }
+
+std::uint64_t peak_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
+  return 0;
+}
+
+void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 }  // namespace thaw

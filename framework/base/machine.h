@@ -32,4 +32,8 @@ int threads_for_rank(const Machine& machine, const std::vector<std::string>& mas
 // slot:PE=16". Empty where all is well. `launcher` is LaunchedWorld::launcher.
 std::string binding_warning(const Machine& machine, int ranks_of_node, const std::string& launcher);
 
+// The most memory this process has held at once, in bytes, since it began or since the last reset.
+std::uint64_t peak_memory();
+void reset_peak_memory();
+
 }  // namespace thaw

@@ -123,12 +123,14 @@ Layer classification_head(Model& model, const BertConfig& c, std::int64_t output
   const Declare declare{model, "", group, /*keep_fp32=*/true};
   const Linear pooler = declare.linear("bert.pooler.dense", c.width, c.width);
   const Linear classifier = declare.linear("classifier", c.width, outputs);
-  return {"head", [=](const Packed& in, const Context& context) {
+  return {"head",
+          [=](const Packed& in, const Context& context) {
             const at::Tensor pooled = at::tanh(pooler(first_tokens(in.values, in.cu_seqlens).to(at::kFloat)));
             RandomSite site = context.site(c.classifier_dropout, group, 0);
             site.first_token = context.first_row;
             return Packed{classifier(dropout(pooled, site)), {}, 1};
-          }};
+          },
+          /*reads_first_tokens=*/true};
 }
 
 }  // namespace
@@ -142,6 +144,7 @@ std::unique_ptr<Model> build_bert(const JsonView& json, const HeadSpec& head) {
   model->vocabulary_size = config.vocabulary;
   model->max_positions = config.positions;
   model->token_types = config.types;
+  model->width = config.width;
   model->layers.push_back(embeddings(*model, config));
   for (int index = 0; index < config.layers; ++index) model->layers.push_back(encoder_layer(*model, config, index));
   model->layers.push_back(classification_head(*model, config, head.outputs));

@@ -38,18 +38,27 @@ std::int64_t Model::parameter_count() const {
   return count;
 }
 
-at::Tensor Model::forward(std::vector<std::int64_t> cu_seqlens, const Context& context) const {
+Packed pack_of(std::vector<std::int64_t> cu_seqlens) {
   Packed packed;
   packed.cu_seqlens = std::move(cu_seqlens);
   for (std::size_t row = 0; row + 1 < packed.cu_seqlens.size(); ++row)
     packed.max_length = std::max(packed.max_length, packed.cu_seqlens[row + 1] - packed.cu_seqlens[row]);
+  return packed;
+}
+
+at::Tensor Model::forward(std::vector<std::int64_t> cu_seqlens, const Context& context) const {
+  return run(pack_of(std::move(cu_seqlens)), context, 0, static_cast<int>(layers.size())).values;
+}
+
+Packed Model::run(Packed packed, const Context& context, int first, int last) const {
   Context asleep = context;
   asleep.training = false;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const at::AutoGradMode graph(at::GradMode::is_enabled() && static_cast<int>(i) >= frontier_);
-    packed = layers[i].forward(packed, layer_learns_[i] ? context : asleep);
+  for (int i = first; i < last; ++i) {
+    const at::AutoGradMode graph(at::GradMode::is_enabled() && i >= frontier_);
+    const auto layer = static_cast<std::size_t>(i);
+    packed = layers[layer].forward(packed, layer_learns_[layer] ? context : asleep);
   }
-  return packed.values;
+  return packed;
 }
 
 void Model::set_learning(const std::vector<bool>& learning) {
@@ -66,6 +75,7 @@ void Model::set_learning(const std::vector<bool>& learning) {
 }
 
 void Model::set_precision(at::ScalarType type) {
+  flow_type_ = type;
   for (Parameter& parameter : parameters) {
     // detach: `working` is its own autograd leaf, over the same memory where no copy is needed
     parameter.working = (parameter.keep_fp32 ? parameter.value : parameter.value.to(type)).detach();

@@ -47,13 +47,17 @@ struct Context {
 struct Layer {
   std::string name;  // "embeddings", "encoder.layer.0", …, "head"
   std::function<Packed(const Packed&, const Context&)> forward;
+  bool reads_first_tokens = false;  // of each row no other token; it takes rows that hold just that one, too
 };
+
+Packed pack_of(std::vector<std::int64_t> cu_seqlens);  // rows without values yet: what the first layer reads
 
 struct Model {
   std::string architecture;  // config.json's model_type
   Json config;               // as read; `export` writes it back with the head's labels
   std::string export_class;  // config.json's `architectures` entry for transformers
   std::int64_t vocabulary_size = 0, max_positions = 0, token_types = 1;
+  std::int64_t width = 0;            // of the values between layers
   std::deque<Parameter> parameters;  // stable addresses: layers point at them
   std::vector<Layer> layers;
 
@@ -69,6 +73,10 @@ struct Model {
   // Layers below the frontier build no autograd graph; layers that do not learn run in evaluation mode.
   at::Tensor forward(std::vector<std::int64_t> cu_seqlens, const Context& context) const;
 
+  // Layers first, first + 1, …, last − 1 of the same.
+  Packed run(Packed packed, const Context& context, int first, int last) const;
+  at::ScalarType flow_type() const { return flow_type_; }  // of the values between layers, from the first block's output on
+
   // Who learns, by parameter; after set_precision, which makes everything learn. At least one must.
   void set_learning(const std::vector<bool>& learning);
   int frontier() const { return frontier_; }  // the lowest layer that reads a learning parameter
@@ -82,6 +90,7 @@ struct Model {
 
  private:
   int frontier_ = 0;
+  at::ScalarType flow_type_ = at::kFloat;
   std::vector<bool> layer_learns_;  // of every layer, once set_precision was called
 };
 

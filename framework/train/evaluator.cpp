@@ -32,7 +32,7 @@ std::vector<std::vector<std::uint64_t>> batches_by_length(const std::vector<std:
 }  // namespace
 
 at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs, Communicator& comm, std::int64_t tokens,
-                   const std::function<void(std::int64_t)>& progress) {
+                   const std::function<void(std::int64_t)>& progress, const Forward& forward) {
   const at::NoGradGuard no_grad;
   const auto rows = static_cast<std::int64_t>(set.shards->rows());
   const auto batches = batches_by_length(set.shards->lengths(), tokens);
@@ -47,7 +47,8 @@ at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs,
     PackedBatch batch = collate(members, outputs);
     batch.to(model.device());
     const Context context{batch.input_ids, batch.token_types, batch.positions};
-    const at::Tensor logits = model.forward(batch.cu_seqlens, context).to(at::kFloat).to(at::kCPU).contiguous();
+    const at::Tensor output = forward ? forward(members, batch, context) : model.forward(batch.cu_seqlens, context);
+    const at::Tensor logits = output.to(at::kFloat).to(at::kCPU).contiguous();
     for (std::size_t i = 0; i < batches[b].size(); ++i) {
       mine.append(reinterpret_cast<const char*>(&batches[b][i]), sizeof(std::uint64_t));
       mine.append(reinterpret_cast<const char*>(logits[static_cast<std::int64_t>(i)].data_ptr<float>()),

@@ -192,6 +192,7 @@ void describe(const Io& io, Recipe& r) {
   io.section("schedule", [&](const Io& inner) { describe(inner, r.schedule); });
   io.section("loss", [&](const Io& inner) { describe(inner, r.loss); });
   io.section("thaw", [&](const Io& inner) { describe(inner, r.thaw); });
+  io.section("cache", [&](const Io& inner) { describe(inner, r.cache); });
   io.section("evaluate", [&](const Io& inner) { describe(inner, r.evaluate); });
   io.section("checkpoint", [&](const Io& inner) { describe(inner, r.checkpoint); });
 }
@@ -212,8 +213,8 @@ void flatten(const YamlNode& node, const std::string& path, std::map<std::string
 }
 
 bool may_change(const std::string& key) {
-  return key == "output_dir" || key == "max_time" || key == "data.cache_dir" || key.starts_with("checkpoint.") ||
-         key.starts_with("evaluate.");
+  return key == "output_dir" || key == "max_time" || key == "data.cache_dir" || key.starts_with("cache.") ||
+         key.starts_with("checkpoint.") || key.starts_with("evaluate.");
 }
 
 }  // namespace

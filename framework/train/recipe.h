@@ -12,6 +12,7 @@
 
 #include "datasets/shards/source_format.h"
 #include "framework/base/yaml.h"
+#include "framework/thaw/cache_recipe.h"
 #include "framework/thaw/presets.h"
 #include "framework/thaw/thaw_recipe.h"
 
@@ -99,6 +100,7 @@ struct Recipe {
   ScheduleRecipe schedule;
   LossRecipe loss;
   ThawRecipe thaw;
+  CacheRecipe cache;
   EvaluateRecipe evaluate;
   CheckpointRecipe checkpoint;
   bool operator==(const Recipe&) const = default;

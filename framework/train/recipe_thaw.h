@@ -1,9 +1,10 @@
-// The `schedule:` and `thaw:` parts of a recipe, described as recipe_fields.h has it. Used by recipe.cpp alone.
+// The `schedule:`, `thaw:` and `cache:` parts of a recipe, described as recipe_fields.h has it. Used by recipe.cpp alone.
 #pragma once
 
 #include <string>
 #include <utility>
 
+#include "framework/thaw/cache_recipe.h"
 #include "framework/thaw/presets.h"
 #include "framework/thaw/thaw_recipe.h"
 #include "framework/train/recipe_fields.h"
@@ -100,7 +101,8 @@ void describe(const Io& io, PhaseRecipe& r) {
         for (const std::string& word : r.trainable) list.items.push_back(yaml_text(word));
         return list;
       });
-  io.special("until", [&](const YamlView& v) { read_until(v, r.until); }, [&] { return write_until(r.until); });
+  io.special(
+      "until", [&](const YamlView& v) { read_until(v, r.until); }, [&] { return write_until(r.until); });
   if (io.reading || r.lr) io("lr", r.lr, positive);
   describe_rates(io, r.rates);
   io.special(
@@ -156,8 +158,7 @@ void describe(const Io& io, ThawRecipe& r) {
           else if (!v.null()) v.fail("{convention: beit, decay: 0.9}, or another convention");
         },
         [] { return YamlNode(); });
-  else
-    io.section("layer_decay", [&](const Io& inner) { describe(inner, r.layer_decay); });
+  else io.section("layer_decay", [&](const Io& inner) { describe(inner, r.layer_decay); });
   describe_rates(io, r.rates);
   if (!io.reading && r.phases.empty()) return;
   io.special(
@@ -171,6 +172,14 @@ void describe(const Io& io, ThawRecipe& r) {
         for (PhaseRecipe& phase : r.phases) describe(Writer(list.items.emplace_back(YamlNode::map())), phase);
         return list;
       });
+}
+
+template <typename Io>
+void describe(const Io& io, CacheRecipe& r) {
+  using Mode = CacheRecipe::Mode;
+  io("activations", r.activations, Names<Mode>{{"auto", Mode::automatic}, {"on", Mode::on}, {"off", Mode::off}});
+  io("dir", r.dir);
+  io("max_gib", r.max_gib, not_negative);
 }
 
 }  // namespace thaw::recipe_fields

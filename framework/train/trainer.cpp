@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "framework/base/error.h"
+#include "framework/base/machine.h"
 #include "framework/base/random.h"
 #include "framework/models/registry.h"
 #include "framework/train/checkpoint.h"
@@ -30,6 +31,14 @@ Batches batches_of(const Recipe& recipe, const RunData& data) {
   return {Order(recipe.seeds.order, std::move(sources)), std::move(lengths), recipe.batch};
 }
 
+// The training sources, then the evaluation sets: the order in which `Trainer::forward` numbers them.
+std::vector<std::vector<std::uint32_t>> lengths_of(const RunData& data) {
+  std::vector<std::vector<std::uint32_t>> lengths;
+  for (const auto* const sets : {&data.train, &data.eval})
+    for (const DataSet& set : *sets) lengths.push_back(set.shards->lengths());
+  return lengths;
+}
+
 std::int64_t warmup_of(const Duration& warmup, std::int64_t total, const Position& from, const Batches& batches) {
   switch (warmup.unit) {
     case Duration::Unit::ratio: return static_cast<std::int64_t>(std::ceil(warmup.value * static_cast<double>(total)));
@@ -50,6 +59,13 @@ ThawPlan plan_of(const Recipe& recipe, const Model& model, const Batches& batche
 void check_metric(const std::string& metric, const std::string& where, const std::vector<std::string>& names) {
   if (!metric.empty() && std::find(names.begin(), names.end(), metric) == names.end())
     throw RecipeError("{}: there is no metric '{}'; there are: {}", where, metric, fmt::join(names, ", "));
+}
+
+// The grains of a step that a rank runs: from, to.
+std::pair<std::size_t, std::size_t> share_of_grains(const Step& step, const Communicator& comm) {
+  const std::size_t grains = step.grains.size(), rank = static_cast<std::size_t>(comm.rank()),
+                    ranks = static_cast<std::size_t>(comm.size());
+  return {grains * rank / ranks, grains * (rank + 1) / ranks};
 }
 
 bool better_than(double value, double best, const std::string& metric) { return larger_is_better(metric) ? value > best : value < best; }
@@ -84,7 +100,8 @@ Trainer::Trainer(Parts parts)
     : parts_(std::move(parts)),
       loss_{parts_.data.problem, class_weights(parts_.recipe, parts_.data), parts_.recipe.loss.label_smoothing},
       batches_(batches_of(parts_.recipe, parts_.data)),
-      plan_(plan_of(parts_.recipe, parts_.model, batches_)) {
+      plan_(plan_of(parts_.recipe, parts_.model, batches_)),
+      cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data)) {
   const std::vector<std::string> names = metric_names(parts_.data);
   outcome_.metric = parts_.recipe.evaluate.metric;
   check_metric(outcome_.metric, "evaluate.metric", names);
@@ -93,15 +110,18 @@ Trainer::Trainer(Parts parts)
     for (const auto& [metric, unused] : phase.recipe.until.metrics) check_metric(metric, "thaw.phases: until", names);
   }
   change_weights();
-  enter_phase();
+  enter_phase(false);
 }
 
 // Everything that depends on who learns is made anew; moments are kept by name.
-void Trainer::enter_phase() {
+void Trainer::enter_phase(bool filled) {
   const PlannedPhase& phase = planned();
+  reset_peak_memory();
   phase_.start = cursor_.at;
   phase_.limit = batches_.steps_until(cursor_.at, phase.recipe.until);
   parts_.model.set_learning(phase.learning);
+  cached_layers_ = layers_to_cache(filled);
+  cache_notes_ = cache_.keep(parts_.model, cached_layers_);
 
   // Top layer first: the order in which backward finishes them, and so the order of the buckets.
   std::vector<std::size_t> learning;
@@ -145,13 +165,39 @@ void Trainer::enter_phase() {
     schedule_start_ = batches_.steps_of_epochs({}, static_cast<double>(phase_.start.epoch)) + phase_.start.step;
 }
 
+// Frontiers of this phase and later ones that stay as they are until then, the one needed now first.
+std::vector<int> Trainer::layers_to_cache(bool filled) const {
+  using Mode = CacheRecipe::Mode;
+  const Mode mode = parts_.recipe.cache.activations;
+  std::vector<int> layers;
+  if (mode == Mode::off) return layers;
+  int lowest = planned().frontier;
+  for (std::size_t i = phase_.number; i < plan_.phases.size(); ++i) {
+    const PlannedPhase& phase = plan_.phases[i];
+    if (phase.frontier > lowest) break;  // what it reads changes until then
+    lowest = phase.frontier;
+    // Only the embeddings below cost less than reading what they give. A phase of one epoch alone sees each row once.
+    const bool now = i == phase_.number;
+    const std::int64_t epoch = batches_.steps(static_cast<std::uint64_t>(phase_.start.epoch));
+    const bool again = !now || filled || phase_.limit > epoch;
+    if (phase.frontier == 0 || (mode == Mode::automatic && phase.frontier == 1)) break;
+    if (!layers.empty() && layers.back() == phase.frontier) continue;
+    const bool same_later = i + 1 < plan_.phases.size() && plan_.phases[i + 1].frontier == phase.frontier;
+    if (again || same_later || mode == Mode::on) layers.push_back(phase.frontier);
+  }
+  return layers;
+}
+
 void Trainer::change_weights() {
   const at::NoGradGuard no_grad;
   if (planned().recipe.restore_best)
     for (Parameter& p : parts_.model.parameters) {
       const auto best = best_weights_.find(p.name);
-      if (best != best_weights_.end()) p.set(best->second);
+      if (best == best_weights_.end() || at::equal(best->second, p.value)) continue;
+      cache_.forget_above(p.uses.front());
+      p.set(best->second);
     }
+  cache_.forget_above(parts_.model.blocks() + 1 - static_cast<int>(planned().recipe.reinitialise_top));
   if (planned().recipe.reinitialise_top == 0) return;
   reinitialise(parts_.model, planned().recipe.reinitialise_top, parts_.recipe.seeds.init);
   for (const Parameter& p : parts_.model.parameters)
@@ -180,16 +226,21 @@ void Trainer::end_phase(const std::string& by) {
              {"tokens", phase_.tokens},
              {"train_s", phase_.train_s},
              {"rows_per_s", phase_.train_s > 0 ? static_cast<double>(phase_.rows) / phase_.train_s : 0},
-             {"comm_bytes", phase_.comm_bytes}};
+             {"comm_bytes", phase_.comm_bytes},
+             {"peak_memory_bytes", peak_memory()},
+             {"cache_hits", cache_.hits},
+             {"cache_misses", cache_.misses}};
+  cache_.hits = cache_.misses = 0;
   for (const auto& [name, value] : outcome_.last) ended["metrics"][name] = value;
   outcome_.phases.push_back(std::move(ended));
+  cache_.forget_above(planned().frontier);
   kept_ = moments_of_sleepers();
   Phase next;
   next.number = phase_.number + 1;
   phase_ = next;
   if (done()) return;
   change_weights();
-  enter_phase();
+  enter_phase(cache_.keeps(planned().frontier));
   say_phase();
 }
 
@@ -215,6 +266,7 @@ State Trainer::moments_of_sleepers() const {
 
 void Trainer::say_phase() {
   if (plan_.phases.size() == 1) return;
+  for (const std::string& note : cache_notes_) parts_.telemetry.say(note);
   std::int64_t learning = 0;
   for (std::size_t i = 0; i < planned().learning.size(); ++i)
     if (planned().learning[i]) learning += parts_.model.parameters[i].value.numel();
@@ -236,12 +288,8 @@ Outcome Trainer::run() {
   auto last_save = start;
   if (!done()) say_phase();
   while (!done()) {
-    const auto step_start = Clock::now();
     const Step step = batches_.step(static_cast<std::uint64_t>(cursor_.at.epoch), cursor_.at.step);
-    StepReport report;
-    report.loss = accumulate(step);
-    update(report);
-    report.step_s = seconds_since(step_start);
+    StepReport report = take(step);
     advance(step, report);
     parts_.telemetry.step(report);
 
@@ -283,23 +331,19 @@ Outcome Trainer::run() {
 
 // This rank's grains, forward and backward. The divisor is the whole step's, so that gradients and losses add up.
 double Trainer::accumulate(const Step& step) {
-  const int rank = parts_.comm->rank(), ranks = parts_.comm->size();
   double divisor = 0;
   for (const auto& grain : step.grains)
     for (const Order::Pick pick : grain) divisor += share_of(parts_.data.train[pick.source], pick.row, loss_);
   if (divisor <= 0) divisor = 1;  // every row weighs nothing: the step teaches nothing
 
-  const std::size_t grains = step.grains.size();
-  const std::size_t begin = grains * static_cast<std::size_t>(rank) / static_cast<std::size_t>(ranks);
-  const std::size_t end = grains * static_cast<std::size_t>(rank + 1) / static_cast<std::size_t>(ranks);
+  const auto [begin, end] = share_of_grains(step, *parts_.comm);
   int passes = 0;
   for (std::size_t g = begin; g < end; ++g) passes += step.grains[g].empty() ? 0 : 1;
   sync_->begin(passes);
   double loss = 0;
   for (std::size_t g = begin; g < end; ++g) {
     if (step.grains[g].empty()) continue;
-    std::vector<RowOfSet> rows;
-    for (const Order::Pick pick : step.grains[g]) rows.push_back({&parts_.data.train[pick.source], pick.row});
+    const std::vector<RowOfSet> rows = rows_of(step.grains[g]);
     PackedBatch batch = collate(rows, parts_.data.outputs());
     batch.to(parts_.model.device());
     Context context{batch.input_ids, batch.token_types, batch.positions};
@@ -307,13 +351,69 @@ double Trainer::accumulate(const Step& step) {
     context.random_key = random_key(parts_.recipe.seeds.dropout, cursor_.step);
     context.first_token = step.first_token[g];
     context.first_row = step.first_row[g];
-    const at::Tensor sum = loss_.sum(parts_.model.forward(batch.cu_seqlens, context), batch.targets) / divisor;
+    const at::Tensor sum = loss_.sum(forward(rows, batch, context), batch.targets) / divisor;
     sum.backward();
     loss += sum.item<double>();
   }
   sync_->finish();
   parts_.comm->all_reduce(&loss, 1, CommType::f64);
   return loss;
+}
+
+std::vector<RowOfSet> Trainer::rows_of(const std::vector<Order::Pick>& grain) const {
+  std::vector<RowOfSet> rows;
+  for (const Order::Pick pick : grain) rows.push_back({&parts_.data.train[pick.source], pick.row});
+  return rows;
+}
+
+StepReport Trainer::take(const Step& step) {
+  const auto start = Clock::now();
+  StepReport report;
+  report.loss = accumulate(step);
+  update(report);
+  report.step_s = seconds_since(start);
+  return report;
+}
+
+void Trainer::evaluate_rows(const Step& step) {
+  const at::NoGradGuard no_grad;
+  const auto [begin, end] = share_of_grains(step, *parts_.comm);
+  for (std::size_t g = begin; g < end; ++g) {
+    if (step.grains[g].empty()) continue;
+    PackedBatch batch = collate(rows_of(step.grains[g]), parts_.data.outputs());
+    batch.to(parts_.model.device());
+    parts_.model.forward(batch.cu_seqlens, {batch.input_ids, batch.token_types, batch.positions});
+  }
+}
+
+void Trainer::jump_to_phase(std::size_t number) {
+  Position start;
+  for (std::size_t i = 0; i < number; ++i) start = batches_.after(start, plan_.phases[i].steps);
+  phase_ = {};
+  phase_.number = number;
+  cursor_.at = start;
+  const bool filled = cache_.keeps(planned().frontier);
+  cache_.forget_above(0);
+  enter_phase(filled);
+}
+
+at::Tensor Trainer::forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context) {
+  std::vector<CacheRow> keys;
+  for (const RowOfSet& row : rows) {
+    std::size_t number = 0;
+    for (const auto* const sets : {&parts_.data.train, &parts_.data.eval})
+      for (const DataSet& set : *sets) {
+        if (&set == row.set) keys.push_back({number, row.row});
+        ++number;
+      }
+  }
+  return cache_.forward(parts_.model, keys, batch.cu_seqlens, context, [&](const std::vector<std::size_t>& missing) {
+    std::vector<RowOfSet> some;
+    for (const std::size_t i : missing) some.push_back(rows[i]);
+    PackedBatch inputs = collate(some, parts_.data.outputs());
+    inputs.to(parts_.model.device());
+    return ActivationCache::Inputs{inputs.cu_seqlens, {inputs.input_ids, inputs.token_types, inputs.positions}};
+  });
 }
 
 void Trainer::update(StepReport& report) {
@@ -358,9 +458,12 @@ void Trainer::evaluate() {
   const auto start = Clock::now();
   outcome_.last.clear();
   for (const DataSet& set : parts_.data.eval) {
-    const at::Tensor outputs = predict(parts_.model, set, parts_.data.outputs(), *parts_.comm, 4096, [&](std::int64_t done) {
-      parts_.telemetry.progress("evaluating " + set.name, done, static_cast<std::int64_t>(set.shards->rows()));
-    });
+    const at::Tensor outputs = predict(
+        parts_.model, set, parts_.data.outputs(), *parts_.comm, 4096,
+        [&](std::int64_t done) {
+          parts_.telemetry.progress("evaluating " + set.name, done, static_cast<std::int64_t>(set.shards->rows()));
+        },
+        [&](const auto& rows, const auto& batch, const auto& context) { return forward(rows, batch, context); });
     for (const auto& [name, value] : metrics_of(outputs, set, parts_.data, loss_)) outcome_.last.emplace_back(set.name + "/" + name, value);
   }
   const auto chosen =
@@ -445,7 +548,7 @@ void Trainer::load(const State& state) {
   if (!done()) {
     cursor_.at = {phase.at("start_epoch"), phase.at("start_step")};
     kept_ = part(state, "kept");
-    enter_phase();
+    enter_phase(false);
     optimizer_->load(part(state, "optimizer"));
   }
   cursor_ = {cursor.at("step"), {cursor.at("epoch"), cursor.at("step_in_epoch")}};

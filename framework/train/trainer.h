@@ -11,6 +11,7 @@
 #include "framework/comm/gradient_sync.h"
 #include "framework/models/model.h"
 #include "framework/tensor/state.h"
+#include "framework/thaw/activation_cache.h"
 #include "framework/thaw/plan.h"
 #include "framework/train/batches.h"
 #include "framework/train/data.h"
@@ -50,6 +51,7 @@ class Trainer {
     RunDirectory* run = nullptr;  // rank 0 alone
     Telemetry& telemetry;
     std::function<void()> export_best;  // writes best/ ; called on rank 0
+    std::uint64_t memory_bytes = 0;     // of the job on this node
   };
   explicit Trainer(Parts parts);
 
@@ -59,6 +61,15 @@ class Trainer {
   State state() const;
 
   Outcome run();
+
+  // For forecasts, on a trainer that will not run: begins phase `number` as if the earlier ones had passed, and takes steps.
+  void jump_to_phase(std::size_t number);
+  StepReport take(const Step& step);     // forward, backward, update; counts nothing
+  void evaluate_rows(const Step& step);  // this rank's grains, forward alone
+  double factor(std::int64_t step_in_phase) const { return schedule_->factor(schedule_start_ + step_in_phase); }
+  const std::vector<int>& cached_layers() const { return cached_layers_; }  // whose input is kept, in this phase and later ones
+  const Batches& batches() const { return batches_; }
+  const GradientSync& gradients() const { return *sync_; }
 
  private:
   struct Cursor {
@@ -78,11 +89,15 @@ class Trainer {
   };
   const PlannedPhase& planned() const { return plan_.phases[phase_.number]; }
   bool done() const { return phase_.number == plan_.phases.size(); }
-  void enter_phase();                     // makes what depends on who learns, for phase_.number
+  // Makes what depends on who learns, for phase_.number. `filled`: what its frontier reads was kept by earlier phases.
+  void enter_phase(bool filled);
+  std::vector<int> layers_to_cache(bool filled) const;
   void change_weights();                  // what a phase does to them before it begins
   std::string end_of_phase() const;       // what ends it now, else empty
   void end_phase(const std::string& by);  // and begins the next one
   void say_phase();
+  std::vector<RowOfSet> rows_of(const std::vector<Order::Pick>& grain) const;
+  at::Tensor forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context);
   double accumulate(const Step& step);
   void update(StepReport& report);
   void advance(const Step& step, StepReport& report);
@@ -98,6 +113,9 @@ class Trainer {
   bool restores_ = false;  // some phase begins from the best weights
   std::optional<Schedule> schedule_;
   std::int64_t schedule_start_ = 0;  // the schedule's step at the phase's first
+  ActivationCache cache_;
+  std::vector<int> cached_layers_;
+  std::vector<std::string> cache_notes_;
   std::unique_ptr<GradientSync> sync_;
   std::unique_ptr<AdamW> optimizer_;
   State kept_;                        // moments of parameters that learned and will learn again

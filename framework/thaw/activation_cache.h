@@ -1,0 +1,61 @@
+// Activations at the frontier, computed once instead of once an epoch: what the lowest learning layer reads, of every row,
+// shared by the ranks of a node. Layers below do not learn and run in evaluation mode, so a row's values are the same in
+// every epoch until a phase thaws them. Values are kept in the type that flows between layers, so nothing is rounded.
+// Where there is no room for all rows, the first ones have it: of a cyclic scan, a fixed part is the best that can be kept.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framework/models/model.h"
+#include "framework/thaw/cache_recipe.h"
+#include "framework/thaw/shared_file.h"
+
+namespace thaw {
+
+struct CacheRow {
+  std::size_t set;  // number of the set
+  std::uint64_t row;
+};
+
+class ActivationCache {
+ public:
+  // lengths[set][row]: tokens. `memory`: of the job on this node, in bytes.
+  ActivationCache(const CacheRecipe& recipe, Communicator& comm, std::uint64_t memory, std::vector<std::vector<std::uint32_t>> lengths);
+  ~ActivationCache();
+
+  // From now on keeps what these layers read, as far as there is room, in this order; what other layers read is dropped.
+  // Gives what people should know. Collective.
+  std::vector<std::string> keep(const Model& model, const std::vector<int>& layers);
+  bool keeps(int layer) const { return regions_.contains(layer); }
+  // Forgets what layers above `layer` read: the weights from `layer` on have changed. Collective.
+  void forget_above(int layer);
+
+  // The model's output for some rows, as model.forward(cu_seqlens, context) gives it. Rows whose activations at the frontier
+  // are there are not run through the layers below; those of others are run alone, by their inputs (`inputs_of` gets their
+  // numbers within `rows`), and kept, at the frontier and at every kept layer below it.
+  struct Inputs {
+    std::vector<std::int64_t> cu_seqlens;
+    Context context;
+  };
+  at::Tensor forward(const Model& model, const std::vector<CacheRow>& rows, const std::vector<std::int64_t>& cu_seqlens,
+                     const Context& context, const std::function<Inputs(const std::vector<std::size_t>&)>& inputs_of);
+
+  std::uint64_t hits = 0, misses = 0;  // rows, of this rank
+
+ private:
+  class Region;
+  Packed run_and_keep(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context);
+
+  CacheRecipe recipe_;
+  std::unique_ptr<Communicator> node_;
+  std::uint64_t memory_;
+  std::vector<std::vector<std::uint32_t>> lengths_;
+  std::map<int, std::unique_ptr<Region>> regions_;  // by layer
+};
+
+}  // namespace thaw

@@ -1,0 +1,138 @@
+#include "framework/train/forecast.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <set>
+
+#include "framework/base/machine.h"
+
+namespace thaw {
+namespace {
+
+struct Corpus {
+  double rows = 0, tokens = 0, squares = 0;  // of the training rows as an epoch has them: sums of lengths and of their squares
+  double evaluation_tokens = 0;
+  double mean_length() const { return tokens / std::max(rows, 1.0); }
+};
+
+Corpus corpus_of(const Recipe& recipe, const RunData& data) {
+  Corpus corpus;
+  for (std::size_t i = 0; i < data.train.size(); ++i)
+    for (const double length : data.train[i].shards->lengths()) {
+      const double weight = recipe.data.train[i].weight;
+      corpus.rows += weight;
+      corpus.tokens += weight * length;
+      corpus.squares += weight * length * length;
+    }
+  for (const DataSet& set : data.eval) corpus.evaluation_tokens += static_cast<double>(set.shards->tokens());
+  return corpus;
+}
+
+// Products of one pass over `tokens` tokens in `rows` rows: 2 a weight and token, for the head a row; forward in every layer,
+// backward for weights that learn, and through every layer above the frontier.
+double flops_of(const Model& model, const PlannedPhase& phase, double rows, double tokens, double square_sum) {
+  double flops = 0;
+  for (std::size_t i = 0; i < model.parameters.size(); ++i) {
+    const Parameter& parameter = model.parameters[i];
+    if (parameter.role != Role::matrix) continue;
+    const bool head = model.layers[static_cast<std::size_t>(parameter.group)].reads_first_tokens;
+    const double pass = 2 * static_cast<double>(parameter.value.numel()) * (head ? rows : tokens);
+    flops += pass * (1 + (parameter.group > phase.frontier ? 1 : 0) + (phase.learning[i] ? 1 : 0));
+  }
+  // q·kᵀ and p·v: 4 · length² · width a row and block, twice that again backward
+  for (int block = 1; block <= model.blocks(); ++block)
+    flops += 4 * square_sum * static_cast<double>(model.width) * (block >= phase.frontier ? 3 : 1);
+  return flops;
+}
+
+double slowest(Communicator& comm, double seconds) {
+  comm.all_reduce(&seconds, 1, CommType::f64, CommOp::max);
+  return seconds;
+}
+
+// Seconds a token of some steps, taken once each; the first step, in which memory is found, is taken twice.
+double seconds_a_token(Trainer& trainer, const std::vector<Step>& steps, Communicator& comm) {
+  double seconds = 0, tokens = 0;
+  for (const Step& step : steps) {
+    seconds += trainer.take(step).step_s;
+    tokens += static_cast<double>(step.tokens);
+  }
+  return slowest(comm, seconds) / tokens;
+}
+
+void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int count, PhaseForecast& phase, double& evaluation_token_s) {
+  const Batches& batches = trainer.batches();
+  const std::int64_t in_epoch = batches.steps(0);
+  std::vector<Step> steps;
+  for (int i = 0; i < count; ++i) steps.push_back(batches.step(0, i * in_epoch / count));
+  const double tokens_of_step = static_cast<double>(phase.tokens) / static_cast<double>(phase.steps);
+  trainer.take(batches.step(0, in_epoch - 1));  // memory is found, kernels are chosen
+  reset_peak_memory();
+  phase.step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
+  if (phase.cache_bytes > 0) phase.cached_step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
+  if (evaluation_token_s == 0 && corpus.evaluation_tokens > 0) {
+    const auto start = std::chrono::steady_clock::now();
+    double tokens = 0;
+    for (const Step& step : steps) {
+      trainer.evaluate_rows(step);
+      tokens += static_cast<double>(step.tokens);
+    }
+    evaluation_token_s = slowest(comm, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()) / tokens;
+  }
+  phase.peak_memory_bytes = peak_memory();
+}
+
+}  // namespace
+
+Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, const RunData& data, Communicator& comm, int count) {
+  const Corpus corpus = corpus_of(recipe, data);
+  Forecast out;
+  std::set<int> filled;  // layers whose input some earlier phase keeps
+  double evaluation_token_s = 0;
+  for (std::size_t number = 0; number < trainer.plan().phases.size(); ++number) {
+    const PlannedPhase& planned = trainer.plan().phases[number];
+    trainer.jump_to_phase(number);
+    PhaseForecast phase;
+    phase.steps = planned.steps;
+    const double epoch = static_cast<double>(trainer.batches().steps(0)), epochs = static_cast<double>(planned.steps) / epoch;
+    phase.rows = std::llround(corpus.rows * epochs);
+    phase.tokens = std::llround(corpus.tokens * epochs);
+    for (std::size_t i = 0; i < planned.learning.size(); ++i)
+      if (planned.learning[i]) phase.learning += model.parameters[i].value.numel();
+    phase.learning_bytes = static_cast<std::uint64_t>(phase.learning) * 12;
+    phase.buckets = trainer.gradients().bucket_count();
+    const double steps = static_cast<double>(planned.steps);
+    phase.flops = flops_of(model, planned, static_cast<double>(phase.rows) / steps, static_cast<double>(phase.tokens) / steps,
+                           corpus.squares * epochs / steps);
+    const std::vector<int> kept = trainer.cached_layers();
+    const bool cached = filled.contains(planned.frontier) || std::find(kept.begin(), kept.end(), planned.frontier) != kept.end();
+    const double kept_tokens = model.layers[static_cast<std::size_t>(planned.frontier)].reads_first_tokens
+                                   ? corpus.rows
+                                   : corpus.tokens + corpus.evaluation_tokens;
+    if (cached)
+      phase.cache_bytes = static_cast<std::uint64_t>(kept_tokens * static_cast<double>(model.width) *
+                                                     static_cast<double>(c10::elementSize(model.flow_type())));
+    if (count > 0) measure(trainer, corpus, comm, count, phase, evaluation_token_s);
+    phase.network_bytes = comm.size() > 1 || count > 0 ? trainer.gradients().bytes_per_step() : 0;
+
+    const std::int64_t every = recipe.evaluate.every_steps;
+    const double evaluations = data.eval.empty() ? 0 : every > 0 ? std::ceil(steps / static_cast<double>(every)) : std::ceil(epochs - 1e-9);
+    const double once = evaluation_token_s * corpus.evaluation_tokens;
+    phase.evaluation_s = once * evaluations;
+    phase.uncached_time_s = phase.step_s * steps + phase.evaluation_s;
+    const double computed = !cached ? steps : filled.contains(planned.frontier) ? 0 : std::min(steps, epoch);
+    const double cached_share = phase.cached_step_s > 0 ? std::min(1.0, phase.cached_step_s / phase.step_s) : 1;
+    const double first_evaluations = !cached ? evaluations : filled.contains(planned.frontier) ? 0 : std::min(1.0, evaluations);
+    phase.time_s = phase.step_s * computed + phase.cached_step_s * (steps - computed) +
+                   once * (first_evaluations + (evaluations - first_evaluations) * cached_share);
+    filled.insert(kept.begin(), kept.end());
+    std::erase_if(filled, [&](int layer) { return layer > planned.frontier; });
+    out.time_s += phase.time_s;
+    out.uncached_time_s += phase.uncached_time_s;
+    out.phases.push_back(phase);
+  }
+  return out;
+}
+
+}  // namespace thaw

@@ -1,0 +1,47 @@
+#include "launcher/job.h"
+
+#include <fmt/format.h>
+
+#include "framework/thaw/selection.h"
+#include "framework/train/batches.h"
+
+namespace thaw {
+
+Job resolve_job(const std::string& recipe_file, const std::vector<std::string>& overrides, Ranks& ranks,
+                const std::function<std::int64_t(const Recipe&)>& grain) {
+  Job job;
+  job.recipe = read_recipe(recipe_file, overrides);
+  job.place = find_model(job.recipe.model);
+  const JsonFile config(job.place.directory / "config.json");
+  const std::unique_ptr<Model> built = build_model(config.view(), {});
+  expand_thaw(job.recipe, names_of(*built));
+  const std::int64_t positions = built->max_positions;
+  job.cut = job.recipe.data.max_length > positions;
+  job.recipe.data.max_length = std::min(job.recipe.data.max_length, positions);
+  if (job.recipe.batch.grain == 0 && grain) job.recipe.batch.grain = grain(job.recipe);
+  job.recipe.batch = with_grain(job.recipe.batch, ranks.comm->size());
+  job.tokenizer = load_tokenizer(job.place.directory);
+  return job;
+}
+
+void load_job(Job& job, Ranks& ranks, const Say& say) {
+  Recipe& recipe = job.recipe;
+  job.data = open_data(recipe, *job.tokenizer, recipe.data.max_length, *ranks.comm, say);
+  if (recipe.evaluate.metric.empty() && !job.data.eval.empty())
+    recipe.evaluate.metric = job.data.eval.front().name + (job.data.problem == Problem::regression ? "/loss" : "/accuracy");
+  job.model = load_model(job.place.directory, {job.data.outputs(), recipe.dropout.value_or(-1)}, recipe.seeds.init, &job.report);
+  if (static_cast<std::int64_t>(job.tokenizer->vocabulary_size()) > job.model->vocabulary_size)
+    throw ModelError("tokenizer.json has {} tokens, but the model's embeddings only {}: they are of two models",
+                     job.tokenizer->vocabulary_size(), job.model->vocabulary_size);
+  job.model->to(ranks.device);
+  job.model->set_precision(recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+}
+
+std::string count_of(double value) {
+  return value >= 1e9   ? fmt::format("{:.2f} B", value / 1e9)
+         : value >= 1e6 ? fmt::format("{:.1f} M", value / 1e6)
+         : value >= 1e4 ? fmt::format("{:.1f} k", value / 1e3)
+                        : fmt::format("{:.0f}", value);
+}
+
+}  // namespace thaw
