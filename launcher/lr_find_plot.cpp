@@ -23,8 +23,10 @@ double tick_step(double length) {
 std::string lr_find_svg(const std::string& title, const LrRangeTest& test) {
   const double left = 70, top = 54, width = 650, height = 330;
   const double first = std::log10(test.lr().front()), last = std::log10(test.lr().back());
+  // The rise at the end leaves the picture, so that the dip before it is seen.
   const auto [least, most] = std::minmax_element(test.loss().begin(), test.loss().end());
-  const double margin = std::max(0.05 * (*most - *least), 1e-6), low = *least - margin, high = *most + margin;
+  const double start = test.loss().front(), top_loss = std::min(*most, start + 2 * (start - *least) + 0.05 * std::abs(start));
+  const double margin = std::max(0.05 * (top_loss - *least), 1e-6), low = *least - margin, high = top_loss + margin;
   const auto x = [&](double lr) { return left + width * (std::log10(lr) - first) / (last - first); };
   const auto y = [&](double loss) { return top + height * (high - loss) / (high - low); };
 
@@ -47,14 +49,16 @@ std::string lr_find_svg(const std::string& title, const LrRangeTest& test) {
 
   std::string points;
   for (std::size_t i = 0; i < test.lr().size(); ++i) points += fmt::format("{:.1f},{:.1f} ", x(test.lr()[i]), y(test.loss()[i]));
-  svg.raw(fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"#2c5e94\" stroke-width=\"2\"/>", points));
+  svg.raw(fmt::format("<clipPath id=\"inside\"><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>", left, top, width, height));
+  svg.raw(fmt::format("<polyline clip-path=\"url(#inside)\" points=\"{}\" fill=\"none\" stroke=\"#2c5e94\" stroke-width=\"2\"/>", points));
   double words = top + 20;
   for (const LrRangeTest::Suggestion& suggestion : test.suggestions()) {
     const bool valley = suggestion.name == "valley";
     const char* const colour = valley ? "#c8442d" : "#3c8a3c";
     svg.raw(fmt::format("<line x1=\"{0:.1f}\" y1=\"{1}\" x2=\"{0:.1f}\" y2=\"{2}\" stroke=\"{3}\" stroke-dasharray=\"4 3\"/>",
                         x(suggestion.lr), top, top + height, colour));
-    svg.raw(fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\" fill=\"{}\"/>", x(suggestion.lr), y(suggestion.loss), colour));
+    if (suggestion.loss <= high)
+      svg.raw(fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\" fill=\"{}\"/>", x(suggestion.lr), y(suggestion.loss), colour));
     svg.raw(fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"5\" fill=\"{}\"/>", left + 16, words - 4, colour));
     svg.text(left + 28, words, fmt::format("{} {:.1e}", suggestion.name, suggestion.lr), "start");
     words += 20;
