@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "framework/thaw/selection.h"
 #include "framework/train/batches.h"
 
 namespace thaw {
@@ -12,7 +13,9 @@ Job resolve_job(const std::string& recipe_file, const std::vector<std::string>& 
   job.recipe = read_recipe(recipe_file, overrides);
   job.place = find_model(job.recipe.model);
   const JsonFile config(job.place.directory / "config.json");
-  const std::int64_t positions = build_model(config.view(), {})->max_positions;
+  const std::unique_ptr<Model> built = build_model(config.view(), {});
+  expand_thaw(job.recipe, names_of(*built));
+  const std::int64_t positions = built->max_positions;
   job.cut = job.recipe.data.max_length > positions;
   job.recipe.data.max_length = std::min(job.recipe.data.max_length, positions);
   if (job.recipe.batch.grain == 0 && grain) job.recipe.batch.grain = grain(job.recipe);

@@ -14,7 +14,7 @@
 namespace thaw {
 
 struct Job {
-  Recipe recipe;  // max_length within the model's positions, the grain chosen, the metric named
+  Recipe recipe;  // presets written out as phases, max_length within the model's positions, the grain chosen, the metric named
   ModelPlace place;
   bool cut = false;  // max_length was longer than the model can take
   std::unique_ptr<Tokenizer> tokenizer;

@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "launcher/svg.h"
+
 namespace thaw {
 namespace {
 
@@ -19,12 +21,6 @@ std::string colour(double share) {
   std::array<int, 3> rgb{};
   for (std::size_t c = 0; c < 3; ++c) rgb[c] = static_cast<int>(std::lround(anchors[low][c] * (1 - part) + anchors[low + 1][c] * part));
   return fmt::format("#{:02x}{:02x}{:02x}", rgb[0], rgb[1], rgb[2]);
-}
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string(1, c);
-  return out;
 }
 
 // "encoder.layer.11" → "layer 11"
@@ -43,31 +39,6 @@ double tick_step(double length) {
     if (raw <= m * power) return std::max(1.0, m * power);
   return 10 * power;
 }
-
-class Svg {
- public:
-  void rect(double x, double y, double w, double h, const std::string& fill, const std::string& more = "") {
-    body_ +=
-        fmt::format("<rect shape-rendering=\"crispEdges\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\" {}/>\n",
-                    x, y, w, h, fill, more);
-  }
-  void line(double x1, double y1, double x2, double y2, const std::string& more) {
-    body_ += fmt::format("<line x1=\"{:.2f}\" y1=\"{:.2f}\" x2=\"{:.2f}\" y2=\"{:.2f}\" {}/>\n", x1, y1, x2, y2, more);
-  }
-  void text(double x, double y, const std::string& text, const std::string& anchor, const std::string& more = "") {
-    body_ += fmt::format("<text x=\"{:.2f}\" y=\"{:.2f}\" text-anchor=\"{}\" {}>{}</text>\n", x, y, anchor, more, escaped(text));
-  }
-  std::string whole(double width, double height) const {
-    return fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
-        "font-family=\"Helvetica, Arial, sans-serif\" font-size=\"13\" fill=\"#222\">\n<rect width=\"100%\" height=\"100%\" "
-        "fill=\"white\"/>\n{2}</svg>\n",
-        width, height, body_);
-  }
-
- private:
-  std::string body_;
-};
 
 }  // namespace
 

@@ -99,4 +99,11 @@ std::vector<bool> select(const Model& model, const std::vector<std::string>& sel
   return chosen;
 }
 
+ModelNames names_of(const Model& model) {
+  ModelNames names;
+  for (int i = 1; i <= model.blocks(); ++i) names.blocks.push_back(model.layers[static_cast<std::size_t>(i)].name);
+  for (const Parameter& parameter : model.parameters) names.parameters.push_back(parameter.name);
+  return names;
+}
+
 }  // namespace thaw

@@ -9,11 +9,14 @@
 #include <vector>
 
 #include "framework/models/model.h"
+#include "framework/thaw/presets.h"
 
 namespace thaw {
 
 // By parameter of the model: whether one of the selectors means it. RecipeError, which begins with `where`, for a selector
 // that means nothing; the nearest name is in it.
 std::vector<bool> select(const Model& model, const std::vector<std::string>& selectors, const std::string& where);
+
+ModelNames names_of(const Model& model);
 
 }  // namespace thaw

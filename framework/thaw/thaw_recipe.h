@@ -36,10 +36,11 @@ struct LayerDecay {
 // Selector (as in `trainable`) → rate, in the recipe's order.
 using Rates = std::vector<std::pair<std::string, double>>;
 
-// When a phase ends: whichever comes first. One of epochs, steps and rows is there: its longest length.
+// When a phase ends: whichever comes first. One of epochs, steps, rows and end_epoch is there: its longest length.
 struct Until {
   std::optional<double> epochs;
   std::optional<std::int64_t> steps, rows;
+  std::optional<std::int64_t> end_epoch;  // counted from the run's beginning: 9 is its first nine; one epoch at the least
   std::int64_t patience = 0;  // evaluations without a better evaluate.metric within the phase; 0: not asked for
   std::vector<std::pair<std::string, double>> metrics;  // "dev/accuracy" → the value that is enough
   bool operator==(const Until&) const = default;
@@ -62,6 +63,8 @@ struct ThawRecipe {
   LayerDecay layer_decay;
   Rates rates;
   std::vector<PhaseRecipe> phases;  // none: everything learns for the recipe's epochs or steps
+  std::string preset = {};          // a published way (presets.h), until expand_thaw writes it out as phases
+  std::string fts_schedule = {};    // a file (fts_schedule.h), likewise
   bool operator==(const ThawRecipe&) const = default;
 };
 

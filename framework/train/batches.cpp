@@ -51,6 +51,10 @@ std::int64_t Batches::steps_until(const Position& from, const Until& until) cons
   if (until.steps) fewest = *until.steps;
   if (until.rows) fewest = std::min(fewest, steps_of_rows(from, *until.rows));
   if (until.epochs) fewest = std::min(fewest, steps_of_epochs(from, *until.epochs));
+  if (until.end_epoch) {
+    const std::int64_t epochs = std::max<std::int64_t>(1, *until.end_epoch - from.epoch);
+    fewest = std::min(fewest, steps_of_epochs({from.epoch, 0}, static_cast<double>(epochs)) - from.step);
+  }
   return std::max<std::int64_t>(1, fewest);
 }
 

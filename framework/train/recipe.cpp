@@ -1,10 +1,12 @@
 #include "framework/train/recipe.h"
 
 #include <map>
+#include <stdexcept>
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/yaml.h"
+#include "framework/thaw/fts_schedule.h"
 #include "framework/train/recipe_check.h"
 #include "framework/train/recipe_fields.h"
 #include "framework/train/recipe_thaw.h"
@@ -181,7 +183,7 @@ void describe(const Io& io, Recipe& r) {
         if (!v.null()) r.max_time_s = read_time(v);
       },
       [&] { return r.max_time_s ? yaml_text(write_time(*r.max_time_s)) : YamlNode(); });
-  if (io.reading || r.thaw.phases.empty())
+  if (io.reading || (r.thaw.phases.empty() && r.thaw.preset.empty()))
     io.choice(r.length.unit, r.length.value, {{"epochs", Unit::epochs, positive}, {"steps", Unit::steps, count}});
   io("dropout", r.dropout, below_one);
   io.section("data", [&](const Io& inner) { describe(inner, r.data); });
@@ -232,7 +234,23 @@ Recipe parse_recipe(const std::string& name, const std::string& yaml, const std:
   return recipe;
 }
 
+void expand_thaw(Recipe& recipe, const ModelNames& model) {
+  if (recipe.thaw.preset.empty() && recipe.thaw.fts_schedule.empty()) return;
+  if (!recipe.thaw.fts_schedule.empty()) {
+    recipe.thaw = {{}, {}, read_fts_schedule(recipe.thaw.fts_schedule, model, {recipe.optimizer.lr, recipe.length.value, recipe.evaluate.patience})};
+    recipe.evaluate.patience = 0;  // it ends phases now, and with the last one the run
+  }
+  if (!recipe.thaw.preset.empty()) {
+    const LayerDecay decay = recipe.thaw.layer_decay;
+    recipe.thaw = preset(recipe.thaw.preset, model.blocks, recipe.optimizer.lr);
+    if (decay.convention != Convention::none) recipe.thaw.layer_decay = decay;  // of a preset without one
+  }
+  recipe.length = Recipe().length;  // the phases' sum from now on
+}
+
 std::vector<PhaseRecipe> phases_of(const Recipe& recipe) {
+  if (!recipe.thaw.preset.empty() || !recipe.thaw.fts_schedule.empty())
+    throw std::logic_error("phases_of: the thaw section is still to be written out by expand_thaw");
   if (!recipe.thaw.phases.empty()) return recipe.thaw.phases;
   PhaseRecipe all;
   all.trainable = {"all"};
@@ -242,6 +260,22 @@ std::vector<PhaseRecipe> phases_of(const Recipe& recipe) {
 }
 
 std::string to_yaml(const Recipe& recipe) { return write_yaml(as_yaml(recipe)); }
+
+YamlNode as_yaml(const ThawRecipe& thaw) {
+  YamlNode root = YamlNode::map(), usual = YamlNode::map();
+  ThawRecipe copy = thaw;
+  describe(Writer(root), copy);
+  PhaseRecipe defaults;
+  describe(Writer(usual), defaults);
+  for (YamlNode& entry : root.items)
+    for (YamlNode& phase : entry.items)
+      if (entry.key == "phases")
+        std::erase_if(phase.items, [&](const YamlNode& item) {
+          const YamlNode* const same = usual.find(item.key);
+          return same != nullptr && write_yaml_inline(*same) == write_yaml_inline(item);
+        });
+  return root;
+}
 
 std::vector<std::string> differences(const Recipe& before, const Recipe& now) {
   std::map<std::string, std::string> old_values, new_values;

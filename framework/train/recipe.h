@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "datasets/shards/source_format.h"
+#include "framework/base/yaml.h"
 #include "framework/thaw/cache_recipe.h"
+#include "framework/thaw/presets.h"
 #include "framework/thaw/thaw_recipe.h"
 
 namespace thaw {
@@ -113,6 +115,12 @@ Recipe parse_recipe(const std::string& name, const std::string& yaml, const std:
 // `seeds` holds only those that differ from `seed`, so that a run repeated with another seed changes them all.
 // parse_recipe(to_yaml(r)) gives r back.
 std::string to_yaml(const Recipe& recipe);
+
+// A `thaw:` section alone, without the keys of phases that have their usual value.
+YamlNode as_yaml(const ThawRecipe& thaw);
+
+// Writes out as phases what thaw.preset or thaw.fts_schedule stands for; does nothing where there is neither. Whatever reads `thaw.phases` comes after.
+void expand_thaw(Recipe& recipe, const ModelNames& model);
 
 // The recipe's phases, or the one in which everything learns for `length`.
 std::vector<PhaseRecipe> phases_of(const Recipe& recipe);

@@ -116,7 +116,7 @@ class Checker {
   void schedule() const {
     schedule_keys("schedule", r_.schedule);
     const Duration& warmup = r_.schedule.warmup;
-    if (r_.thaw.phases.empty() && r_.schedule.name <= ScheduleKind::cosine && warmup.unit == r_.length.unit &&
+    if (r_.thaw.phases.empty() && r_.thaw.preset.empty() && r_.schedule.name <= ScheduleKind::cosine && warmup.unit == r_.length.unit &&
         warmup.value > r_.length.value) {
       const char* const unit = warmup.unit == Duration::Unit::steps ? "steps" : "epochs";
       at(fmt::format("schedule.warmup_{}", unit))
@@ -132,10 +132,38 @@ class Checker {
   void thaw() const {
     const bool decay = r_.thaw.layer_decay.convention != Convention::none;
     one_rate("thaw", !r_.thaw.rates.empty(), false, decay);
+    if (!r_.thaw.preset.empty()) preset(*find_preset(r_.thaw.preset));
+    if (!r_.thaw.fts_schedule.empty()) fts_schedule();
     if (given("thaw.phases") && r_.thaw.phases.empty()) at("thaw.phases").refuse("expected at least one phase, found none");
-    for (const char* key : {"epochs", "steps"})
-      if (!r_.thaw.phases.empty() && given(key)) at(key).refuse("given beside thaw.phases, whose sum is the run's length; leave it out");
+    if (!r_.thaw.phases.empty()) no_length_beside("thaw.phases");
     for (std::size_t i = 0; i < r_.thaw.phases.size(); ++i) phase(fmt::format("thaw.phases[{}]", i), r_.thaw.phases[i], i);
+  }
+
+  // What stands on the command line takes the place of the file's length.
+  void no_length_beside(const std::string& phases) const {
+    for (const char* key : {"epochs", "steps"})
+      if (given(key) && (at(key).from_command_line() || !at(phases).from_command_line()))
+        at(key).refuse(fmt::format("given beside {}, whose sum is the run's length; leave it out", phases));
+  }
+
+  void preset(const Preset& preset) const {
+    const std::string beside = fmt::format("given beside thaw.preset: {}", preset.name);
+    no_length_beside("thaw.preset");
+    if (given("thaw.phases"))
+      at("thaw.phases").refuse(fmt::format("{0}; keep one of them (`thaw recipes show {1}` prints its phases)", beside, preset.name));
+    if (!r_.thaw.rates.empty()) at("thaw.rates").refuse(beside + ", whose phases have their own; leave it out");
+    if (preset.by_layer && given("thaw.layer_decay")) at("thaw.layer_decay").refuse(beside + ", which has its own; leave it out");
+    if (preset.evaluates && r_.data.eval.empty())
+      at("thaw.preset").refuse(fmt::format("{} ends its phases by what is measured; add data.eval", preset.name));
+    if (preset.lr && !given("optimizer.lr")) r_.optimizer.lr = *preset.lr;
+  }
+
+  // `epochs` beside it is the trainer's max_epochs.
+  void fts_schedule() const {
+    for (const char* key : {"steps", "thaw.preset", "thaw.phases", "thaw.layer_decay", "thaw.rates"})
+      if (given(key)) at(key).refuse("given beside thaw.fts_schedule, which says this itself; leave it out");
+    if (r_.data.eval.empty())
+      at("thaw.fts_schedule").refuse("every phase but the first begins from the best weights so far; add data.eval");
   }
 
   void phase(const std::string& path, const PhaseRecipe& phase, std::size_t index) const {
@@ -143,9 +171,9 @@ class Checker {
     one_rate(path, !phase.rates.empty(), phase.lr.has_value(), r_.thaw.layer_decay.convention != Convention::none);
     if (phase.rates.empty() && !r_.thaw.rates.empty() && phase.lr) at(path + ".lr").refuse("given beside thaw.rates; keep one of them");
     const Until& until = phase.until;
-    if (!until.epochs && !until.steps && !until.rows)
+    if (!until.epochs && !until.steps && !until.rows && !until.end_epoch)
       at(path).refuse(
-          "this phase may never end: add until: {epochs: N}, steps or rows, as its longest length (patience and a metric may never come)");
+          "this phase may never end: add until: {epochs: N}, steps, rows or end_epoch, as its longest length (patience and a metric may never come)");
     if (phase.schedule) schedule_keys(path + ".schedule", *phase.schedule);
     if (r_.data.eval.empty() && (until.patience > 0 || !until.metrics.empty()))
       at(path + ".until").refuse("there is nothing to evaluate on; add data.eval");

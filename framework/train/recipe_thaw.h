@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "framework/thaw/cache_recipe.h"
+#include "framework/thaw/presets.h"
 #include "framework/thaw/thaw_recipe.h"
 #include "framework/train/recipe_fields.h"
 
@@ -72,9 +73,10 @@ inline void read_until(const YamlView& view, Until& until) {
     if (key == "epochs") until.epochs = checked(value, positive);
     else if (key == "steps") until.steps = static_cast<std::int64_t>(checked(value, count));
     else if (key == "rows") until.rows = static_cast<std::int64_t>(checked(value, count));
+    else if (key == "end_epoch") until.end_epoch = static_cast<std::int64_t>(checked(value, count));
     else if (key == "patience") until.patience = static_cast<std::int64_t>(checked(value, count));
     else if (key.find('/') != std::string::npos) until.metrics.emplace_back(key, value.number());
-    else value.refuse("unknown key; the keys here are epochs, steps, rows, patience, and a metric such as dev/accuracy");
+    else value.refuse("unknown key; the keys here are epochs, steps, rows, end_epoch, patience, and a metric such as dev/accuracy");
   }
 }
 
@@ -84,6 +86,7 @@ inline YamlNode write_until(const Until& until) {
   if (until.epochs) map.add("epochs", yaml_number(*until.epochs));
   if (until.steps) map.add("steps", whole(*until.steps));
   if (until.rows) map.add("rows", whole(*until.rows));
+  if (until.end_epoch) map.add("end_epoch", whole(*until.end_epoch));
   if (until.patience > 0) map.add("patience", whole(until.patience));
   for (const auto& [metric, value] : until.metrics) map.add(metric, yaml_number(value));
   return map;
@@ -139,6 +142,15 @@ void describe(const Io& io, LayerDecay& r) {
 
 template <typename Io>
 void describe(const Io& io, ThawRecipe& r) {
+  if (io.reading || !r.preset.empty())
+    io.special(
+        "preset",
+        [&](const YamlView& v) {
+          r.preset = checked(v, Text::needed);
+          if (find_preset(r.preset) == nullptr) v.refuse(advice_on_presets(r.preset));
+        },
+        [&] { return yaml_text(r.preset); });
+  if (io.reading || !r.fts_schedule.empty()) io("fts_schedule", r.fts_schedule, Text::needed);
   if constexpr (Io::reading)
     io.special(
         "layer_decay",

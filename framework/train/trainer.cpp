@@ -160,6 +160,9 @@ void Trainer::enter_phase(bool filled) {
   schedule_.emplace(schedule, total, warmup_of(schedule.warmup, total, own ? phase_.start : Position(), batches_));
   schedule_start_ = 0;
   for (std::size_t i = 0; !own && i < phase_.number; ++i) schedule_start_ += plan_.phases[i].steps;
+  // One that ends at an epoch of the run makes up for what those before it left: then the schedule is at the steps done.
+  if (!own && phase.recipe.until.end_epoch)
+    schedule_start_ = batches_.steps_of_epochs({}, static_cast<double>(phase_.start.epoch)) + phase_.start.step;
 }
 
 // Frontiers of this phase and later ones that stay as they are until then, the one needed now first.
@@ -367,9 +370,27 @@ StepReport Trainer::take(const Step& step) {
   const auto start = Clock::now();
   StepReport report;
   report.loss = accumulate(step);
-  update(report);
+  report.gradient_norm = gradient_norm();
+  if (!std::isfinite(report.gradient_norm) || !std::isfinite(report.loss))
+    throw DataError("step {}: the loss is {} and the gradient's norm {}: lower optimizer.lr, or look at the rows of this step",
+                    cursor_.step + 1, report.loss, report.gradient_norm);
+  const double now = factor(phase_.steps);
+  report.lr = planned().highest_lr() * now;
+  update(report.gradient_norm, now);
+  report.comm_bytes = sync_->bytes_per_step();
+  report.comm_wait_s = sync_->wait_s();
   report.step_s = seconds_since(start);
   return report;
+}
+
+double Trainer::probe(double lr) {
+  const double loss = accumulate(batches_.step(static_cast<std::uint64_t>(cursor_.at.epoch), cursor_.at.step));
+  const double norm = gradient_norm();
+  ++cursor_.step;
+  cursor_.at = batches_.after(cursor_.at, 1);
+  if (!std::isfinite(loss) || !std::isfinite(norm)) return NAN;
+  update(norm, lr / planned().highest_lr());
+  return loss;
 }
 
 void Trainer::evaluate_rows(const Step& step) {
@@ -413,24 +434,19 @@ at::Tensor Trainer::forward(const std::vector<RowOfSet>& rows, const PackedBatch
   });
 }
 
-void Trainer::update(StepReport& report) {
-  const OptimizerRecipe& recipe = parts_.recipe.optimizer;
+double Trainer::gradient_norm() const {
   std::vector<at::Tensor> gradients;
   for (const std::size_t i : by_name_) {
     const at::Tensor& touched = sync_->touched(i);
     gradients.push_back(touched.defined() ? sync_->gradient(i).index_select(0, touched) : sync_->gradient(i));
   }
-  report.gradient_norm = global_norm(gradients);
-  if (!std::isfinite(report.gradient_norm) || !std::isfinite(report.loss))
-    throw DataError("step {}: the loss is {} and the gradient's norm {}: lower optimizer.lr, or look at the rows of this step",
-                    cursor_.step + 1, report.loss, report.gradient_norm);
-  const double factor = schedule_->factor(schedule_start_ + phase_.steps);
-  report.lr = planned().highest_lr() * factor;
+  return global_norm(gradients);
+}
+
+void Trainer::update(double gradient_norm, double factor) {
   // torch's clip_grad_norm_: max_norm / (norm + 1e-6), never above 1
-  const double scale = recipe.clip_norm > 0 ? std::min(1.0, recipe.clip_norm / (report.gradient_norm + 1e-6)) : 1.0;
-  optimizer_->step(factor, scale);
-  report.comm_bytes = sync_->bytes_per_step();
-  report.comm_wait_s = sync_->wait_s();
+  const double clip = parts_.recipe.optimizer.clip_norm;
+  optimizer_->step(factor, clip > 0 ? std::min(1.0, clip / (gradient_norm + 1e-6)) : 1.0);
 }
 
 // Counts the step, and fills in the report.

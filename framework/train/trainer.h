@@ -62,10 +62,11 @@ class Trainer {
 
   Outcome run();
 
-  // For forecasts, on a trainer that will not run: begins phase `number` as if the earlier ones had passed, and takes steps.
+  // For forecasts and range tests, on a trainer that will not run: begins phase `number` as if the earlier ones had passed, and takes steps.
   void jump_to_phase(std::size_t number);
   StepReport take(const Step& step);     // forward, backward, update; counts nothing
   void evaluate_rows(const Step& step);  // this rank's grains, forward alone
+  double probe(double lr);  // the next step of phase 1 with `lr` as its highest rate: the loss; not finite where nothing was learnt
   double factor(std::int64_t step_in_phase) const { return schedule_->factor(schedule_start_ + step_in_phase); }
   const std::vector<int>& cached_layers() const { return cached_layers_; }  // whose input is kept, in this phase and later ones
   const Batches& batches() const { return batches_; }
@@ -99,7 +100,8 @@ class Trainer {
   std::vector<RowOfSet> rows_of(const std::vector<Order::Pick>& grain) const;
   at::Tensor forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context);
   double accumulate(const Step& step);
-  void update(StepReport& report);
+  double gradient_norm() const;
+  void update(double gradient_norm, double factor);
   void advance(const Step& step, StepReport& report);
   void evaluate();
   void save();

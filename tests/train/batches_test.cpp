@@ -63,6 +63,18 @@ TEST(Batches, GrainsWeighAlike) {
   }
 }
 
+TEST(Batches, AnEndEpochCountsFromTheRunsBeginning) {
+  const Batches batches(Order(1, {{203, 1.0}}), {lengths(203)}, recipe(BatchRecipe::Unit::rows, 32, 8));  // 7 steps an epoch
+  Until until;
+  until.end_epoch = 5;
+  EXPECT_EQ(batches.steps_until({0, 0}, until), 35);
+  EXPECT_EQ(batches.steps_until({2, 0}, until), 21);
+  EXPECT_EQ(batches.steps_until({2, 3}, until), 18);
+  EXPECT_EQ(batches.steps_until({5, 0}, until), 7) << "one epoch at the least";
+  until.steps = 4;
+  EXPECT_EQ(batches.steps_until({2, 0}, until), 4);
+}
+
 TEST(Batches, LastStepMayLeaveGrainsEmpty) {
   const Batches batches(Order(1, {{33, 1.0}}), {lengths(33)}, recipe(BatchRecipe::Unit::rows, 32, 8));
   EXPECT_EQ(batches.steps(0), 2);
