@@ -8,17 +8,6 @@
 #include "launcher/svg.h"
 
 namespace thaw {
-namespace {
-
-// 1, 2 or 5 times a power of ten, so that about five of them make `length`.
-double tick_step(double length) {
-  const double power = std::pow(10.0, std::floor(std::log10(length / 5)));
-  for (const double m : {1.0, 2.0, 5.0})
-    if (length / 5 <= m * power) return m * power;
-  return 10 * power;
-}
-
-}  // namespace
 
 std::string lr_find_svg(const std::string& title, const LrRangeTest& test) {
   const double left = 70, top = 54, width = 650, height = 330;

@@ -51,6 +51,7 @@ std::string until_of(const PlannedPhase& phase) {
   if (until.steps) ends.push_back(fmt::format("{} steps", *until.steps));
   if (until.rows) ends.push_back(fmt::format("{} rows", *until.rows));
   if (until.end_epoch) ends.push_back(fmt::format("epoch {}", *until.end_epoch));
+  if (until.end_epoch) ends.push_back(fmt::format("the run's epoch {}", *until.end_epoch));
   if (until.patience > 0) ends.push_back(fmt::format("{} evaluations without a gain", until.patience));
   for (const auto& [metric, value] : until.metrics) ends.push_back(fmt::format("{} {:g}", metric, value));
   return fmt::format("{}", fmt::join(ends, " or "));

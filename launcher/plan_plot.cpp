@@ -32,14 +32,6 @@ std::string short_name(const std::string& layer) {
   return number ? "layer " + layer.substr(dot + 1) : layer;
 }
 
-// 1, 2 or 5 times a power of ten, so that about five of them make `length`.
-double tick_step(double length) {
-  const double raw = length / 5, power = std::pow(10.0, std::floor(std::log10(raw)));
-  for (const double m : {1.0, 2.0, 5.0})
-    if (raw <= m * power) return std::max(1.0, m * power);
-  return 10 * power;
-}
-
 }  // namespace
 
 std::string plan_svg(const std::string& title, const std::vector<std::string>& layers, const std::vector<PlotPhase>& phases) {
@@ -85,7 +77,7 @@ std::string plan_svg(const std::string& title, const std::vector<std::string>& l
   const std::size_t every = cell < 13 ? 2 : 1;
   for (std::size_t layer = 0; layer < layers.size(); layer += every)
     svg.text(left - 10, top + cell * (static_cast<double>(layers.size() - layer) - 0.5) + 4, short_name(layers[layer]), "end");
-  for (double tick = 0, step = tick_step(steps); tick <= steps * 1.0001; tick += step) {
+  for (double tick = 0, step = std::max(1.0, tick_step(steps)); tick <= steps * 1.0001; tick += step) {
     const double at = left + width * tick / steps;
     svg.line(at, top + height, at, top + height + 5, "stroke=\"#222\"");
     svg.text(at, top + height + 20, fmt::format("{:.0f}", tick), "middle");

@@ -3,9 +3,18 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <string>
 
 namespace thaw {
+
+// 1, 2 or 5 times a power of ten, so that about five of them make `length`.
+inline double tick_step(double length) {
+  const double power = std::pow(10.0, std::floor(std::log10(length / 5)));
+  for (const double m : {1.0, 2.0, 5.0})
+    if (length / 5 <= m * power) return m * power;
+  return 10 * power;
+}
 
 class Svg {
  public:
