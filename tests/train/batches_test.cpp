@@ -73,9 +73,9 @@ TEST(Batches, LastStepMayLeaveGrainsEmpty) {
 
 // How long phases are, against walking there step by step: from the middle of epochs, whose steps differ for token batches.
 TEST(Batches, StepsUntilAsWalked) {
-  for (const auto& batch : {recipe(BatchRecipe::Unit::rows, 32, 8), recipe(BatchRecipe::Unit::rows, 203, 203),
-                            recipe(BatchRecipe::Unit::rows, 500, 100), recipe(BatchRecipe::Unit::tokens, 500, 100),
-                            recipe(BatchRecipe::Unit::tokens, 131, 131)}) {
+  for (const auto& batch :
+       {recipe(BatchRecipe::Unit::rows, 32, 8), recipe(BatchRecipe::Unit::rows, 203, 203), recipe(BatchRecipe::Unit::rows, 500, 100),
+        recipe(BatchRecipe::Unit::tokens, 500, 100), recipe(BatchRecipe::Unit::tokens, 131, 131)}) {
     const Batches batches(Order(1, {{203, 1.0}}), {lengths(203)}, batch);
     std::set<std::int64_t> lengths_of_epochs;
     for (const std::int64_t epoch : {0, 2, 3})
