@@ -286,8 +286,9 @@ std::int64_t Trainer::total_steps() const {
 Outcome Trainer::run() {
   const auto start = Clock::now();
   auto last_save = start;
+  const auto enough = [&] { return parts_.recipe.evaluate.patience > 0 && evaluations_without_gain_ >= parts_.recipe.evaluate.patience; };
   if (!done()) say_phase();
-  while (!done()) {
+  while (!done() && !enough()) {
     const Step step = batches_.step(static_cast<std::uint64_t>(cursor_.at.epoch), cursor_.at.step);
     StepReport report = take(step);
     advance(step, report);
@@ -296,7 +297,6 @@ Outcome Trainer::run() {
     const std::int64_t every = parts_.recipe.evaluate.every_steps;
     const bool evaluation_due = every > 0 ? cursor_.step % every == 0 : epoch_ended_;
     if (!parts_.data.eval.empty() && (evaluation_due || phase_.steps == phase_.limit)) evaluate();
-    const bool enough = parts_.recipe.evaluate.patience > 0 && evaluations_without_gain_ >= parts_.recipe.evaluate.patience;
     const std::string ended_by = end_of_phase();
     if (!ended_by.empty()) end_phase(ended_by);
 
@@ -309,20 +309,17 @@ Outcome Trainer::run() {
     const bool stop = wishes[0] > 0 || wishes[1] > 0;
     const bool save_due =
         parts_.recipe.checkpoint.every_steps > 0 ? cursor_.step % parts_.recipe.checkpoint.every_steps == 0 : epoch_ended_;
-    if (!ended_by.empty() || enough || stop || save_due || wishes[2] > 0) {
+    if (!ended_by.empty() || enough() || stop || save_due || wishes[2] > 0) {
       save();
       last_save = Clock::now();
     }
-    if (enough && !done()) {
-      outcome_.stopped_by = "early stopping";
-      break;
-    }
-    if (stop && !done()) {
+    if (stop && !done() && !enough()) {
       outcome_.stopped_by = wishes[0] > 0 ? fmt::format("signal {}", static_cast<int>(wishes[0])) : "max_time";
       break;
     }
   }
   parts_.telemetry.end_bar();
+  if (!done() && enough()) outcome_.stopped_by = "early stopping";
   outcome_.finished = done() || outcome_.stopped_by == "early stopping";
   outcome_.steps = cursor_.step;
   outcome_.wall_s = seconds_since(start);

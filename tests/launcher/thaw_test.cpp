@@ -18,7 +18,7 @@ namespace {
 struct Method {
   const char* name;
   double lr;
-  const char* recipe;         // schedule and thaw
+  const char* recipe;        // schedule and thaw
   std::string right, wrong;  // the control: with one in place of the other, weights differ
 };
 
@@ -254,6 +254,35 @@ TEST(Dropout, IsOfLayersThatLearn) {
   const auto still = losses(none, down), asleep_again = losses(trunk, down);
   EXPECT_GT(std::abs(still[0] - asleep_again[0]), 1e-4);
   for (std::size_t step = 3; step < 6; ++step) EXPECT_NEAR(still[step], asleep_again[step], 1e-6) << step;
+}
+
+// A phase may teach a single table or a single bias: it alone changes, on two ranks as on one.
+TEST(Phases, TeachOneParameterAlone) {
+  const Workshop shop;
+  const std::vector<std::string> alone{"bert.embeddings.word_embeddings.weight", "bert.encoder.layer.1.output.dense.bias",
+                                       "classifier.bias"};
+  shop.write("phases.yaml",
+             fmt::format("recipe: 1\ntask: text-classification\nmodel: {0}/model\noutput_dir: {0}/run\n"
+                         "data: {{train: {0}/train.tsv, cache_dir: {0}/cache}}\nbatch: {{size: 32, grain: 16}}\n"
+                         "checkpoint: {{keep: 9}}\nthaw: {{phases: [{{trainable: {1}, until: {{steps: 2}}, lr: 1.0e-03, "
+                         "schedule: {{name: constant}}}}]}}\n",
+                         shop.path(), fmt::join(alone, ", until: {steps: 2}, lr: 1.0e-03, schedule: {name: constant}}, {trainable: ")));
+  const auto weights = [&](const std::string& run, std::int64_t step) {
+    return tensors_of(shop.path(run + "/checkpoints/" + checkpoint_name(step)) + "/state.safetensors", "model/");
+  };
+  for (const int ranks : {1, 2}) {
+    const std::string run = fmt::format("ranks{}", ranks);
+    const Ran ran = thaw(fmt::format("train {} output_dir={}", shop.path("phases.yaml"), shop.path(run)), ranks);
+    ASSERT_EQ(ran.exit_code, 0) << ran.output;
+    for (const std::int64_t phase : {1, 2}) {
+      const Tensors before = weights(run, 2 * phase), after = weights(run, 2 * phase + 2);
+      for (const auto& [name, value] : after)
+        EXPECT_EQ(at::equal(value, before.at(name)), name != alone[static_cast<std::size_t>(phase)]) << run << " " << name;
+    }
+  }
+  const Tensors one = weights("ranks1", 6), two = weights("ranks2", 6), start = tensors_of(shop.path("model/model.safetensors"));
+  for (const auto& [name, value] : one) EXPECT_LE((value - two.at(name)).abs().max().item<double>(), 1e-6) << name;
+  EXPECT_GT((one.at(alone[0]) - start.at(alone[0])).abs().max().item<double>(), 1e-4);
 }
 
 class ParityOfMiniLm : public Parity {};

@@ -93,8 +93,9 @@ TEST_F(Plan, WhatDoesNotFitTheModelIsRefusedWithItsKey) {
   EXPECT_EQ(with(deep), "r.yaml: thaw.phases[1].reinitialise_top: expected at most 4, the model's blocks, found 5");
   PhaseRecipe two = phase({"head"}, 1);
   two.rates = {{"head", 1e-3}, {"classifier.bias", 1e-4}};
-  EXPECT_EQ(with(two),
-            "r.yaml: thaw.phases[1].rates: classifier.bias has two rates, by 'head' and by 'classifier.bias'; let the selectors not overlap");
+  EXPECT_EQ(
+      with(two),
+      "r.yaml: thaw.phases[1].rates: classifier.bias has two rates, by 'head' and by 'classifier.bias'; let the selectors not overlap");
   recipe.rates = {{"top 1", 1e-3}};
   EXPECT_EQ(with(phase({"head"}, 1)),
             "r.yaml: thaw.rates: bert.pooler.dense.weight learns, but no selector here gives it a rate; add one, such as 'head'");

@@ -38,9 +38,7 @@ class LayerRates : public ::testing::Test {
     return rates_of(*model, learning, 1e-3, {}, rates, "r.yaml: thaw.rates");
   }
   double lr(const std::vector<ParameterRate>& rates, const std::string& name) const { return test::value_of(*model, rates, name).lr; }
-  bool decays(const std::vector<ParameterRate>& rates, const std::string& name) const {
-    return test::value_of(*model, rates, name).decays;
-  }
+  bool decays(const std::vector<ParameterRate>& rates, const std::string& name) const { return test::value_of(*model, rates, name).decays; }
 };
 
 TEST_F(LayerRates, AsPublished) {
@@ -83,13 +81,21 @@ TEST_F(LayerRates, EveryLearningParameterHasOneRateExactly) {
   EXPECT_EQ(lr(rates, "classifier.weight"), 3e-3);
   EXPECT_EQ(lr(rates, "bert.encoder.layer.3.output.dense.bias"), 2e-3);
   EXPECT_EQ(lr(rates, "bert.encoder.layer.2.output.dense.bias"), 0) << "does not learn";
-  EXPECT_EQ(test::refusal_of([&] { given({{"top 1", 2e-3}}, two); }),
+  EXPECT_EQ(test::refusal_of([&] {
+              given({{"top 1", 2e-3}}, two);
+            }),
             "r.yaml: thaw.rates: bert.pooler.dense.weight learns, but no selector here gives it a rate; add one, such as 'head'");
-  EXPECT_EQ(test::refusal_of([&] { given({{"head", 1e-3}, {"/^classifier/", 2e-3}}, head); }),
+  EXPECT_EQ(test::refusal_of([&] {
+              given({{"head", 1e-3}, {"/^classifier/", 2e-3}}, head);
+            }),
             "r.yaml: thaw.rates: classifier.weight has two rates, by 'head' and by '/^classifier/'; let the selectors not overlap");
-  EXPECT_EQ(test::refusal_of([&] { given({{"head", 1e-3}, {"all", 2e-3}}, head); }),
+  EXPECT_EQ(test::refusal_of([&] {
+              given({{"head", 1e-3}, {"all", 2e-3}}, head);
+            }),
             "r.yaml: thaw.rates: bert.pooler.dense.weight has two rates, by 'head' and by 'all'; let the selectors not overlap");
-  EXPECT_EQ(test::refusal_of([&] { given({{"haed", 1e-3}}, head); }),
+  EXPECT_EQ(test::refusal_of([&] {
+              given({{"haed", 1e-3}}, head);
+            }),
             "r.yaml: thaw.rates: 'haed' is neither a layer nor a parameter; the nearest is 'head' (layers: embeddings … head)");
 }
 

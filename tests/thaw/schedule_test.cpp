@@ -12,12 +12,10 @@ namespace {
 
 TEST(Schedule, AsTransformersFastaiAndFairseq) {
   THAW_NEEDS_PYTHON();
-  const std::map<std::string, ScheduleKind> kinds{{"constant", ScheduleKind::constant},
-                                                  {"linear", ScheduleKind::linear},
-                                                  {"cosine", ScheduleKind::cosine},
-                                                  {"slanted_triangular", ScheduleKind::slanted_triangular},
-                                                  {"one_cycle", ScheduleKind::one_cycle},
-                                                  {"tri_stage", ScheduleKind::tri_stage}};
+  const std::map<std::string, ScheduleKind> kinds{
+      {"constant", ScheduleKind::constant},   {"linear", ScheduleKind::linear},
+      {"cosine", ScheduleKind::cosine},       {"slanted_triangular", ScheduleKind::slanted_triangular},
+      {"one_cycle", ScheduleKind::one_cycle}, {"tri_stage", ScheduleKind::tri_stage}};
   const Json cases = test::reference("thaw/schedule_reference.py");
   EXPECT_EQ(cases.size(), 24U);
   for (const Json& c : cases) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "framework/train/recipe.h"
 #include "tests/thaw/model.h"
 
@@ -103,7 +105,8 @@ TEST(ThawRecipe, ARunWithOtherPhasesIsAnotherRun) {
 
 TEST(ThawRecipe, PhasesThatCannotBe) {
   const char* end =
-      "this phase may never end: add until: {epochs: N}, steps or rows, as its longest length (patience and a metric may never come)";
+      "this phase may never end: add until: {epochs: N}, steps, rows or end_epoch, as its longest length (patience and a metric may never "
+      "come)";
   EXPECT_EQ(phase("until: {steps: 3}"), "r.yaml:8: thaw.phases[0]: nothing learns in this phase; add trainable: [head], or all");
   EXPECT_EQ(phase("trainable: [], until: {steps: 3}"),
             "r.yaml:8: thaw.phases[0]: nothing learns in this phase; add trainable: [head], or all");
@@ -119,13 +122,18 @@ TEST(ThawRecipe, PhasesThatCannotBe) {
 }
 
 TEST(ThawRecipe, ValuesThatCannotBe) {
-  EXPECT_EQ(phase("trainable: all, until: {epoch: 3}"),
-            "r.yaml:8: thaw.phases[0].until.epoch: unknown key; the keys here are epochs, steps, rows, patience, and a metric such as "
-            "dev/accuracy");
+  EXPECT_EQ(
+      phase("trainable: all, until: {epoch: 3}"),
+      "r.yaml:8: thaw.phases[0].until.epoch: unknown key; the keys here are epochs, steps, rows, end_epoch, patience, and a metric such as "
+      "dev/accuracy");
   EXPECT_EQ(phase("trainable: all, until: {steps: 0}"),
             "r.yaml:8: thaw.phases[0].until.steps: expected a whole number of 1 or more, found 0");
   EXPECT_EQ(phase("trainable: all, until: {epochs: -1}"), "r.yaml:8: thaw.phases[0].until.epochs: expected a number above 0, found -1");
   EXPECT_EQ(phase("trainable: all, until: {epochs: .nan}"), "r.yaml:8: thaw.phases[0].until.epochs: expected a number, found .nan");
+  EXPECT_EQ(phase("trainable: all, until: {steps: 1, dev/loss: .nan}"),
+            "r.yaml:8: thaw.phases[0].until.dev/loss: expected a number, found .nan");
+  EXPECT_EQ(phase("trainable: all, until: {steps: 1, patience: 0}"),
+            "r.yaml:8: thaw.phases[0].until.patience: expected a whole number of 1 or more, found 0");
   EXPECT_EQ(phase("trainable: all, until: {rows: 1.5}"), "r.yaml:8: thaw.phases[0].until.rows: expected a whole number, found 1.5");
   EXPECT_EQ(phase("trainable: all, until: {steps: 1, test/accuracy: 1}"),
             "r.yaml:8: thaw.phases[0].until.test/accuracy: expected SET/METRIC with a set of data.eval (dev), found test/accuracy");
@@ -167,6 +175,54 @@ TEST(ThawRecipe, TwoRatesForOneParameter) {
             "r.yaml:8: thaw.phases[0].rates: given beside thaw.phases[0].lr: two rates for one parameter; keep one of them");
   EXPECT_EQ(section("  rates: {all: 1.0e-05}\n  phases: [{trainable: all, until: {steps: 1}, lr: 1.0e-03}]"),
             "r.yaml:8: thaw.phases[0].lr: given beside thaw.rates; keep one of them");
+}
+
+// Whatever a hand does to the section, it is read or refused, and what is read writes itself back.
+TEST(ThawRecipe, ThousandsOfRandomEditsParseOrThrow) {
+  const std::string pieces[] = {":",
+                                "\n",
+                                "  ",
+                                "- ",
+                                "[",
+                                "]",
+                                "{",
+                                "}",
+                                "'",
+                                "\"",
+                                "#",
+                                "~",
+                                "1e999",
+                                "-1",
+                                ".nan",
+                                ",",
+                                "/",
+                                "until: ",
+                                "rates: {all: 1}",
+                                "schedule: ",
+                                "dev/",
+                                "top ",
+                                "restart",
+                                "lr: ",
+                                "0"};
+  std::mt19937_64 random(3);
+  int parsed = 0;
+  for (int i = 0; i < 4000; ++i) {
+    std::string text = i % 2 == 0 ? full : rates;
+    for (std::size_t n = 1 + random() % 2; n > 0; --n) {
+      const std::size_t at = least.size() + random() % (text.size() + 1 - least.size()), length = random() % 12;
+      if (random() % 2 == 0) text.insert(at, pieces[random() % std::size(pieces)]);
+      else text.erase(std::min(at, text.size()), length);
+    }
+    try {
+      const Recipe r = parse_recipe("r.yaml", text);
+      ++parsed;
+      ASSERT_EQ(parse_recipe("r.yaml", to_yaml(r)), r) << text << to_yaml(r);
+    } catch (const RecipeError& error) {
+      ASSERT_NE(std::string(error.what()), "") << text;
+    }
+  }
+  EXPECT_GT(parsed, 200);
+  EXPECT_LT(parsed, 3800);
 }
 
 TEST(ThawRecipe, NothingToEvaluateOn) {
