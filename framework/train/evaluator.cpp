@@ -170,4 +170,6 @@ bool larger_is_better(const std::string& metric) {
   return name != "loss" && name != "mae";
 }
 
+bool is_better(double value, double than, const std::string& metric) { return larger_is_better(metric) ? value > than : value < than; }
+
 }  // namespace thaw

@@ -33,5 +33,6 @@ std::vector<std::string> metric_names(const RunData& data);
 
 // Whether a larger value of the metric is the better one ("dev/accuracy" yes, "dev/loss" no).
 bool larger_is_better(const std::string& metric);
+bool is_better(double value, double than, const std::string& metric);
 
 }  // namespace thaw
