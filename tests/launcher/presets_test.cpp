@@ -94,6 +94,13 @@ TEST_F(Recipes, fine_tuning_scheduler_file_trains) {
   EXPECT_NEAR(log[29]["lr"].get<double>(), 3e-3 * 1 / 27, 1e-9);
   EXPECT_EQ(shop.file("run/recipe.yaml").find("fts_schedule"), std::string::npos);
 
+  // Stopped again and again, it ends with the same weights.
+  int stops = 0, code = 75;
+  for (; code == 75 && stops < 40; ++stops) code = thaw(shop.train("cut", overrides + " max_time=0.1s"), 2).exit_code;
+  EXPECT_EQ(code, 0);
+  EXPECT_GT(stops, 1);
+  EXPECT_EQ(shop.file("run/best/model.safetensors"), shop.file("cut/best/model.safetensors"));
+
   shop.write("schedule.yaml", "0:\n  params: [model.clasifier.*]\n");
   const Ran refused = thaw(shop.train("other", overrides), 2);
   EXPECT_EQ(refused.exit_code, 65);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <random>
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
@@ -147,6 +148,28 @@ TEST_F(FtsSchedule, refusals_name_line_and_key) {
             " the last phase would have no epoch: the run ends with epoch 10, as does a phase before it; raise epochs");
   EXPECT_EQ(refusal("{}"), " expected phases 0, 1, …, found none");
   EXPECT_THROW(read_fts_schedule("/nowhere.yaml", deberta(), {}), FileError);
+}
+
+TEST_F(FtsSchedule, random_edits_are_read_or_refused) {
+  const std::string pieces[] = {"[", "(", "*", "\\", "{0,99}", "?", ":", "- ", "-1", "\n", "  ", "'", "lr: ", "1e999", "\xff", "~", "&a", "0:"};
+  std::mt19937_64 random(5);
+  int parsed = 0, refused = 0;
+  for (int i = 0; i < 400; ++i) {
+    std::string text = published;
+    for (std::size_t n = 1 + random() % 2; n > 0; --n) {
+      const std::size_t at = random() % (text.size() + 1);
+      if (random() % 3 == 0) text.erase(at, random() % 12);
+      else text.insert(at, pieces[random() % std::size(pieces)]);
+    }
+    try {
+      read(text);
+      ++parsed;
+    } catch (const RecipeError&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(parsed, 40);
+  EXPECT_GT(refused, 40);
 }
 
 TEST_F(FtsSchedule, in_a_recipe) {
