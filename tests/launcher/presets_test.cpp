@@ -27,8 +27,8 @@ TEST_P(Presets, trains_to_its_end) {
   const std::string name = GetParam();
   recipe("run", "thaw: {preset: " + name + "}\n");
   // 90 rows are 2 steps an epoch; of 253 epochs not each is worth a look.
-  const std::string quick =
-      std::string("batch.size=48 batch.grain=48 checkpoint.every_steps=1000") + (name == "freeze_n_steps" ? " evaluate.every_steps=100" : "");
+  const std::string quick = std::string("batch.size=48 batch.grain=48 checkpoint.every_steps=1000") +
+                            (name == "freeze_n_steps" ? " evaluate.every_steps=100" : "");
   const Ran ran = train("run", quick);
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   const Json result = Json::parse(shop.file("run/result.json"));
@@ -79,7 +79,8 @@ TEST_F(Recipes, fine_tuning_scheduler_file_trains) {
   shop.write("schedule.yaml",
              "0:\n  params: [model.classifier.*]\n  max_transition_epoch: 4\n"
              "1:\n  params: [model.bert.*]\n  max_transition_epoch: 5\n  lr: 3.0e-3\n");
-  const std::string overrides = "optimizer.lr=1e-12 evaluate.metric=dev/loss evaluate.patience=2 thaw.fts_schedule=" + shop.path("schedule.yaml");
+  const std::string overrides =
+      "optimizer.lr=1e-12 evaluate.metric=dev/loss evaluate.patience=2 thaw.fts_schedule=" + shop.path("schedule.yaml");
   const Ran ran = thaw(shop.train("run", overrides), 2);
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   const Json phases = Json::parse(shop.file("run/result.json"))["phases"];
