@@ -32,18 +32,6 @@ void set_explicit_rates(const Model& model, const std::vector<bool>& learning, c
 
 }  // namespace
 
-double default_decay(Convention convention) {
-  switch (convention) {
-    case Convention::beit: return 0.9;
-    case Convention::few_sample: return 0.95;
-    case Convention::electra: return 0.8;
-    case Convention::sun: return 0.95;
-    case Convention::ulmfit: return 2.6;
-    case Convention::none: break;
-  }
-  return 1;
-}
-
 double layer_factor(const LayerDecay& recipe, int group, int blocks) {
   const double decay = recipe.decay > 0 ? recipe.decay : default_decay(recipe.convention);
   const int below_head = blocks + 1 - group;  // 0: the head

@@ -15,7 +15,6 @@
 
 namespace thaw {
 
-double default_decay(Convention convention);
 double layer_factor(const LayerDecay& decay, int group, int blocks);  // at least decay.min_scale
 
 struct ParameterRate {

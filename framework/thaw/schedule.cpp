@@ -23,8 +23,10 @@ double Schedule::one_cycle(double at) const {
 }
 
 double Schedule::tri_stage(double at) const {
+  constexpr double rounding = 1e-9;  // 1 - 0.1 - 0.8 is a tenth
   const double total = static_cast<double>(total_), warm = std::floor(total * recipe_.warmup_part),
-               hold = std::floor(total * recipe_.hold_part), decay = std::floor(total * (1 - recipe_.warmup_part - recipe_.hold_part));
+               hold = std::floor(total * recipe_.hold_part),
+               decay = std::floor(total * (1 - recipe_.warmup_part - recipe_.hold_part) + rounding);
   if (at < warm) return recipe_.initial_scale + (1 - recipe_.initial_scale) * at / warm;
   if (at < warm + hold) return 1;
   if (at >= warm + hold + decay) return recipe_.final_scale;

@@ -14,9 +14,21 @@ namespace thaw {
 // Rates by layer as published implementations have them, with L blocks between embeddings and head (see rates.h).
 enum class Convention { none, beit, few_sample, electra, sun, ulmfit };
 
+constexpr double default_decay(Convention convention) {
+  switch (convention) {
+    case Convention::beit: return 0.9;
+    case Convention::few_sample: return 0.95;
+    case Convention::electra: return 0.8;
+    case Convention::sun: return 0.95;
+    case Convention::ulmfit: return 2.6;
+    case Convention::none: break;
+  }
+  return 1;
+}
+
 struct LayerDecay {
   Convention convention = Convention::none;
-  double decay = 0;      // 0: the convention's own
+  double decay = 0;      // 0: the convention's own; a recipe that was read has the number
   double min_scale = 0;  // no layer's factor is below it
   bool operator==(const LayerDecay&) const = default;
 };

@@ -59,7 +59,7 @@ class Checker {
     for (const auto& [name, path] : r_.data.eval) known += (known.empty() ? "" : ", ") + name;
     const bool found = std::any_of(r_.data.eval.begin(), r_.data.eval.end(), [&](const auto& e) { return e.first == set; });
     if (slash == std::string::npos || slash + 1 == metric.size() || !found)
-      view.fail(fmt::format("SET/METRIC with a set of data.eval ({})", known));
+      view.refuse(fmt::format("expected SET/METRIC with a set of data.eval ({}), found {}", known, metric));
   }
 
   void labels() const {
@@ -131,7 +131,6 @@ class Checker {
 
   void thaw() const {
     const bool decay = r_.thaw.layer_decay.convention != Convention::none;
-    if (given("thaw.layer_decay.decay") && r_.thaw.layer_decay.decay <= 0) at("thaw.layer_decay.decay").fail("a number above 0");
     one_rate("thaw", !r_.thaw.rates.empty(), false, decay);
     if (!r_.thaw.preset.empty()) preset(*find_preset(r_.thaw.preset));
     if (!r_.thaw.fts_schedule.empty()) fts_schedule();
@@ -170,7 +169,7 @@ class Checker {
   void phase(const std::string& path, const PhaseRecipe& phase, std::size_t index) const {
     if (phase.trainable.empty()) at(path).refuse("nothing learns in this phase; add trainable: [head], or all");
     one_rate(path, !phase.rates.empty(), phase.lr.has_value(), r_.thaw.layer_decay.convention != Convention::none);
-    if (!phase.rates.empty() && !r_.thaw.rates.empty() && phase.lr) at(path + ".lr").refuse("given beside thaw.rates; keep one of them");
+    if (phase.rates.empty() && !r_.thaw.rates.empty() && phase.lr) at(path + ".lr").refuse("given beside thaw.rates; keep one of them");
     const Until& until = phase.until;
     if (!until.epochs && !until.steps && !until.rows && !until.end_epoch)
       at(path).refuse(

@@ -90,7 +90,7 @@ class Reader {
     std::optional<YamlView> chosen;
     for (const auto& [key, key_unit, range] : choices) {
       const YamlView v = view_[key];
-      if (!v.given() || (chosen && chosen->from_command_line() && !v.from_command_line())) continue;
+      if (v.null() || (chosen && chosen->from_command_line() && !v.from_command_line())) continue;
       if (chosen && chosen->from_command_line() == v.from_command_line())
         v.refuse(fmt::format("given beside {}; keep one of them", chosen->path()));
       value = static_cast<V>(checked(v, range));

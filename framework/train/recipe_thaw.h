@@ -135,7 +135,8 @@ void describe(const Io& io, LayerDecay& r) {
                        {"electra", Convention::electra},
                        {"sun", Convention::sun},
                        {"ulmfit", Convention::ulmfit}});
-  io("decay", r.decay, not_negative);
+  if (io.reading) r.decay = default_decay(r.convention);
+  io("decay", r.decay, positive);
   io("min_scale", r.min_scale, ratio);
 }
 

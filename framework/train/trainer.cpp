@@ -534,6 +534,7 @@ State Trainer::state() const {
                            {"evaluations", phase_.evaluations},
                            {"evaluations_without_gain", phase_.evaluations_without_gain}};
   state.values["ended_phases"] = outcome_.phases;
+  state.values["last_evaluation"] = outcome_.last;
   return state;
 }
 
@@ -556,11 +557,14 @@ void Trainer::load(const State& state) {
   outcome_.rows = spent.at("rows");
   outcome_.tokens = spent.at("tokens");
   outcome_.phases = state.values.at("ended_phases").get<std::vector<Json>>();
+  outcome_.last = state.values.at("last_evaluation").get<Metrics>();
+  outcome_.last_checkpoint = cursor.at("step");
 
   phase_.number = phase.at("number");
   if (!done()) {
     cursor_.at = {phase.at("start_epoch"), phase.at("start_step")};
     kept_ = part(state, "kept");
+    for (auto& [name, moment] : kept_.tensors) moment = moment.to(parts_.model.device(), false, /*copy=*/true);  // written into later
     enter_phase(false);
     optimizer_->load(part(state, "optimizer"));
   }

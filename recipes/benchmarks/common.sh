@@ -52,7 +52,7 @@ peer() {
   local name=peer-$1 launched_at
   shift
   launched_at=$(date +%s.%N)
-  logged "$name" "${python%python}torchrun" --standalone --nproc-per-node "$ranks" "$peer_script" --model "$model" "$@"
+  logged "$name" "${python%python}torchrun" --standalone --nproc-per-node "${peer_ranks:-$ranks}" "$peer_script" --model "$model" "$@"
   grep '^{"peer"' "$out/$name.log" | measured "$name" "$launched_at"
 }
 

@@ -40,10 +40,10 @@ class Background {
 // Waits until `holds`, for half a minute at most; whether it did.
 bool wait_until(const std::function<bool()>& holds);
 
-// A folder of its own with model/ (a random BERT of two layers, vocab.txt), train.tsv, dev.tsv and recipe.yaml; removed at the end.
+// A folder of its own with model/ (a small random BERT, vocab.txt), train.tsv, dev.tsv and recipe.yaml; removed at the end.
 class Workshop {
  public:
-  Workshop();
+  explicit Workshop(int blocks = 2);
   ~Workshop();
   std::string path(const std::string& name = "") const { return (folder_ / name).string(); }
   void write(const std::string& name, const std::string& content) const;

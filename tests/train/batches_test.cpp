@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "framework/base/error.h"
@@ -80,6 +81,58 @@ TEST(Batches, LastStepMayLeaveGrainsEmpty) {
   const Step last = batches.step(0, 1);
   EXPECT_EQ(last.rows, 1);
   EXPECT_EQ(last.grains.size(), 4U);
+}
+
+// How long phases are, against walking there step by step: from the middle of epochs, whose steps differ for token batches.
+TEST(Batches, StepsUntilAsWalked) {
+  for (const auto& batch : {recipe(BatchRecipe::Unit::rows, 32, 8), recipe(BatchRecipe::Unit::rows, 203, 203),
+                            recipe(BatchRecipe::Unit::rows, 500, 100), recipe(BatchRecipe::Unit::tokens, 500, 100),
+                            recipe(BatchRecipe::Unit::tokens, 131, 131)}) {
+    const Batches batches(Order(1, {{203, 1.0}}), {lengths(203)}, batch);
+    std::set<std::int64_t> lengths_of_epochs;
+    for (const std::int64_t epoch : {0, 2, 3})
+      for (const double part : {0.0, 0.2, 0.5, 0.99}) {
+        const std::int64_t in_epoch = batches.steps(static_cast<std::uint64_t>(epoch));
+        lengths_of_epochs.insert(in_epoch);
+        const Position from{epoch, static_cast<std::int64_t>(part * static_cast<double>(in_epoch))};
+        const auto walk = [&](const std::function<bool(std::int64_t steps, std::int64_t rows, double epochs)>& enough) {
+          Position at = from;
+          std::int64_t steps = 0, rows = 0;
+          double epochs = 0;
+          const double begun = static_cast<double>(from.step) / static_cast<double>(in_epoch);
+          do {
+            rows += batches.step(static_cast<std::uint64_t>(at.epoch), at.step).rows;
+            ++steps;
+            if (++at.step == batches.steps(static_cast<std::uint64_t>(at.epoch))) at = {at.epoch + 1, 0};
+            const auto of = static_cast<double>(batches.steps(static_cast<std::uint64_t>(at.epoch)));
+            epochs = static_cast<double>(at.epoch - from.epoch) + static_cast<double>(at.step) / of - begun;
+          } while (!enough(steps, rows, epochs));
+          const Position after = batches.after(from, steps);
+          EXPECT_EQ(after.epoch, at.epoch);
+          EXPECT_EQ(after.step, at.step);
+          return steps;
+        };
+        for (const double epochs : {0.01, 0.1, 1.0 / 3, 0.5, 1.0, 1.5, 2.0, 2.75}) {
+          Until until;
+          until.epochs = epochs;
+          EXPECT_EQ(batches.steps_until(from, until), walk([&](auto, auto, double seen) { return seen >= epochs - 1e-9; }))
+              << epochs << " epochs from " << epoch << ", step " << from.step << " of " << in_epoch;
+        }
+        for (const std::int64_t rows : {1, 31, 32, 33, 202, 203, 204, 406, 1000}) {
+          Until until;
+          until.rows = rows;
+          EXPECT_EQ(batches.steps_until(from, until), walk([&](auto, std::int64_t seen, auto) { return seen >= rows; }))
+              << rows << " rows from " << epoch << ", step " << from.step << " of " << in_epoch;
+        }
+        for (const std::int64_t steps : {1, 2, 9, 40}) {
+          Until until{1.5, steps, 260, 0, {}};  // whichever comes first
+          EXPECT_EQ(batches.steps_until(from, until), walk([&](std::int64_t done, std::int64_t rows, double epochs) {
+                      return done >= steps || rows >= 260 || epochs >= 1.5 - 1e-9;
+                    }));
+        }
+      }
+    EXPECT_EQ(lengths_of_epochs.size() > 1, batch.size == 131) << "epochs of several lengths are among these";
+  }
 }
 
 TEST(Batches, GrainIsChosenForTheRanks) {

@@ -1,31 +1,7 @@
-"""Schedules by transformers, and 50 steps of torch's AdamW with clipping."""
+"""50 steps of torch's AdamW with clipping."""
 import json, sys
 
 import torch
-from transformers import get_constant_schedule_with_warmup, get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
-
-schedules = []
-for total, warmup in ((10, 0), (100, 10), (37, 5), (3, 3)):
-    for name, make in (("constant", lambda o: get_constant_schedule_with_warmup(o, warmup)),
-                       ("linear", lambda o: get_linear_schedule_with_warmup(o, warmup, total)),
-                       ("cosine", lambda o: get_cosine_schedule_with_warmup(o, warmup, total))):
-        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-        schedule = make(optimizer)
-        factors = []
-        for _ in range(total):
-            factors.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            schedule.step()
-        schedules.append({"name": name, "total": total, "warmup": warmup, "factors": factors})
-
-# ULMFiT, section 3.2: cut = floor(T * cut_frac); p = t / cut before it, then 1 - (t - cut) / (cut * (1 / cut_frac - 1))
-total, cut_frac, ratio = 50, 0.1, 32
-cut = int(total * cut_frac)
-slanted = []
-for t in range(total):
-    p = t / cut if t < cut else 1 - (t - cut) / (cut * (1 / cut_frac - 1))
-    slanted.append((1 + p * (ratio - 1)) / ratio)
-schedules.append({"name": "slanted_triangular", "total": total, "warmup": 0, "factors": slanted})
 
 torch.manual_seed(0)
 decayed, plain = torch.randn(70, 3, requires_grad=True), torch.randn(5, requires_grad=True)
@@ -41,4 +17,4 @@ for step in range(50):
     optimizer.step()
     steps.append({"gradients": [g.flatten().tolist() for g in gradients], "norm": norm.item(), "lr": 1e-2 / (1 + step),
                   "values": [decayed.flatten().tolist(), plain.tolist()]})
-json.dump({"schedules": schedules, "adamw": {"start": start, "steps": steps}}, open(sys.argv[1], "w"))
+json.dump({"start": start, "steps": steps}, open(sys.argv[1], "w"))

@@ -1,10 +1,9 @@
-// Schedules against transformers; AdamW and clipping against torch, step by step.
+// AdamW and clipping against torch, step by step.
 #include "framework/train/optimizer.h"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include "framework/thaw/schedule.h"
 #include "tests/support/reference.h"
 
 namespace thaw {
@@ -13,22 +12,6 @@ namespace {
 const Json& expected() {
   static const Json read = test::reference("train/optimizer_reference.py");
   return read;
-}
-
-TEST(Schedule, AsTransformers) {
-  THAW_NEEDS_PYTHON();
-  const std::map<std::string, ScheduleKind> kinds{{"constant", ScheduleKind::constant},
-                                                  {"linear", ScheduleKind::linear},
-                                                  {"cosine", ScheduleKind::cosine},
-                                                  {"slanted_triangular", ScheduleKind::slanted_triangular}};
-  for (const Json& c : expected()["schedules"]) {
-    ScheduleRecipe recipe;
-    recipe.name = kinds.at(c["name"]);
-    const Schedule schedule(recipe, c["total"], c["warmup"]);
-    for (std::size_t step = 0; step < c["factors"].size(); ++step)
-      EXPECT_NEAR(schedule.factor(static_cast<std::int64_t>(step)), c["factors"][step], 1e-12)
-          << c["name"] << c["total"] << " step " << step;
-  }
 }
 
 struct Parameters {
@@ -55,7 +38,7 @@ Parameters parameters(const Json& start, bool bf16) {
 
 TEST(AdamW, AsTorchStepByStep) {
   THAW_NEEDS_PYTHON();
-  const Json& run = expected()["adamw"];
+  const Json& run = expected();
   Parameters p = parameters(run["start"], false);
   for (std::size_t step = 0; step < run["steps"].size(); ++step) {
     const Json& s = run["steps"][step];

@@ -37,6 +37,9 @@ def arguments():
     add("--seed", type=int, default=42)
     add("--threads", type=int, default=1)
     add("--bf16", action="store_true")
+    add("--group-by-length", action="store_true")
+    add("--phase", action="append", metavar="EPOCHS@LR:PREFIX,PREFIX…",
+        help="a run of the Trainer in which only parameters of these prefixes learn (none: all); one after another")
     return parser.parse_args()
 
 
@@ -92,30 +95,49 @@ def main():
     train, test = dataset(train), dataset(read_rows(options.eval))
     select = dataset(read_rows(options.select)) if options.select else None
     model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=len(labels))
-    clock = LoopClock()
+    phases = [parse_phase(text) for text in options.phase or [f"{options.epochs}@{options.lr}:"]]
+    clocks = []
+    for epochs, lr, prefixes in phases:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(not prefixes or name.startswith(prefixes))
+        clocks.append(LoopClock())
+        trainer = train_once(options, epochs, lr, model, tokenizer, train, select, clocks[-1], gpu, ranks)
+    accuracy = trainer.evaluate(test)["eval_accuracy"]
+
+    if int(os.environ.get("RANK", 0)) == 0:
+        seconds = [clock.ended - clock.began - clock.away for clock in clocks]
+        rows = sum(len(train) * epochs for epochs, _, _ in phases)
+        tokens = rows * sum(len(row["input_ids"]) for row in train) / len(train)
+        print(json.dumps({
+            "peer": "transformers.Trainer", "metric": "accuracy", "value": accuracy, "steps": trainer.state.global_step,
+            "train_s": sum(seconds), "phases_s": seconds, "rows_per_s": rows / sum(seconds),
+            "tokens_per_s": tokens / sum(seconds), "first_step_at": clocks[0].began, "ranks": ranks}))
+
+
+def parse_phase(text):
+    """EPOCHS@LR:PREFIX,PREFIX → epochs, rate, prefixes of the names that learn"""
+    length, prefixes = text.split(":")
+    epochs, lr = length.split("@")
+    return float(epochs), float(lr), tuple(prefix for prefix in prefixes.split(",") if prefix)
+
+
+def train_once(options, epochs, lr, model, tokenizer, train, select, clock, gpu, ranks):
     with tempfile.TemporaryDirectory() as scratch:
         trainer = Trainer(
             model=model,
             args=TrainingArguments(
-                output_dir=scratch, seed=options.seed, num_train_epochs=options.epochs,
+                output_dir=scratch, seed=options.seed, num_train_epochs=epochs,
                 per_device_train_batch_size=options.rows, per_device_eval_batch_size=64,
-                learning_rate=options.lr, weight_decay=0.01, lr_scheduler_type="linear", warmup_steps=options.warmup,
+                learning_rate=lr, weight_decay=0.01, lr_scheduler_type="linear", warmup_steps=options.warmup,
                 bf16=options.bf16, use_cpu=not gpu, ddp_backend=("nccl" if gpu else "gloo") if ranks > 1 else None,
                 eval_strategy="epoch" if select else "no", save_strategy="epoch" if select else "no", save_total_limit=1,
                 load_best_model_at_end=bool(select), metric_for_best_model="accuracy" if select else None,
+                train_sampling_strategy="group_by_length" if options.group_by_length else "random",
                 logging_steps=50, report_to=[], disable_tqdm=True),
             train_dataset=train, eval_dataset=select, data_collator=DataCollatorWithPadding(tokenizer), callbacks=[clock],
             compute_metrics=lambda result: {"accuracy": float((result.predictions.argmax(-1) == result.label_ids).mean())})
         trainer.train()
-        accuracy = trainer.evaluate(test)["eval_accuracy"]
-
-    if int(os.environ.get("RANK", 0)) == 0:
-        seconds = clock.ended - clock.began - clock.away
-        tokens = sum(len(row["input_ids"]) for row in train)
-        print(json.dumps({
-            "peer": "transformers.Trainer", "metric": "accuracy", "value": accuracy, "steps": trainer.state.global_step,
-            "train_s": seconds, "rows_per_s": len(train) * options.epochs / seconds,
-            "tokens_per_s": tokens * options.epochs / seconds, "first_step_at": clock.began, "ranks": ranks}))
+        return trainer
 
 
 if __name__ == "__main__":
