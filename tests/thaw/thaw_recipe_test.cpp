@@ -79,8 +79,9 @@ TEST(ThawRecipe, WritesItselfBack) {
   for (const std::string& yaml :
        {full, rates, least + "thaw: {layer_decay: {convention: sun}}\n", least + "thaw: {layer_decay: {decay: 0.8}}\n",
         least + "thaw: {rates: {all: 1.0e-05}}\nepochs: 2\n",
-        least + "thaw: {phases: [{trainable: 'encoder.layer.0', until: {epochs: 1.0e-09}}, {trainable: ['/a: b#c/', '/''\"/'], until: {rows: "
-                "9000000000000}}]}\n"}) {
+        least +
+            "thaw: {phases: [{trainable: 'encoder.layer.0', until: {epochs: 1.0e-09}}, {trainable: ['/a: b#c/', '/''\"/'], until: {rows: "
+            "9000000000000}}]}\n"}) {
     const Recipe r = parse_recipe("r.yaml", yaml);
     const std::string written = to_yaml(r);
     EXPECT_EQ(parse_recipe("r.yaml", written), r) << written;
@@ -101,7 +102,9 @@ TEST(ThawRecipe, ARunWithOtherPhasesIsAnotherRun) {
 }
 
 TEST(ThawRecipe, PhasesThatCannotBe) {
-  const char* end = "this phase may never end: add until: {epochs: N}, steps or rows, as its longest length (patience and a metric may never come)";
+  const char* end =
+      "this phase may never end: add until: {epochs: N}, steps, rows or end_epoch, as its longest length (patience and a metric may never "
+      "come)";
   EXPECT_EQ(phase("until: {steps: 3}"), "r.yaml:8: thaw.phases[0]: nothing learns in this phase; add trainable: [head], or all");
   EXPECT_EQ(phase("trainable: [], until: {steps: 3}"),
             "r.yaml:8: thaw.phases[0]: nothing learns in this phase; add trainable: [head], or all");
@@ -117,16 +120,19 @@ TEST(ThawRecipe, PhasesThatCannotBe) {
 }
 
 TEST(ThawRecipe, ValuesThatCannotBe) {
-  EXPECT_EQ(phase("trainable: all, until: {epoch: 3}"),
-            "r.yaml:8: thaw.phases[0].until.epoch: unknown key; the keys here are epochs, steps, rows, patience, and a metric such as "
-            "dev/accuracy");
-  EXPECT_EQ(phase("trainable: all, until: {steps: 0}"), "r.yaml:8: thaw.phases[0].until.steps: expected a whole number of 1 or more, found 0");
+  EXPECT_EQ(
+      phase("trainable: all, until: {epoch: 3}"),
+      "r.yaml:8: thaw.phases[0].until.epoch: unknown key; the keys here are epochs, steps, rows, end_epoch, patience, and a metric such as "
+      "dev/accuracy");
+  EXPECT_EQ(phase("trainable: all, until: {steps: 0}"),
+            "r.yaml:8: thaw.phases[0].until.steps: expected a whole number of 1 or more, found 0");
   EXPECT_EQ(phase("trainable: all, until: {epochs: -1}"), "r.yaml:8: thaw.phases[0].until.epochs: expected a number above 0, found -1");
   EXPECT_EQ(phase("trainable: all, until: {epochs: .nan}"), "r.yaml:8: thaw.phases[0].until.epochs: expected a number, found .nan");
   EXPECT_EQ(phase("trainable: all, until: {rows: 1.5}"), "r.yaml:8: thaw.phases[0].until.rows: expected a whole number, found 1.5");
   EXPECT_EQ(phase("trainable: all, until: {steps: 1, test/accuracy: 1}"),
             "r.yaml:8: thaw.phases[0].until.test/accuracy: expected SET/METRIC with a set of data.eval (dev), found test/accuracy");
-  EXPECT_EQ(phase("trainable: all, until: {steps: 1}, lr: -1.0e-03"), "r.yaml:8: thaw.phases[0].lr: expected a number above 0, found -1.0e-03");
+  EXPECT_EQ(phase("trainable: all, until: {steps: 1}, lr: -1.0e-03"),
+            "r.yaml:8: thaw.phases[0].lr: expected a number above 0, found -1.0e-03");
   EXPECT_EQ(phase("trainable: all, until: {steps: 1}, lr: .inf"), "r.yaml:8: thaw.phases[0].lr: expected a number, found .inf");
   EXPECT_EQ(phase("trainable: all, until: {steps: 1}, rates: {all: 0}"),
             "r.yaml:8: thaw.phases[0].rates.all: expected a number above 0, found 0");
@@ -145,7 +151,8 @@ TEST(ThawRecipe, ValuesThatCannotBe) {
   EXPECT_EQ(phase("trainable: all, until: {steps: 1}, trainble: head"),
             "r.yaml:8: thaw.phases[0].trainble: unknown key; the nearest key is thaw.phases[0].trainable");
   EXPECT_EQ(section("  layer_decay: {convention: beit, decay: 0}"), "r.yaml:7: thaw.layer_decay.decay: expected a number above 0, found 0");
-  EXPECT_EQ(section("  layer_decay: {convention: beit, decay: -1}"), "r.yaml:7: thaw.layer_decay.decay: expected a number above 0, found -1");
+  EXPECT_EQ(section("  layer_decay: {convention: beit, decay: -1}"),
+            "r.yaml:7: thaw.layer_decay.decay: expected a number above 0, found -1");
   EXPECT_EQ(section("  layer_decay: {convention: bert}"),
             "r.yaml:7: thaw.layer_decay.convention: expected one of beit, few_sample, electra, sun, ulmfit, found bert");
   EXPECT_EQ(section("  layer_decay: 0.9"),
@@ -166,12 +173,15 @@ TEST(ThawRecipe, TwoRatesForOneParameter) {
 
 TEST(ThawRecipe, NothingToEvaluateOn) {
   const auto without = [&](const std::string& keys) {
-    return refused("recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: runs/x\ndata: {train: a.tsv}\nthaw:\n  phases:\n"
-                   "    - {trainable: head, until: {steps: 1}}\n    - {trainable: all, " + keys + "}\n");
+    return refused(
+        "recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: runs/x\ndata: {train: a.tsv}\nthaw:\n  phases:\n"
+        "    - {trainable: head, until: {steps: 1}}\n    - {trainable: all, " +
+        keys + "}\n");
   };
   EXPECT_EQ(without("until: {steps: 1}"), "nothing");
   EXPECT_EQ(without("until: {steps: 1, patience: 2}"), "r.yaml:9: thaw.phases[1].until: there is nothing to evaluate on; add data.eval");
-  EXPECT_EQ(without("until: {steps: 1, dev/accuracy: 1}"), "r.yaml:9: thaw.phases[1].until: there is nothing to evaluate on; add data.eval");
+  EXPECT_EQ(without("until: {steps: 1, dev/accuracy: 1}"),
+            "r.yaml:9: thaw.phases[1].until: there is nothing to evaluate on; add data.eval");
   EXPECT_EQ(without("until: {steps: 1}, restore_best: true"),
             "r.yaml:9: thaw.phases[1].restore_best: there is nothing to evaluate on; add data.eval");
 }
