@@ -33,18 +33,20 @@ void print_table(const LrRangeTest& test, const std::string& what, const LrFindO
   for (const auto& [name, lr, loss] : suggestions) fmt::print("{:<12}  {:>8.1e}  {:>14.4f}\n", name, lr, loss);
   fmt::print("{:<12}  {:>8.1e}  {:>14.4f}\n", "lowest loss", test.lr()[best], test.loss()[best]);
   if (suggestions.empty()) fmt::print("\nIt diverged too early for a suggestion: begin lower, with --start {:.0e}\n", options.start / 100);
-  else fmt::print("\nTo take one:  optimizer.lr={:.1e}  (the first phase's highest rate; its own `lr` where it has one)\n", suggestions[0].lr);
+  else
+    fmt::print("\nTo take one:  optimizer.lr={:.1e}  (the first phase's highest rate; its own `lr` where it has one)\n", suggestions[0].lr);
 }
 
 Json as_json(const LrRangeTest& test, const PlannedPhase& phase, const Placement& placement) {
-  Json out{{"trainable", phase.recipe.trainable}, {"lr", test.lr()},           {"loss", test.loss()},
+  Json out{{"trainable", phase.recipe.trainable}, {"lr", test.lr()},          {"loss", test.loss()},
            {"diverged", test.diverged()},         {"ranks", placement.ranks}, {"suggestions", Json::object()}};
   for (const auto& [name, lr, loss] : test.suggestions()) out["suggestions"][name] = {{"lr", lr}, {"loss", loss}};
   return out;
 }
 
 int lr_find(Ranks& ranks, const LrFindOptions& options) {
-  if (options.end <= options.start) throw UsageError("thaw lr-find: expected --end above --start ({}), found {}", options.start, options.end);
+  if (options.end <= options.start)
+    throw UsageError("thaw lr-find: expected --end above --start ({}), found {}", options.start, options.end);
   Job job = resolve_job(options.recipe, options.overrides, ranks);
   Telemetry telemetry(nullptr, !ranks.first() || options.json);
   load_job(job, ranks, [&](const std::string& line) { telemetry.say(printable(line)); });

@@ -49,8 +49,9 @@ class FtsReader {
   FtsPhase phase(const YamlView& view, bool first, bool last) {
     for (const auto& [key, value] : view.entries()) {
       if (key == "new_optimizer" || key == "new_lr_scheduler")
-        value.refuse("one run has one optimizer and no torch schedulers here; leave it out, or write the phases as thaw.phases, each with a "
-                     "schedule: {name: …} of its own");
+        value.refuse(
+            "one run has one optimizer and no torch schedulers here; leave it out, or write the phases as thaw.phases, each with a "
+            "schedule: {name: …} of its own");
       if (key != "params" && key != "max_transition_epoch" && key != "lr")
         value.refuse("unknown key; the keys of a phase are params, max_transition_epoch and lr");
     }

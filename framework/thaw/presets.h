@@ -18,15 +18,15 @@ ModelNames numbered_blocks(int blocks);  // "encoder.layer.0" …, without param
 
 struct Preset {
   const char* name;
-  const char* summary;                  // one line
-  std::vector<const char*> source;      // lines: where the values are from, and what a recipe cannot say of it
-  std::optional<double> lr = {};        // the published base rate where its rates are multiples of one: optimizer.lr's default
-  bool by_layer = false;                // has rates by layer of its own
-  bool evaluates = false;               // its phases end or begin by evaluations: it needs data.eval
+  const char* summary;              // one line
+  std::vector<const char*> source;  // lines: where the values are from, and what a recipe cannot say of it
+  std::optional<double> lr = {};    // the published base rate where its rates are multiples of one: optimizer.lr's default
+  bool by_layer = false;            // has rates by layer of its own
+  bool evaluates = false;           // its phases end or begin by evaluations: it needs data.eval
 };
 
 const std::vector<Preset>& presets();
-const Preset* find_preset(const std::string& name);    // null where there is none
+const Preset* find_preset(const std::string& name);      // null where there is none
 std::string advice_on_presets(const std::string& name);  // of one that does not exist: the list, and the nearest
 
 // `lr`: optimizer.lr, of which rates are multiples where Preset::lr is one. The name must be known.

@@ -40,14 +40,14 @@ using Rates = std::vector<std::pair<std::string, double>>;
 struct Until {
   std::optional<double> epochs;
   std::optional<std::int64_t> steps, rows;
-  std::optional<std::int64_t> end_epoch;  // counted from the run's beginning: 9 is its first nine; one epoch at the least
-  std::int64_t patience = 0;  // evaluations without a better evaluate.metric within the phase; 0: not asked for
+  std::int64_t patience = 0;                            // evaluations without a better evaluate.metric within the phase; 0: not asked for
   std::vector<std::pair<std::string, double>> metrics;  // "dev/accuracy" → the value that is enough
+  std::optional<std::int64_t> end_epoch = {};           // counted from the run's beginning: 9 is its first nine; one at the least
   bool operator==(const Until&) const = default;
 };
 
 struct PhaseRecipe {
-  std::vector<std::string> trainable;      // the whole set that learns: see selection.h
+  std::vector<std::string> trainable;  // the whole set that learns: see selection.h
   Until until;
   std::optional<double> lr;                // else optimizer.lr
   Rates rates;                             // instead of the whole run's rates or layer_decay

@@ -237,7 +237,8 @@ Recipe parse_recipe(const std::string& name, const std::string& yaml, const std:
 void expand_thaw(Recipe& recipe, const ModelNames& model) {
   if (recipe.thaw.preset.empty() && recipe.thaw.fts_schedule.empty()) return;
   if (!recipe.thaw.fts_schedule.empty()) {
-    recipe.thaw = {{}, {}, read_fts_schedule(recipe.thaw.fts_schedule, model, {recipe.optimizer.lr, recipe.length.value, recipe.evaluate.patience})};
+    recipe.thaw = {
+        {}, {}, read_fts_schedule(recipe.thaw.fts_schedule, model, {recipe.optimizer.lr, recipe.length.value, recipe.evaluate.patience})};
     recipe.evaluate.patience = 0;  // it ends phases now, and with the last one the run
   }
   if (!recipe.thaw.preset.empty()) {

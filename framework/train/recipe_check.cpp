@@ -173,7 +173,8 @@ class Checker {
     const Until& until = phase.until;
     if (!until.epochs && !until.steps && !until.rows && !until.end_epoch)
       at(path).refuse(
-          "this phase may never end: add until: {epochs: N}, steps, rows or end_epoch, as its longest length (patience and a metric may never come)");
+          "this phase may never end: add until: {epochs: N}, steps, rows or end_epoch, as its longest length (patience and a metric may "
+          "never come)");
     if (phase.schedule) schedule_keys(path + ".schedule", *phase.schedule);
     if (r_.data.eval.empty() && (until.patience > 0 || !until.metrics.empty()))
       at(path + ".until").refuse("there is nothing to evaluate on; add data.eval");

@@ -27,8 +27,8 @@ TEST_P(Presets, trains_to_its_end) {
   const std::string name = GetParam();
   recipe("run", "thaw: {preset: " + name + "}\n");
   // 90 rows are 2 steps an epoch; of 253 epochs not each is worth a look.
-  const std::string quick =
-      std::string("batch.size=48 batch.grain=48 checkpoint.every_steps=1000") + (name == "freeze_n_steps" ? " evaluate.every_steps=100" : "");
+  const std::string quick = std::string("batch.size=48 batch.grain=48 checkpoint.every_steps=1000") +
+                            (name == "freeze_n_steps" ? " evaluate.every_steps=100" : "");
   const Ran ran = train("run", quick);
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   const Json result = Json::parse(shop.file("run/result.json"));
@@ -79,7 +79,8 @@ TEST_F(Recipes, fine_tuning_scheduler_file_trains) {
   shop.write("schedule.yaml",
              "0:\n  params: [model.classifier.*]\n  max_transition_epoch: 4\n"
              "1:\n  params: [model.bert.*]\n  max_transition_epoch: 5\n  lr: 3.0e-3\n");
-  const std::string overrides = "optimizer.lr=1e-12 evaluate.metric=dev/loss evaluate.patience=2 thaw.fts_schedule=" + shop.path("schedule.yaml");
+  const std::string overrides =
+      "optimizer.lr=1e-12 evaluate.metric=dev/loss evaluate.patience=2 thaw.fts_schedule=" + shop.path("schedule.yaml");
   const Ran ran = thaw(shop.train("run", overrides), 2);
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   const Json phases = Json::parse(shop.file("run/result.json"))["phases"];
@@ -93,6 +94,13 @@ TEST_F(Recipes, fine_tuning_scheduler_file_trains) {
   EXPECT_NEAR(log[18]["lr"].get<double>(), 3e-3 * 12 / 27, 1e-9);
   EXPECT_NEAR(log[29]["lr"].get<double>(), 3e-3 * 1 / 27, 1e-9);
   EXPECT_EQ(shop.file("run/recipe.yaml").find("fts_schedule"), std::string::npos);
+
+  // Stopped again and again, it ends with the same weights.
+  int stops = 0, code = 75;
+  for (; code == 75 && stops < 40; ++stops) code = thaw(shop.train("cut", overrides + " max_time=0.1s"), 2).exit_code;
+  EXPECT_EQ(code, 0);
+  EXPECT_GT(stops, 1);
+  EXPECT_EQ(shop.file("run/best/model.safetensors"), shop.file("cut/best/model.safetensors"));
 
   shop.write("schedule.yaml", "0:\n  params: [model.clasifier.*]\n");
   const Ran refused = thaw(shop.train("other", overrides), 2);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <random>
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
@@ -16,7 +17,8 @@ namespace {
 // As a LightningModule's `self.model = AutoModelForSequenceClassification(…)` has them, without its `model.`.
 ModelNames deberta() {
   ModelNames names = numbered_blocks(12);
-  names.parameters = {"deberta.embeddings.word_embeddings.weight", "deberta.embeddings.LayerNorm.weight", "deberta.embeddings.LayerNorm.bias"};
+  names.parameters = {"deberta.embeddings.word_embeddings.weight", "deberta.embeddings.LayerNorm.weight",
+                      "deberta.embeddings.LayerNorm.bias"};
   for (int layer = 0; layer < 12; ++layer)
     for (const char* part : {"attention.self.query_proj.weight", "intermediate.dense.weight", "output.dense.weight"})
       names.parameters.push_back(fmt::format("deberta.encoder.layer.{}.{}", layer, part));
@@ -128,11 +130,11 @@ TEST_F(FtsSchedule, refusals_name_line_and_key) {
                 .find("4: 1.new_lr_scheduler: one run has one optimizer and no torch schedulers here"),
             0u);
   EXPECT_EQ(refusal(head + "  new_optimizer: {optimizer_init: {class_path: torch.optim.SGD}}").find("4: 1.new_optimizer: one run has"), 0u);
-  EXPECT_EQ(refusal(head + "  patience: 3"),
-            "4: 1.patience: unknown key; the keys of a phase are params, max_transition_epoch and lr");
+  EXPECT_EQ(refusal(head + "  patience: 3"), "4: 1.patience: unknown key; the keys of a phase are params, max_transition_epoch and lr");
   EXPECT_EQ(refusal(head + "  lr: fast"), "4: 1.lr: expected a number, found fast");
   EXPECT_EQ(refusal(head + "  lr: 0"), "4: 1.lr: expected a number above 0, found 0");
-  EXPECT_EQ(refusal(head + "  max_transition_epoch: 0"), "4: 1.max_transition_epoch: expected an epoch of 1 or more, or -1 for none, found 0");
+  EXPECT_EQ(refusal(head + "  max_transition_epoch: 0"),
+            "4: 1.max_transition_epoch: expected an epoch of 1 or more, or -1 for none, found 0");
   EXPECT_EQ(refusal(head + "2: {params: [model.classifier.bias]}", {2e-5, 10, 3}).substr(0, 57),
             "4: 2.params[0]: classifier.bias is thawed already, by " + file_.string().substr(0, 3));
   EXPECT_EQ(refusal(head + "2: {params: [model.deberta.*]}"),
@@ -149,11 +151,33 @@ TEST_F(FtsSchedule, refusals_name_line_and_key) {
   EXPECT_THROW(read_fts_schedule("/nowhere.yaml", deberta(), {}), FileError);
 }
 
+TEST_F(FtsSchedule, random_edits_are_read_or_refused) {
+  const std::string pieces[] = {"[",  "(",  "*", "\\",   "{0,99}", "?",    ":", "- ", "-1",
+                                "\n", "  ", "'", "lr: ", "1e999",  "\xff", "~", "&a", "0:"};
+  std::mt19937_64 random(5);
+  int parsed = 0, refused = 0;
+  for (int i = 0; i < 400; ++i) {
+    std::string text = published;
+    for (std::size_t n = 1 + random() % 2; n > 0; --n) {
+      const std::size_t at = random() % (text.size() + 1);
+      if (random() % 3 == 0) text.erase(at, random() % 12);
+      else text.insert(at, pieces[random() % std::size(pieces)]);
+    }
+    try {
+      read(text);
+      ++parsed;
+    } catch (const RecipeError&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(parsed, 40);
+  EXPECT_GT(refused, 40);
+}
+
 TEST_F(FtsSchedule, in_a_recipe) {
   write_file_atomically(file_, published);
   const std::string least = "recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: runs/x\ndata: {train: a.tsv, eval: dev.tsv}\n";
-  Recipe recipe =
-      parse_recipe("r.yaml", least + "epochs: 6\nevaluate: {patience: 2}\nthaw: {fts_schedule: " + file_.string() + "}\n");
+  Recipe recipe = parse_recipe("r.yaml", least + "epochs: 6\nevaluate: {patience: 2}\nthaw: {fts_schedule: " + file_.string() + "}\n");
   EXPECT_EQ(parse_recipe("r.yaml", to_yaml(recipe)), recipe);
   EXPECT_THROW(phases_of(recipe), std::logic_error);
   expand_thaw(recipe, deberta());
@@ -162,11 +186,12 @@ TEST_F(FtsSchedule, in_a_recipe) {
   EXPECT_EQ(recipe.thaw.phases.back().until.patience, 2);
   EXPECT_EQ(recipe.evaluate.patience, 0) << "it would end the whole run at the first phase's plateau";
   EXPECT_EQ(parse_recipe("r.yaml", to_yaml(recipe)), recipe) << to_yaml(recipe);
-  for (const auto& [lines, message] : {std::pair<std::string, std::string>{
-           "thaw: {fts_schedule: f.yaml}\nsteps: 3", "r.yaml:7: steps: given beside thaw.fts_schedule, which says this itself; leave it out"},
-       {"thaw: {fts_schedule: f.yaml, preset: ulmfit}",
-        "r.yaml:6: thaw.preset: given beside thaw.fts_schedule, which says this itself; leave it out"},
-       {"thaw: {fts_schedule: }", "r.yaml:6: thaw.fts_schedule: expected text, found nothing"}}) {
+  for (const auto& [lines, message] :
+       {std::pair<std::string, std::string>{"thaw: {fts_schedule: f.yaml}\nsteps: 3",
+                                            "r.yaml:7: steps: given beside thaw.fts_schedule, which says this itself; leave it out"},
+        {"thaw: {fts_schedule: f.yaml, preset: ulmfit}",
+         "r.yaml:6: thaw.preset: given beside thaw.fts_schedule, which says this itself; leave it out"},
+        {"thaw: {fts_schedule: }", "r.yaml:6: thaw.fts_schedule: expected text, found nothing"}}) {
     try {
       parse_recipe("r.yaml", least + lines + "\n");
       ADD_FAILURE() << lines;

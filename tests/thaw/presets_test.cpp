@@ -130,11 +130,9 @@ TEST(Presets, chain_thaw) {
   const Recipe recipe = expanded("chain_thaw", 2);
   EXPECT_EQ(recipe.optimizer.lr, 1e-4);
   const std::vector<PhaseRecipe>& phases = recipe.thaw.phases;
-  EXPECT_EQ(course(recipe.thaw), (std::vector<std::pair<double, Words>>{{1000, {"head"}},
-                                                                        {1000, {"embeddings"}},
-                                                                        {1000, {"encoder.layer.0"}},
-                                                                        {1000, {"encoder.layer.1"}},
-                                                                        {1000, {"all"}}}));
+  EXPECT_EQ(course(recipe.thaw),
+            (std::vector<std::pair<double, Words>>{
+                {1000, {"head"}}, {1000, {"embeddings"}}, {1000, {"encoder.layer.0"}}, {1000, {"encoder.layer.1"}}, {1000, {"all"}}}));
   for (std::size_t i = 0; i < phases.size(); ++i) {
     EXPECT_NEAR(phases[i].lr.value(), i == 0 ? 1e-3 : 1e-4, 1e-18);
     EXPECT_EQ(phases[i].until.patience, 5);
@@ -174,9 +172,10 @@ std::string refusal(const std::string& lines, const std::vector<std::string>& ov
 }
 
 TEST(Presets, refusals_name_file_and_line) {
-  EXPECT_EQ(refusal("thaw: {preset: ulmfitt}"),
-            "r.yaml:6: thaw.preset: expected one of ulmfit, allennlp, fastai, lp_ft, freeze_n_steps, chain_thaw, found ulmfitt; the nearest "
-            "is ulmfit");
+  EXPECT_EQ(
+      refusal("thaw: {preset: ulmfitt}"),
+      "r.yaml:6: thaw.preset: expected one of ulmfit, allennlp, fastai, lp_ft, freeze_n_steps, chain_thaw, found ulmfitt; the nearest "
+      "is ulmfit");
   EXPECT_EQ(refusal("thaw: {preset: }"), "r.yaml:6: thaw.preset: expected text, found nothing");
   EXPECT_EQ(refusal("epochs: 3\nthaw: {preset: ulmfit}"),
             "r.yaml:6: epochs: given beside thaw.preset, whose sum is the run's length; leave it out");
