@@ -85,7 +85,7 @@ void print_plan(const Job& job, const ThawPlan& plan, const Forecast& forecast, 
   std::vector<std::vector<std::string>> table{
       {"phase", "parameters", "down to", "steps", "buckets", "network a step", "optimizer", "cache", "TFLOP a step"}};
   if (measured)
-    for (const char* column : {"memory", "rows/s", "cached", "time", "no cache"}) table.front().emplace_back(column);
+    for (const char* column : {"memory of steps", "rows/s", "cached", "time", "no cache"}) table.front().emplace_back(column);
   for (std::size_t i = 0; i < plan.phases.size(); ++i) {
     const PlannedPhase& phase = plan.phases[i];
     const PhaseForecast& f = forecast.phases[i];

@@ -3,17 +3,21 @@
 #include <ATen/core/grad_mode.h>
 #include <algorithm>
 #include <atomic>
-#include <cstring>
+#include <numeric>
 
 namespace thaw {
 namespace {
 
 enum Presence : std::uint8_t { absent, being_written, present };
 
-Packed only_first_tokens(const at::Tensor& values) {
-  Packed packed{values, {}, 1};
-  for (std::int64_t row = 0; row <= values.size(0); ++row) packed.cu_seqlens.push_back(row);
-  return packed;
+// fp32 products round by how many tokens they have, so that a row's values depend on its neighbours in the pass; bf16 ones
+// of oneDNN were never seen to.
+bool alone(const Model& model) { return model.flow_type() == at::kFloat; }
+
+Packed rows_of_one(std::size_t rows) {
+  std::vector<std::int64_t> cu_seqlens(rows + 1);
+  std::iota(cu_seqlens.begin(), cu_seqlens.end(), 0);
+  return pack_of(std::move(cu_seqlens));
 }
 
 }  // namespace
@@ -56,14 +60,17 @@ class ActivationCache::Region {
                          {static_cast<std::int64_t>(tokens_of(static_cast<std::uint32_t>(length))), width_}, at::TensorOptions(dtype_));
   }
   // The first rank to come writes a row; another that computed it at the same time leaves it.
-  void store(const CacheRow& row, const Packed& packed, std::int64_t at) {
+  void store(const CacheRow& row, const Packed& packed, std::size_t at) {
     if (!fits(row)) return;
     auto expected = static_cast<std::uint8_t>(absent);
     if (!presence(row).compare_exchange_strong(expected, being_written)) return;
-    const std::int64_t start = packed.cu_seqlens[static_cast<std::size_t>(at)],
-                       length = packed.cu_seqlens[static_cast<std::size_t>(at) + 1] - start;
-    values(row, length).copy_(packed.values.narrow(0, start, first_tokens_ ? 1 : length));
+    values(row, packed.cu_seqlens[at + 1] - packed.cu_seqlens[at]).copy_(of_row(packed, at));
     presence(row).store(present, std::memory_order_release);
+  }
+  // What is kept of the row that stands at `at` in `packed`.
+  at::Tensor of_row(const Packed& packed, std::size_t at) const {
+    const std::int64_t start = packed.cu_seqlens[at], length = packed.cu_seqlens[at + 1] - start;
+    return packed.values.narrow(0, start, first_tokens_ ? 1 : length);
   }
 
  private:
@@ -112,7 +119,7 @@ std::vector<std::string> ActivationCache::keep(const Model& model, const std::ve
       continue;
     }
     const double share = 100.0 * static_cast<double>(bytes) / static_cast<double>(region->bytes_wanted());
-    said.push_back(fmt::format("cache      activations before {}: {:.2f} GiB in {}{}", name, static_cast<double>(bytes) / 1073741824.0,
+    said.push_back(fmt::format("cache      activations before {}: {:.1f} MiB in {}{}", name, static_cast<double>(bytes) / 1048576.0,
                                local.path, share < 100 ? fmt::format(", {:.0f} % of the rows", share) : ""));
     regions_[layer] = std::move(region);
   }
@@ -123,53 +130,52 @@ void ActivationCache::forget_above(int layer) {
   std::erase_if(regions_, [&](const auto& entry) { return entry.first > layer; });
 }
 
-Packed ActivationCache::run_and_keep(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context) {
+Packed ActivationCache::compute(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context) {
   int at_layer = 0;
   for (const auto& [layer, region] : regions_) {
     if (layer > model.frontier()) break;
     packed = model.run(std::move(packed), context, at_layer, layer);
-    for (std::size_t i = 0; i < rows.size(); ++i) region->store(rows[i], packed, static_cast<std::int64_t>(i));
+    for (std::size_t i = 0; i < rows.size(); ++i) region->store(rows[i], packed, i);
     at_layer = layer;
   }
   return packed;
 }
 
 at::Tensor ActivationCache::forward(const Model& model, const std::vector<CacheRow>& rows, const std::vector<std::int64_t>& cu_seqlens,
-                                    const Context& context, const std::function<Inputs(const std::vector<std::size_t>&)>& inputs_of) {
-  const int frontier = model.frontier(), end = static_cast<int>(model.layers.size());
-  const auto found = regions_.find(frontier);
+                                    const Context& context) {
+  const auto found = regions_.find(model.frontier());
   if (found == regions_.end()) return model.forward(cu_seqlens, context);
   Region& region = *found->second;
-  std::vector<std::size_t> missing;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (!region.has(rows[i])) missing.push_back(i);
-  misses += missing.size();
-  hits += rows.size() - missing.size();
-
-  Packed packed;
+  std::vector<at::Tensor> parts(rows.size());
+  std::vector<std::vector<std::size_t>> passes;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (region.has(rows[i])) parts[i] = region.values(rows[i], cu_seqlens[i + 1] - cu_seqlens[i]).to(model.device());
+    else if (passes.empty() || alone(model)) passes.push_back({i});
+    else passes.back().push_back(i);
+    ++(parts[i].defined() ? hits : misses);
+  }
   {
     const at::NoGradGuard no_graph;
-    if (missing.size() == rows.size()) {
-      packed = run_and_keep(model, rows, pack_of(cu_seqlens), context);
-    } else {
-      const auto length = [&](std::size_t i) { return cu_seqlens[i + 1] - cu_seqlens[i]; };
-      std::vector<at::Tensor> parts(rows.size());
-      for (std::size_t i = 0; i < rows.size(); ++i)
-        if (!std::binary_search(missing.begin(), missing.end(), i)) parts[i] = region.values(rows[i], length(i)).to(model.device());
-      if (!missing.empty()) {
-        std::vector<CacheRow> missing_rows;
-        for (const std::size_t i : missing) missing_rows.push_back(rows[i]);
-        const Inputs inputs = inputs_of(missing);
-        const Packed computed = run_and_keep(model, missing_rows, pack_of(inputs.cu_seqlens), inputs.context);
-        for (std::size_t k = 0; k < missing.size(); ++k)
-          parts[missing[k]] = computed.values.narrow(0, computed.cu_seqlens[k], region.first_tokens() ? 1 : length(missing[k]));
+    for (const std::vector<std::size_t>& pass : passes) {
+      const auto tokens_of = [&](const at::Tensor& of_all) {
+        std::vector<at::Tensor> some;
+        for (const std::size_t i : pass) some.push_back(of_all.narrow(0, cu_seqlens[i], cu_seqlens[i + 1] - cu_seqlens[i]));
+        return at::cat(some);
+      };
+      std::vector<CacheRow> of_pass;
+      std::vector<std::int64_t> starts{0};
+      for (const std::size_t i : pass) {
+        of_pass.push_back(rows[i]);
+        starts.push_back(starts.back() + cu_seqlens[i + 1] - cu_seqlens[i]);
       }
-      const at::Tensor values = at::cat(parts);
-      packed = region.first_tokens() ? only_first_tokens(values) : pack_of(cu_seqlens);
-      packed.values = values;
+      const Context inputs{tokens_of(context.input_ids), tokens_of(context.token_types), tokens_of(context.positions)};
+      const Packed computed = compute(model, of_pass, pack_of(starts), inputs);
+      for (std::size_t k = 0; k < pass.size(); ++k) parts[pass[k]] = region.of_row(computed, k);
     }
   }
-  return model.run(std::move(packed), context, frontier, end).values;
+  Packed packed = region.first_tokens() ? rows_of_one(rows.size()) : pack_of(cu_seqlens);
+  packed.values = at::cat(parts);
+  return model.run(std::move(packed), context, model.frontier(), static_cast<int>(model.layers.size())).values;
 }
 
 }  // namespace thaw

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,20 +35,17 @@ class ActivationCache {
   void forget_above(int layer);
 
   // The model's output for some rows, as model.forward(cu_seqlens, context) gives it. Rows whose activations at the frontier
-  // are there are not run through the layers below; those of others are run alone, by their inputs (`inputs_of` gets their
-  // numbers within `rows`), and kept, at the frontier and at every kept layer below it.
-  struct Inputs {
-    std::vector<std::int64_t> cu_seqlens;
-    Context context;
-  };
+  // are there skip the layers below. Others are run through them, in fp32 each alone, so that what is kept depends on the row and not
+  // on its neighbours: an interrupted run, which begins with nothing kept, goes on to the same bits.
   at::Tensor forward(const Model& model, const std::vector<CacheRow>& rows, const std::vector<std::int64_t>& cu_seqlens,
-                     const Context& context, const std::function<Inputs(const std::vector<std::size_t>&)>& inputs_of);
+                     const Context& context);
 
   std::uint64_t hits = 0, misses = 0;  // rows, of this rank
 
  private:
   class Region;
-  Packed run_and_keep(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context);
+  // What the frontier reads of some rows, kept there and at every kept layer below.
+  Packed compute(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context);
 
   CacheRecipe recipe_;
   std::unique_ptr<Communicator> node_;

@@ -228,13 +228,7 @@ at::Tensor Trainer::forward(const std::vector<RowOfSet>& rows, const PackedBatch
         ++number;
       }
   }
-  return cache_.forward(parts_.model, keys, batch.cu_seqlens, context, [&](const std::vector<std::size_t>& missing) {
-    std::vector<RowOfSet> some;
-    for (const std::size_t i : missing) some.push_back(rows[i]);
-    PackedBatch inputs = collate(some, parts_.data.outputs());
-    inputs.to(parts_.model.device());
-    return ActivationCache::Inputs{inputs.cu_seqlens, {inputs.input_ids, inputs.token_types, inputs.positions}};
-  });
+  return cache_.forward(parts_.model, keys, batch.cu_seqlens, context);
 }
 
 double Trainer::gradient_norm() const {

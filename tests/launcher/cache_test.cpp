@@ -5,6 +5,8 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cmath>
+
 #include "framework/tensor/safetensors.h"
 #include "tests/launcher/program.h"
 
@@ -16,21 +18,22 @@ const std::string phases =
     "epochs=null evaluate.metric=dev/loss optimizer.lr=0.003 thaw.phases=\"[{trainable: [head], until: {epochs: 3}, lr: 0.01}, "
     "{trainable: [head, top 1], until: {epochs: 2}}, {trainable: all, until: {epochs: 1}}]\" ";
 
-// The largest difference of a run's last weights to another's, relative to the largest weight of the tensor. Biases of keys
-// are left out: softmax does not see them, so their gradient is rounding alone, which Adam scales up to the rate.
+// The norm of the difference between two runs' last weights, relative to the weights' own. Biases of keys are left out:
+// softmax does not see them, so their gradient is rounding alone, which Adam scales up to the rate.
 double difference(const Workshop& shop, const std::string& a, const std::string& b) {
   const auto weights = [&](const std::string& run) {
     return SafetensorsFile(shop.path(
         run + "/checkpoints/" + Json::parse(shop.file(run + "/status.json"))["last_checkpoint"].get<std::string>() + "/state.safetensors"));
   };
   const SafetensorsFile ours = weights(a), theirs = weights(b);
-  double worst = 0;
+  double apart = 0, whole = 0;
   for (const std::string& name : ours.names()) {
     if (!name.starts_with("model/") || name.ends_with("self.key.bias")) continue;
     const at::Tensor x = ours.tensor(name), y = theirs.tensor(name);
-    worst = std::max(worst, (x - y).abs().max().item<double>() / std::max(1e-3, y.abs().max().item<double>()));
+    apart += (x - y).to(at::kDouble).square().sum().item<double>();
+    whole += y.to(at::kDouble).square().sum().item<double>();
   }
-  return worst;
+  return std::sqrt(apart / whole);
 }
 
 Json phase_of(const Workshop& shop, const std::string& run, std::size_t phase) {

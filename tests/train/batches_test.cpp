@@ -125,7 +125,7 @@ TEST(Batches, StepsUntilAsWalked) {
               << rows << " rows from " << epoch << ", step " << from.step << " of " << in_epoch;
         }
         for (const std::int64_t steps : {1, 2, 9, 40}) {
-          Until until{1.5, steps, 260, {}, 0, {}};  // whichever comes first
+          Until until{1.5, steps, 260, 0, {}, {}};  // whichever comes first
           EXPECT_EQ(batches.steps_until(from, until), walk([&](std::int64_t done, std::int64_t rows, double epochs) {
                       return done >= steps || rows >= 260 || epochs >= 1.5 - 1e-9;
                     }));
