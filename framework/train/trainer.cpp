@@ -97,7 +97,7 @@ Trainer::Trainer(Parts parts)
     for (const auto& [metric, unused] : phase.recipe.until.metrics) check_metric(metric, "thaw.phases: until", names);
   }
   change_weights();
-  enter_phase(false);
+  enter_phase(Kept::undecided);
 }
 
 Outcome Trainer::run() {

@@ -90,9 +90,10 @@ class Trainer {
   };
   const PlannedPhase& planned() const { return plan_.phases[phase_.number]; }
   bool done() const { return phase_.number == plan_.phases.size(); }
-  // Makes what depends on who learns, for phase_.number. `filled`: what its frontier reads was kept by earlier phases.
-  void enter_phase(bool filled);
-  std::vector<int> layers_to_cache(bool filled) const;
+  // Makes what depends on who learns, for phase_.number.
+  enum class Kept { undecided, filled, no };  // what its frontier reads: kept by earlier phases, or by a resumed one not at all
+  void enter_phase(Kept kept);
+  std::vector<int> layers_to_cache(Kept kept) const;
   void change_weights();                  // what a phase does to them before it begins
   std::string end_of_phase() const;       // what ends it now, else empty
   void end_phase(const std::string& by);  // and begins the next one

@@ -24,13 +24,13 @@ std::int64_t warmup_of(const Duration& warmup, std::int64_t total, const Positio
 }  // namespace
 
 // Everything that depends on who learns is made anew; moments are kept by name.
-void Trainer::enter_phase(bool filled) {
+void Trainer::enter_phase(Kept kept) {
   const PlannedPhase& phase = planned();
   reset_peak_memory();
   phase_.start = cursor_.at;
   phase_.limit = batches_.steps_until(cursor_.at, phase.recipe.until);
   parts_.model.set_learning(phase.learning);
-  cached_layers_ = layers_to_cache(filled);
+  cached_layers_ = layers_to_cache(kept);
   cache_notes_ = cache_.keep(parts_.model, cached_layers_);
 
   // Top layer first: the order in which backward finishes them, and so the order of the buckets.
@@ -76,7 +76,7 @@ void Trainer::enter_phase(bool filled) {
 }
 
 // Frontiers of this phase and later ones that stay as they are until then, the one needed now first.
-std::vector<int> Trainer::layers_to_cache(bool filled) const {
+std::vector<int> Trainer::layers_to_cache(Kept kept) const {
   using Mode = CacheRecipe::Mode;
   const Mode mode = parts_.recipe.cache.activations;
   std::vector<int> layers;
@@ -89,9 +89,9 @@ std::vector<int> Trainer::layers_to_cache(bool filled) const {
     // Only the embeddings below cost less than reading what they give. A phase of one epoch alone sees each row once.
     const bool now = i == phase_.number;
     const std::int64_t epoch = batches_.steps(static_cast<std::uint64_t>(phase_.start.epoch));
-    const bool again = !now || filled || phase_.limit > epoch;
+    const bool again = !now || kept == Kept::filled || phase_.limit > epoch;
     if (phase.frontier == 0 || (mode == Mode::automatic && phase.frontier == 1)) break;
-    if (!layers.empty() && layers.back() == phase.frontier) continue;
+    if ((now && kept == Kept::no) || (!layers.empty() && layers.back() == phase.frontier)) continue;
     const bool same_later = i + 1 < plan_.phases.size() && plan_.phases[i + 1].frontier == phase.frontier;
     if (again || same_later || mode == Mode::on) layers.push_back(phase.frontier);
   }
@@ -150,7 +150,7 @@ void Trainer::end_phase(const std::string& by) {
   phase_ = next;
   if (done()) return;
   change_weights();
-  enter_phase(cache_.keeps(planned().frontier));
+  enter_phase(cache_.keeps(planned().frontier) ? Kept::filled : Kept::undecided);
   say_phase();
 }
 
@@ -204,9 +204,9 @@ void Trainer::jump_to_phase(std::size_t number) {
   phase_ = {};
   phase_.number = number;
   cursor_.at = start;
-  const bool filled = cache_.keeps(planned().frontier);
+  const Kept kept = cache_.keeps(planned().frontier) ? Kept::filled : Kept::undecided;
   cache_.forget_above(0);
-  enter_phase(filled);
+  enter_phase(kept);
 }
 
 }  // namespace thaw

@@ -21,6 +21,7 @@ State Trainer::state() const {
   state.values["phase"] = {{"number", phase_.number},
                            {"start_epoch", phase_.start.epoch},
                            {"start_step", phase_.start.step},
+                           {"kept", !done() && cache_.keeps(planned().frontier)},
                            {"steps", phase_.steps},
                            {"rows", phase_.rows},
                            {"tokens", phase_.tokens},
@@ -61,7 +62,7 @@ void Trainer::load(const State& state) {
     cursor_.at = {phase.at("start_epoch"), phase.at("start_step")};
     kept_ = part(state, "kept");
     for (auto& [name, moment] : kept_.tensors) moment = moment.to(parts_.model.device(), false, /*copy=*/true);  // written into later
-    enter_phase(false);
+    enter_phase(phase.at("kept").get<bool>() ? Kept::filled : Kept::no);  // a row has the bits that it would have had
     optimizer_->load(part(state, "optimizer"));
   }
   cursor_ = {cursor.at("step"), {cursor.at("epoch"), cursor.at("step_in_epoch")}};

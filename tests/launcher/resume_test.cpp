@@ -150,6 +150,22 @@ TEST_F(Resume, PatienceMetricsAndFreshHeadsAfterAKillAtAnyStep) {
   expect_resumes_after_every_step(open_ended_steps);
 }
 
+// Activations that an earlier phase kept for this one are gone after a kill; the rows have the same bits nevertheless.
+TEST_F(Resume, ActivationsOfEarlierPhasesAreMadeAgainAsTheyWere) {
+  whole(R"(
+thaw:
+  phases:
+    - {trainable: head, until: {epochs: 2}, lr: 1.0e-02}
+    - {trainable: [head, top 1], until: {epochs: 1}}
+    - {trainable: [head], until: {epochs: 1}}
+)",
+        12);
+  const Json phases = Json::parse(shop.file("whole/result.json"))["phases"];
+  EXPECT_GT(phases[1]["cache_hits"], 0);
+  EXPECT_EQ(phases[2]["cache_hits"], 0);
+  expect_resumes_after_every_step(12);
+}
+
 // A kill between the last checkpoint and the result: the run had had enough, and has no step more.
 TEST_F(Resume, EarlyStoppingAfterAKillAtAnyStep) {
   whole(R"(
