@@ -51,7 +51,7 @@ double slowest(Communicator& comm, double seconds) {
   return seconds;
 }
 
-// Seconds a token of some steps, taken once each; the first step, in which memory is found, is taken twice.
+// Seconds a token of some steps, taken once each, on the slowest rank.
 double seconds_a_token(Trainer& trainer, const std::vector<Step>& steps, Communicator& comm) {
   double seconds = 0, tokens = 0;
   for (const Step& step : steps) {
