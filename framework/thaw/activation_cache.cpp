@@ -3,22 +3,11 @@
 #include <ATen/core/grad_mode.h>
 #include <algorithm>
 #include <atomic>
-#include <numeric>
 
 namespace thaw {
 namespace {
 
 enum Presence : std::uint8_t { absent, being_written, present };
-
-// fp32 products round by how many tokens they have, so that a row's values depend on its neighbours in the pass; bf16 ones
-// of oneDNN were never seen to.
-bool alone(const Model& model) { return model.flow_type() == at::kFloat; }
-
-Packed rows_of_one(std::size_t rows) {
-  std::vector<std::int64_t> cu_seqlens(rows + 1);
-  std::iota(cu_seqlens.begin(), cu_seqlens.end(), 0);
-  return pack_of(std::move(cu_seqlens));
-}
 
 }  // namespace
 
@@ -26,7 +15,7 @@ Packed rows_of_one(std::size_t rows) {
 class ActivationCache::Region {
  public:
   Region(const Model& model, int layer, const std::vector<std::vector<std::uint32_t>>& lengths)
-      : first_tokens_(model.layers[static_cast<std::size_t>(layer)].reads_first_tokens),
+      : first_tokens_(layer > 0 && model.layers[static_cast<std::size_t>(layer) - 1].gives_first_tokens),
         width_(model.width),
         dtype_(model.flow_type()),
         token_bytes_(static_cast<std::uint64_t>(width_) * c10::elementSize(dtype_)) {
@@ -69,8 +58,7 @@ class ActivationCache::Region {
   }
   // What is kept of the row that stands at `at` in `packed`.
   at::Tensor of_row(const Packed& packed, std::size_t at) const {
-    const std::int64_t start = packed.cu_seqlens[at], length = packed.cu_seqlens[at + 1] - start;
-    return packed.values.narrow(0, start, first_tokens_ ? 1 : length);
+    return packed.values.narrow(0, packed.cu_seqlens[at], packed.cu_seqlens[at + 1] - packed.cu_seqlens[at]);
   }
 
  private:
@@ -94,6 +82,8 @@ ActivationCache::ActivationCache(const CacheRecipe& recipe, Communicator& comm, 
     : recipe_(recipe), node_(comm.split_node()), memory_(memory), lengths_(std::move(lengths)) {}
 
 ActivationCache::~ActivationCache() = default;
+
+bool ActivationCache::fills_row_by_row(const Model& model) { return model.flow_type() == at::kFloat; }
 
 std::vector<std::string> ActivationCache::keep(const Model& model, const std::vector<int>& layers) {
   std::erase_if(regions_, [&](const auto& entry) { return std::find(layers.begin(), layers.end(), entry.first) == layers.end(); });
@@ -143,14 +133,15 @@ Packed ActivationCache::compute(const Model& model, const std::vector<CacheRow>&
 
 at::Tensor ActivationCache::forward(const Model& model, const std::vector<CacheRow>& rows, const std::vector<std::int64_t>& cu_seqlens,
                                     const Context& context) {
-  const auto found = regions_.find(model.frontier());
-  if (found == regions_.end()) return model.forward(cu_seqlens, context);
-  Region& region = *found->second;
+  const auto above = regions_.upper_bound(model.frontier());
+  if (above == regions_.begin()) return model.forward(cu_seqlens, context);
+  const int layer = std::prev(above)->first;
+  Region& region = *std::prev(above)->second;
   std::vector<at::Tensor> parts(rows.size());
   std::vector<std::vector<std::size_t>> passes;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (region.has(rows[i])) parts[i] = region.values(rows[i], cu_seqlens[i + 1] - cu_seqlens[i]).to(model.device());
-    else if (passes.empty() || alone(model)) passes.push_back({i});
+    else if (passes.empty() || fills_row_by_row(model)) passes.push_back({i});
     else passes.back().push_back(i);
     ++(parts[i].defined() ? hits : misses);
   }
@@ -175,7 +166,7 @@ at::Tensor ActivationCache::forward(const Model& model, const std::vector<CacheR
   }
   Packed packed = region.first_tokens() ? rows_of_one(rows.size()) : pack_of(cu_seqlens);
   packed.values = at::cat(parts);
-  return model.run(std::move(packed), context, model.frontier(), static_cast<int>(model.layers.size())).values;
+  return model.run(std::move(packed), context, layer, static_cast<int>(model.layers.size())).values;
 }
 
 }  // namespace thaw

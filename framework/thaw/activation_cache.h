@@ -31,12 +31,15 @@ class ActivationCache {
   // Gives what people should know. Collective.
   std::vector<std::string> keep(const Model& model, const std::vector<int>& layers);
   bool keeps(int layer) const { return regions_.contains(layer); }
+  // fp32 products round by how many tokens they have, so that a row's values depend on its neighbours in the pass, unless it
+  // has none; bf16 ones of oneDNN were never seen to. A pass of single rows takes nearly twice as long.
+  static bool fills_row_by_row(const Model& model);
   // Forgets what layers above `layer` read: the weights from `layer` on have changed. Collective.
   void forget_above(int layer);
 
   // The model's output for some rows, as model.forward(cu_seqlens, context) gives it. Rows whose activations at the frontier
-  // are there skip the layers below. Others are run through them, in fp32 each alone, so that what is kept depends on the row and not
-  // on its neighbours: an interrupted run, which begins with nothing kept, goes on to the same bits.
+  // are there skip the layers below. Others are run through them so that what is kept depends on the row and not on its
+  // neighbours: an interrupted run, which begins with nothing kept, goes on to the same bits.
   at::Tensor forward(const Model& model, const std::vector<CacheRow>& rows, const std::vector<std::int64_t>& cu_seqlens,
                      const Context& context);
 
@@ -44,7 +47,7 @@ class ActivationCache {
 
  private:
   class Region;
-  // What the frontier reads of some rows, kept there and at every kept layer below.
+  // What the highest kept layer up to the frontier reads of some rows, kept there and at every kept layer below it.
   Packed compute(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context);
 
   CacheRecipe recipe_;
