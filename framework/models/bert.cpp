@@ -61,11 +61,12 @@ struct Declare {
   Model& model;
   std::string prefix;
   int group;
-  bool keep_fp32 = false;
+  bool keep_fp32 = false, of_first_tokens = false;
 
   Parameter& add(const std::string& name, at::IntArrayRef shape, Role role) const {
     Parameter& parameter = model.add(prefix + name, shape, role, group);
     parameter.keep_fp32 |= keep_fp32;
+    parameter.of_first_tokens = of_first_tokens;
     return parameter;
   }
   Linear linear(const std::string& name, std::int64_t in, std::int64_t out) const {
@@ -90,47 +91,50 @@ Layer embeddings(Model& model, const BertConfig& c) {
           }};
 }
 
+// The last layer keeps the first token of each row alone, as the head reads no other: all tokens are still looked at.
 Layer encoder_layer(Model& model, const BertConfig& c, int index) {
+  const bool last = index + 1 == c.layers;
   const int group = index + 1;
   const std::string name = fmt::format("encoder.layer.{}", index);
-  const Declare declare{model, fmt::format("bert.{}.", name), group};
+  const Declare declare{model, fmt::format("bert.{}.", name), group, false, last}, every_token{model, declare.prefix, group};
   const Linear query = declare.linear("attention.self.query", c.width, c.width);
-  const Linear key = declare.linear("attention.self.key", c.width, c.width);
-  const Linear value = declare.linear("attention.self.value", c.width, c.width);
+  const Linear key = every_token.linear("attention.self.key", c.width, c.width);
+  const Linear value = every_token.linear("attention.self.value", c.width, c.width);
   const Linear project = declare.linear("attention.output.dense", c.width, c.width);
   const Norm norm1 = declare.norm("attention.output.LayerNorm", c.width, c.eps);
   const Linear up = declare.linear("intermediate.dense", c.width, c.inner);
   const Linear down = declare.linear("output.dense", c.inner, c.width);
   const Norm norm2 = declare.norm("output.LayerNorm", c.width, c.eps);
   const double scale = 1.0 / std::sqrt(static_cast<double>(c.width / c.heads));
-  return {name, [=](const Packed& in, const Context& context) {
+  return {name,
+          [=](const Packed& in, const Context& context) {
             const at::Tensor x = in.values.to(query.weight->working.scalar_type());
             const auto heads = [&](const at::Tensor& t) { return t.view({t.size(0), c.heads, c.width / c.heads}); };
-            const at::Tensor mixed = attention(heads(query(x)), heads(key(x)), heads(value(x)), in.cu_seqlens, scale,
+            const at::Tensor kept = last ? first_tokens(x, in.cu_seqlens) : x;
+            const at::Tensor mixed = attention(heads(query(kept)), heads(key(x)), heads(value(x)), in.cu_seqlens, scale,
                                                context.site(c.attention_dropout, group, 0));
             const auto residual_norm = [&](const at::Tensor& branch, const at::Tensor& residual, const Norm& norm, int use) {
-              return dropout_add_layer_norm(branch, residual, norm.gamma->working, norm.beta->working, norm.eps,
-                                            context.site(c.hidden_dropout, group, use));
+              const RandomSite site = last ? context.row_site(c.hidden_dropout, group, use) : context.site(c.hidden_dropout, group, use);
+              return dropout_add_layer_norm(branch, residual, norm.gamma->working, norm.beta->working, norm.eps, site);
             };
-            const at::Tensor attended = residual_norm(project(mixed.view({x.size(0), c.width})), x, norm1, 1);
-            return Packed{residual_norm(down(activate(up(attended), c.activation)), attended, norm2, 2), in.cu_seqlens, in.max_length};
-          }};
+            const at::Tensor attended = residual_norm(project(mixed.view({kept.size(0), c.width})), kept, norm1, 1);
+            Packed out = last ? rows_of_one(in.cu_seqlens.size() - 1) : Packed{{}, in.cu_seqlens, in.max_length};
+            out.values = residual_norm(down(activate(up(attended), c.activation)), attended, norm2, 2);
+            return out;
+          },
+          /*gives_first_tokens=*/last};
 }
 
 // The pooler (first token, dense, tanh) and the classifier, in fp32: a row costs next to nothing here.
 Layer classification_head(Model& model, const BertConfig& c, std::int64_t outputs) {
   const int group = static_cast<int>(c.layers) + 1;
-  const Declare declare{model, "", group, /*keep_fp32=*/true};
+  const Declare declare{model, "", group, /*keep_fp32=*/true, /*of_first_tokens=*/true};
   const Linear pooler = declare.linear("bert.pooler.dense", c.width, c.width);
   const Linear classifier = declare.linear("classifier", c.width, outputs);
-  return {"head",
-          [=](const Packed& in, const Context& context) {
-            const at::Tensor pooled = at::tanh(pooler(first_tokens(in.values, in.cu_seqlens).to(at::kFloat)));
-            RandomSite site = context.site(c.classifier_dropout, group, 0);
-            site.first_token = context.first_row;
-            return Packed{classifier(dropout(pooled, site)), {}, 1};
-          },
-          /*reads_first_tokens=*/true};
+  return {"head", [=](const Packed& in, const Context& context) {
+            const at::Tensor pooled = at::tanh(pooler(in.values.to(at::kFloat)));
+            return Packed{classifier(dropout(pooled, context.row_site(c.classifier_dropout, group, 0))), in.cu_seqlens, 1};
+          }};
 }
 
 }  // namespace

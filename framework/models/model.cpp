@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <algorithm>
+#include <numeric>
 
 #include "framework/base/error.h"
 
@@ -44,6 +45,12 @@ Packed pack_of(std::vector<std::int64_t> cu_seqlens) {
   for (std::size_t row = 0; row + 1 < packed.cu_seqlens.size(); ++row)
     packed.max_length = std::max(packed.max_length, packed.cu_seqlens[row + 1] - packed.cu_seqlens[row]);
   return packed;
+}
+
+Packed rows_of_one(std::size_t rows) {
+  std::vector<std::int64_t> cu_seqlens(rows + 1);
+  std::iota(cu_seqlens.begin(), cu_seqlens.end(), 0);
+  return pack_of(std::move(cu_seqlens));
 }
 
 at::Tensor Model::forward(std::vector<std::int64_t> cu_seqlens, const Context& context) const {

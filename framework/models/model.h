@@ -24,6 +24,7 @@ struct Parameter {
   Role role = Role::matrix;
   int group = 0;                       // the layer it belongs to, for thawing and rates; index into Model::layers
   std::vector<int> uses;               // the layers that read it (more than one where tied), ascending
+  bool of_first_tokens = false;        // applied to the first token of each row alone
   bool keep_fp32 = false;              // stays fp32 where the rest computes in bf16: norms, embeddings, the head
   at::Tensor value;                    // fp32: the master weights
   at::Tensor working;                  // what layers read: `value` itself, or its bf16 copy; an autograd leaf
@@ -42,15 +43,22 @@ struct Context {
   RandomSite site(double p, int layer, int use) const {
     return training && p > 0 ? RandomSite{p, thaw::random_key(random_key, layer, use), first_token} : RandomSite{};
   }
+  // The same where a row has one token left.
+  RandomSite row_site(double p, int layer, int use) const {
+    RandomSite of_rows = site(p, layer, use);
+    of_rows.first_token = first_row;
+    return of_rows;
+  }
 };
 
 struct Layer {
   std::string name;  // "embeddings", "encoder.layer.0", …, "head"
   std::function<Packed(const Packed&, const Context&)> forward;
-  bool reads_first_tokens = false;  // of each row no other token; it takes rows that hold just that one, too
+  bool gives_first_tokens = false;  // of each row no other: the layer above reads none, so nothing else is computed
 };
 
 Packed pack_of(std::vector<std::int64_t> cu_seqlens);  // rows without values yet: what the first layer reads
+Packed rows_of_one(std::size_t rows);                  // rows of one token
 
 struct Model {
   std::string architecture;  // config.json's model_type

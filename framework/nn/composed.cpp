@@ -37,15 +37,22 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const std::int64_t heads = q.size(1);
   std::vector<at::Tensor> rows;
-  for (std::size_t row = 0; row + 1 < cu_seqlens.size(); ++row) {
-    const std::int64_t start = cu_seqlens[row], length = cu_seqlens[row + 1] - start;
-    const auto of = [&](const at::Tensor& x) { return x.narrow(0, start, length).to(wide).transpose(0, 1); };  // [heads, length, dim]
-    at::Tensor probabilities = at::softmax(at::matmul(of(q), of(k).transpose(1, 2)) * scale, -1);
+  const auto row_count = static_cast<std::int64_t>(cu_seqlens.size()) - 1;
+  for (std::int64_t row = 0; row < row_count; ++row) {
+    const std::int64_t start = cu_seqlens[static_cast<std::size_t>(row)], length = cu_seqlens[static_cast<std::size_t>(row) + 1] - start;
+    const bool first_alone = q.size(0) == row_count;
+    const std::int64_t queries = first_alone ? 1 : length;
+    const auto part = [&](const at::Tensor& x, std::int64_t from, std::int64_t count) {  // [heads, count, dim]
+      return x.narrow(0, from, count).to(wide).transpose(0, 1);
+    };
+    const auto of = [&](const at::Tensor& x) { return part(x, start, length); };
+    const at::Tensor asking = part(q, first_alone ? row : start, queries);
+    at::Tensor probabilities = at::softmax(at::matmul(asking, of(k).transpose(1, 2)) * scale, -1);
     if (site.p > 0) {
-      at::Tensor keep = at::empty({heads, length, length});
+      at::Tensor keep = at::empty({heads, queries, length});
       float* out = keep.data_ptr<float>();
       for (std::int64_t h = 0; h < heads; ++h)
-        for (std::int64_t i = 0; i < length; ++i)
+        for (std::int64_t i = 0; i < queries; ++i)
           for (std::int64_t j = 0; j < length; ++j)
             *out++ = factor(site, static_cast<std::uint64_t>((site.first_token + start + i) * heads + h) * 8192u, j);
       probabilities = probabilities * keep.to(q.device(), wide);

@@ -173,12 +173,11 @@ class AttentionFunction : public Function<AttentionFunction> {
     const at::Tensor q = q_given.contiguous(), k = k_given.contiguous(), v = v_given.contiguous();
     at::Tensor out = at::empty_like(q);
     const RandomSite site{p, static_cast<std::uint64_t>(key), first_token};
-    for_heads(q, cu_seqlens, site,
-              [&](std::int64_t offset, std::int64_t length, std::int64_t head, const cpu::DropoutArgs& dropout, float* scratch) {
-                cpu::kernels().attention_forward(is_bf16(q), at(q, offset), at(k, offset), at(v, offset), at(out, offset),
-                                                 q.size(1) * q.size(2), length, q.size(2), static_cast<float>(scale), dropout, head,
-                                                 q.size(1), scratch);
-              });
+    for_heads(q, cu_seqlens, site, [&](const Part& part, const cpu::DropoutArgs& dropout, float* scratch) {
+      cpu::kernels().attention_forward(is_bf16(q), at(q, part.query), at(k, part.key), at(v, part.key), at(out, part.query),
+                                       q.size(1) * q.size(2), part.queries, part.length, q.size(2), static_cast<float>(scale), dropout,
+                                       part.head, q.size(1), scratch);
+    });
     context->save_for_backward({q, k, v});
     context->saved_data["cu_seqlens"] = cu_seqlens;
     context->saved_data["scale"] = scale;
@@ -188,15 +187,15 @@ class AttentionFunction : public Function<AttentionFunction> {
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2], grad = grads[0].contiguous();
-    at::Tensor gq = at::empty_like(q), gk = at::empty_like(q), gv = at::empty_like(q);
+    at::Tensor gq = at::empty_like(q), gk = at::empty_like(k), gv = at::empty_like(v);
     const RandomSite site = saved_site(context);
     const double scale = context->saved_data["scale"].toDouble();
-    for_heads(q, context->saved_data["cu_seqlens"].toIntVector(), site,
-              [&](std::int64_t offset, std::int64_t length, std::int64_t head, const cpu::DropoutArgs& dropout, float* scratch) {
-                cpu::kernels().attention_backward(is_bf16(q), at(q, offset), at(k, offset), at(v, offset), at(grad, offset), at(gq, offset),
-                                                  at(gk, offset), at(gv, offset), q.size(1) * q.size(2), length, q.size(2),
-                                                  static_cast<float>(scale), dropout, head, q.size(1), scratch);
-              });
+    for_heads(
+        q, context->saved_data["cu_seqlens"].toIntVector(), site, [&](const Part& part, const cpu::DropoutArgs& dropout, float* scratch) {
+          cpu::kernels().attention_backward(is_bf16(q), at(q, part.query), at(k, part.key), at(v, part.key), at(grad, part.query),
+                                            at(gq, part.query), at(gk, part.key), at(gv, part.key), q.size(1) * q.size(2), part.queries,
+                                            part.length, q.size(2), static_cast<float>(scale), dropout, part.head, q.size(1), scratch);
+        });
     return {gq, gk, gv, {}, {}, {}, {}, {}};
   }
 
@@ -204,6 +203,10 @@ class AttentionFunction : public Function<AttentionFunction> {
   static void* at(const at::Tensor& x, std::int64_t element) {
     return static_cast<char*>(x.data_ptr()) + element * static_cast<std::int64_t>(x.element_size());
   }
+
+  struct Part {  // one head of one row: where its queries and its keys begin
+    std::int64_t query, key, queries, length, head;
+  };
 
   // Every (row, head) once, in parallel; each writes only its own part.
   template <typename Work>
@@ -218,7 +221,9 @@ class AttentionFunction : public Function<AttentionFunction> {
         if (scratch.size() < needed) scratch.resize(needed);
         cpu::DropoutArgs dropout = dropout_args(site);
         dropout.first_token += start;
-        work((start * heads + head) * dim, length, head, dropout, scratch.data());
+        const bool first_alone = q.size(0) == rows;
+        work({((first_alone ? row : start) * heads + head) * dim, (start * heads + head) * dim, first_alone ? 1 : length, length, head},
+             dropout, scratch.data());
       }
     });
   }

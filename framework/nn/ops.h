@@ -29,8 +29,9 @@ at::Tensor dropout_add_layer_norm(const at::Tensor& x, const at::Tensor& residua
 // Zeroes elements of x: [tokens, width] with probability site.p and scales the others by 1 / (1 − p); p in steps of 1/65536.
 at::Tensor dropout(const at::Tensor& x, const RandomSite& site);
 
-// softmax(q·kᵀ·scale)·v inside each row, all heads, every token seeing every token of its row.
-// q, k, v: [tokens, heads, head_dim], one dtype → the same shape. Softmax in fp32; site drops probabilities:
+// softmax(q·kᵀ·scale)·v inside each row, all heads, every query seeing every token of its row.
+// k, v: [tokens, heads, head_dim]; q: the same, or [rows, heads, head_dim], the first token's of each row; all of one
+// dtype → q's shape. Softmax in fp32; site drops probabilities:
 // element (query token, head, key position) draws by the query's number within the step.
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens,
                      double scale, const RandomSite& site);

@@ -29,20 +29,21 @@ Corpus corpus_of(const Recipe& recipe, const RunData& data) {
   return corpus;
 }
 
-// Products of one pass over `tokens` tokens in `rows` rows: 2 a weight and token, for the head a row; forward in every layer,
+// Products of one pass over `tokens` tokens in `rows` rows: 2 a weight and token that it is applied to; forward in every layer,
 // backward for weights that learn, and through every layer above the frontier.
 double flops_of(const Model& model, const PlannedPhase& phase, double rows, double tokens, double square_sum) {
   double flops = 0;
   for (std::size_t i = 0; i < model.parameters.size(); ++i) {
     const Parameter& parameter = model.parameters[i];
     if (parameter.role != Role::matrix) continue;
-    const bool head = model.layers[static_cast<std::size_t>(parameter.group)].reads_first_tokens;
-    const double pass = 2 * static_cast<double>(parameter.value.numel()) * (head ? rows : tokens);
+    const double pass = 2 * static_cast<double>(parameter.value.numel()) * (parameter.of_first_tokens ? rows : tokens);
     flops += pass * (1 + (parameter.group > phase.frontier ? 1 : 0) + (phase.learning[i] ? 1 : 0));
   }
-  // q·kᵀ and p·v: 4 · length² · width a row and block, twice that again backward
-  for (int block = 1; block <= model.blocks(); ++block)
-    flops += 4 * square_sum * static_cast<double>(model.width) * (block >= phase.frontier ? 3 : 1);
+  // q·kᵀ and p·v: 4 · queries · length · width a row and block, twice that again backward
+  for (int block = 1; block <= model.blocks(); ++block) {
+    const double pairs = model.layers[static_cast<std::size_t>(block)].gives_first_tokens ? tokens : square_sum;
+    flops += 4 * pairs * static_cast<double>(model.width) * (block >= phase.frontier ? 3 : 1);
+  }
   return flops;
 }
 
@@ -107,7 +108,7 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
                            corpus.squares * epochs / steps);
     const std::vector<int> kept = trainer.cached_layers();
     const bool cached = filled.contains(planned.frontier) || std::find(kept.begin(), kept.end(), planned.frontier) != kept.end();
-    const double kept_tokens = model.layers[static_cast<std::size_t>(planned.frontier)].reads_first_tokens
+    const double kept_tokens = planned.frontier > 0 && model.layers[static_cast<std::size_t>(planned.frontier) - 1].gives_first_tokens
                                    ? corpus.rows
                                    : corpus.tokens + corpus.evaluation_tokens;
     if (cached)

@@ -122,7 +122,24 @@ TEST_P(Ops, Attention) {
             [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], cu_seqlens, scale, site); },
             {at::randn({140, heads, dim}), at::randn({140, heads, dim}), at::randn({140, heads, dim})}, {true, true, true}, type,
             tolerance);
+      const at::Tensor first = at::randn({5, heads, dim}), k = at::randn({140, heads, dim}), v = at::randn({140, heads, dim});
+      agree([&](const Tensors& t) { return attention(t[0], t[1], t[2], cu_seqlens, scale, site); },
+            [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], cu_seqlens, scale, site); }, {first, k, v},
+            {true, true, true}, type, tolerance);
     }
+}
+
+// Queries of the first tokens alone give what all queries give there, dropout too.
+TEST(Attention, FirstTokensAlone) {
+  const std::vector<std::int64_t> cu_seqlens{0, 1, 18, 50, 51, 140};
+  const at::Tensor q = at::randn({140, 4, 32}), k = at::randn({140, 4, 32}), v = at::randn({140, 4, 32});
+  for (const RandomSite& site : {RandomSite{}, RandomSite{0.3, 5, 900}}) {
+    const at::Tensor all = attention(q, k, v, cu_seqlens, 0.2, site);
+    const at::Tensor first = attention(first_tokens(q, cu_seqlens), k, v, cu_seqlens, 0.2, site);
+    EXPECT_LE((first - first_tokens(all, cu_seqlens)).abs().max().item<double>(), 1e-6);
+    const at::Tensor composed_first = composed::attention(first_tokens(q, cu_seqlens), k, v, cu_seqlens, 0.2, site);
+    EXPECT_LE((first - composed_first).abs().max().item<double>(), 1e-6);
+  }
 }
 
 // Thousands of bf16 rows: sums kept in bf16 would stop growing. Judged against double on the same rounded values.

@@ -49,9 +49,9 @@ inline void scatter(const float* from, i64 ld, i64 length, i64 dim, T* to, i64 s
     for (i64 d = 0; d < dim; ++d) store(to + i * stride + d, from[i * ld + d]);
 }
 
-// Rows of scores become probabilities, scaled first; columns past `length` become 0.
-inline void softmax(float* scores, i64 length, i64 ld, float scale) {
-  for (i64 i = 0; i < length; ++i) {
+// `rows` rows of scores become probabilities, scaled first; columns past `length` become 0.
+inline void softmax(float* scores, i64 rows, i64 length, i64 ld, float scale) {
+  for (i64 i = 0; i < rows; ++i) {
     float* const row = scores + i * ld;
     float most = row[0] * scale;
     for (i64 j = 0; j < length; ++j) {
@@ -73,69 +73,69 @@ inline void softmax(float* scores, i64 length, i64 ld, float scale) {
   }
 }
 
-// Factors of one head's probabilities, [length, length]. A query owns 8192 counters a head: 65,536 key positions.
-inline void attention_factors(const DropoutArgs& d, i64 head, i64 heads, i64 length, float* out, i64 ld) {
+// Factors of one head's probabilities, [queries, length]. A query owns 8192 counters a head: 65,536 key positions.
+inline void attention_factors(const DropoutArgs& d, i64 head, i64 heads, i64 queries, i64 length, float* out, i64 ld) {
   constexpr std::uint64_t of_query = 8192;
-  factors(d, static_cast<std::uint64_t>(d.first_token * heads + head) * of_query, (length + 7) / 8, length,
+  factors(d, static_cast<std::uint64_t>(d.first_token * heads + head) * of_query, (length + 7) / 8, queries,
           static_cast<std::uint64_t>(heads) * of_query, out, ld);
 }
 
 template <typename T>
-void forward(const T* q, const T* k, const T* v, T* o, i64 stride, i64 length, i64 dim, float scale, const DropoutArgs& dropout, i64 head,
-             i64 heads, float* scratch) {
+void forward(const T* q, const T* k, const T* v, T* o, i64 stride, i64 queries, i64 length, i64 dim, float scale,
+             const DropoutArgs& dropout, i64 head, i64 heads, float* scratch) {
   const i64 ld = padded(dim), ll = padded(length);
   float *qf = scratch, *kf = qf + ll * ld, *vf = kf + ll * ld, *kt = vf + ll * ld, *of = kt + ll * ld, *p = of + ll * ld,
         *keep = p + ll * ll;
-  gather(q, stride, length, dim, qf, ld);
+  gather(q, stride, queries, dim, qf, ld);
   gather(k, stride, length, dim, kf, ld);
   gather(v, stride, length, dim, vf, ld);
   transpose(kf, length, dim, ld, kt, ll);
-  product(length, ll, dim, qf, ld, 1, kt, ll, p, ll);
-  softmax(p, length, ll, scale);
+  product(queries, ll, dim, qf, ld, 1, kt, ll, p, ll);
+  softmax(p, queries, length, ll, scale);
   if (dropout.threshold > 0) {
-    attention_factors(dropout, head, heads, length, keep, ll);
-    for (i64 i = 0; i < length; ++i)
+    attention_factors(dropout, head, heads, queries, length, keep, ll);
+    for (i64 i = 0; i < queries; ++i)
       for (i64 j = 0; j < length; ++j) p[i * ll + j] *= keep[i * ll + j];
   }
-  product(length, ld, length, p, ll, 1, vf, ld, of, ld);
-  scatter(of, ld, length, dim, o, stride);
+  product(queries, ld, length, p, ll, 1, vf, ld, of, ld);
+  scatter(of, ld, queries, dim, o, stride);
 }
 
 template <typename T>
-void backward(const T* q, const T* k, const T* v, const T* go, T* gq, T* gk, T* gv, i64 stride, i64 length, i64 dim, float scale,
-              const DropoutArgs& dropout, i64 head, i64 heads, float* scratch) {
+void backward(const T* q, const T* k, const T* v, const T* go, T* gq, T* gk, T* gv, i64 stride, i64 queries, i64 length, i64 dim,
+              float scale, const DropoutArgs& dropout, i64 head, i64 heads, float* scratch) {
   const i64 ld = padded(dim), ll = padded(length), block = ll * ld;
   float *qf = scratch, *kf = qf + block, *vf = kf + block, *gof = vf + block, *kt = gof + block, *vt = kt + block, *out = vt + block;
   float *p = out + block, *dropped = p + ll * ll, *gp = dropped + ll * ll;
-  gather(q, stride, length, dim, qf, ld);
+  gather(q, stride, queries, dim, qf, ld);
   gather(k, stride, length, dim, kf, ld);
   gather(v, stride, length, dim, vf, ld);
-  gather(go, stride, length, dim, gof, ld);
+  gather(go, stride, queries, dim, gof, ld);
   transpose(kf, length, dim, ld, kt, ll);
   transpose(vf, length, dim, ld, vt, ll);
-  product(length, ll, dim, qf, ld, 1, kt, ll, p, ll);
-  softmax(p, length, ll, scale);
-  product(length, ll, dim, gof, ld, 1, vt, ll, gp, ll);  // gradient of the dropped probabilities
+  product(queries, ll, dim, qf, ld, 1, kt, ll, p, ll);
+  softmax(p, queries, length, ll, scale);
+  product(queries, ll, dim, gof, ld, 1, vt, ll, gp, ll);  // gradient of the dropped probabilities
   const float* used = p;
   if (dropout.threshold > 0) {
     used = dropped;
-    attention_factors(dropout, head, heads, length, dropped, ll);
-    for (i64 i = 0; i < length; ++i)
+    attention_factors(dropout, head, heads, queries, length, dropped, ll);
+    for (i64 i = 0; i < queries; ++i)
       for (i64 j = 0; j < length; ++j) {
         gp[i * ll + j] *= dropped[i * ll + j];
         dropped[i * ll + j] *= p[i * ll + j];
       }
   }
-  product(length, ld, length, used, 1, ll, gof, ld, out, ld);
+  product(length, ld, queries, used, 1, ll, gof, ld, out, ld);
   scatter(out, ld, length, dim, gv, stride);
-  for (i64 i = 0; i < length; ++i) {  // softmax backward, in place: gp becomes the gradient of q·kᵀ
+  for (i64 i = 0; i < queries; ++i) {  // softmax backward, in place: gp becomes the gradient of q·kᵀ
     float dot = 0;
     for (i64 j = 0; j < length; ++j) dot += gp[i * ll + j] * p[i * ll + j];
     for (i64 j = 0; j < length; ++j) gp[i * ll + j] = p[i * ll + j] * (gp[i * ll + j] - dot) * scale;
   }
-  product(length, ld, length, gp, ll, 1, kf, ld, out, ld);
-  scatter(out, ld, length, dim, gq, stride);
-  product(length, ld, length, gp, 1, ll, qf, ld, out, ld);
+  product(queries, ld, length, gp, ll, 1, kf, ld, out, ld);
+  scatter(out, ld, queries, dim, gq, stride);
+  product(length, ld, queries, gp, 1, ll, qf, ld, out, ld);
   scatter(out, ld, length, dim, gk, stride);
 }
 

@@ -15,13 +15,14 @@ struct DropoutArgs {
 
 struct Kernels {
   const char* name;
-  // One head of one row. q, k, v, o (and their gradients): element (token, d) at token · stride + d. `first_query`: the
-  // number of the row's first token within the step. scratch: attention_scratch(length, dim) floats.
-  void (*attention_forward)(bool bf16, const void* q, const void* k, const void* v, void* o, std::int64_t stride, std::int64_t length,
-                            std::int64_t dim, float scale, DropoutArgs dropout, std::int64_t head, std::int64_t heads, float* scratch);
+  // One head of one row: its first `queries` tokens look at all `length` of them. q, k, v, o (and their gradients): element
+  // (token, d) at token · stride + d. dropout.first_token: the row's first. scratch: attention_scratch(length, dim) floats.
+  void (*attention_forward)(bool bf16, const void* q, const void* k, const void* v, void* o, std::int64_t stride, std::int64_t queries,
+                            std::int64_t length, std::int64_t dim, float scale, DropoutArgs dropout, std::int64_t head, std::int64_t heads,
+                            float* scratch);
   void (*attention_backward)(bool bf16, const void* q, const void* k, const void* v, const void* grad_o, void* grad_q, void* grad_k,
-                             void* grad_v, std::int64_t stride, std::int64_t length, std::int64_t dim, float scale, DropoutArgs dropout,
-                             std::int64_t head, std::int64_t heads, float* scratch);
+                             void* grad_v, std::int64_t stride, std::int64_t queries, std::int64_t length, std::int64_t dim, float scale,
+                             DropoutArgs dropout, std::int64_t head, std::int64_t heads, float* scratch);
   // Rows [begin, end) of y = x · mask. Also its own backward.
   void (*dropout)(bool bf16, const void* x, void* y, std::int64_t begin, std::int64_t end, std::int64_t width, DropoutArgs dropout);
   // Rows [begin, end): sum = dropout(x) + residual (where residual is not null), y = LN(sum), stats = (mean, 1/std) a row.
