@@ -83,12 +83,13 @@ Layer embeddings(Model& model, const BertConfig& c) {
   const Parameter& position = declare.add("position_embeddings.weight", {c.positions, c.width}, Role::embedding);
   const Parameter& type = declare.add("token_type_embeddings.weight", {c.types, c.width}, Role::embedding);
   const Norm norm = declare.norm("LayerNorm", c.width, c.eps);
-  return {"embeddings", [=, &word, &position, &type](const Packed& in, const Context& context) {
-            const at::Tensor sum = thaw::embedding(context.input_ids, word.working) + thaw::embedding(context.token_types, type.working) +
-                                   thaw::embedding(context.positions, position.working);
-            const at::Tensor normed = layer_norm(sum, norm.gamma->working, norm.beta->working, norm.eps);
-            return Packed{dropout(normed, context.site(c.hidden_dropout, 0, 0)), in.cu_seqlens, in.max_length};
-          }};
+  return {
+      "embeddings", [=, &word, &position, &type](const Packed& in, const Context& context) {
+        const auto look_up = [](const at::Tensor& ids, const Parameter& table) { return thaw::embedding(pad_tokens(ids), table.working); };
+        const at::Tensor sum = look_up(context.input_ids, word) + look_up(context.token_types, type) + look_up(context.positions, position);
+        const at::Tensor normed = layer_norm(sum, norm.gamma->working, norm.beta->working, norm.eps);
+        return Packed{dropout(normed, context.site(c.hidden_dropout, 0, 0)), in.cu_seqlens, in.max_length};
+      }};
 }
 
 // The last layer keeps the first token of each row alone, as the head reads no other: all tokens are still looked at.

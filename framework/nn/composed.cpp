@@ -59,6 +59,8 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
     }
     rows.push_back(at::matmul(probabilities, of(v)).transpose(0, 1).to(q.scalar_type()));
   }
+  const std::int64_t padding = q.size(0) == row_count ? 0 : q.size(0) - cu_seqlens.back();
+  if (padding > 0) rows.push_back(at::zeros({padding, heads, q.size(2)}, q.options()));
   return at::cat(rows);
 }
 

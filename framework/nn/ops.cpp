@@ -171,7 +171,7 @@ class AttentionFunction : public Function<AttentionFunction> {
   static Variable forward(AutogradContext* context, const Variable& q_given, const Variable& k_given, const Variable& v_given,
                           const std::vector<std::int64_t>& cu_seqlens, double scale, double p, std::int64_t key, std::int64_t first_token) {
     const at::Tensor q = q_given.contiguous(), k = k_given.contiguous(), v = v_given.contiguous();
-    at::Tensor out = at::empty_like(q);
+    at::Tensor out = empty_but_padding(q, cu_seqlens);
     const RandomSite site{p, static_cast<std::uint64_t>(key), first_token};
     for_heads(q, cu_seqlens, site, [&](const Part& part, const cpu::DropoutArgs& dropout, float* scratch) {
       cpu::kernels().attention_forward(is_bf16(q), at(q, part.query), at(k, part.key), at(v, part.key), at(out, part.query),
@@ -187,21 +187,29 @@ class AttentionFunction : public Function<AttentionFunction> {
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2], grad = grads[0].contiguous();
-    at::Tensor gq = at::empty_like(q), gk = at::empty_like(k), gv = at::empty_like(v);
+    const std::vector<std::int64_t> cu_seqlens = context->saved_data["cu_seqlens"].toIntVector();
+    at::Tensor gq = empty_but_padding(q, cu_seqlens), gk = empty_but_padding(k, cu_seqlens), gv = empty_but_padding(v, cu_seqlens);
     const RandomSite site = saved_site(context);
     const double scale = context->saved_data["scale"].toDouble();
-    for_heads(
-        q, context->saved_data["cu_seqlens"].toIntVector(), site, [&](const Part& part, const cpu::DropoutArgs& dropout, float* scratch) {
-          cpu::kernels().attention_backward(is_bf16(q), at(q, part.query), at(k, part.key), at(v, part.key), at(grad, part.query),
-                                            at(gq, part.query), at(gk, part.key), at(gv, part.key), q.size(1) * q.size(2), part.queries,
-                                            part.length, q.size(2), static_cast<float>(scale), dropout, part.head, q.size(1), scratch);
-        });
+    for_heads(q, cu_seqlens, site, [&](const Part& part, const cpu::DropoutArgs& dropout, float* scratch) {
+      cpu::kernels().attention_backward(is_bf16(q), at(q, part.query), at(k, part.key), at(v, part.key), at(grad, part.query),
+                                        at(gq, part.query), at(gk, part.key), at(gv, part.key), q.size(1) * q.size(2), part.queries,
+                                        part.length, q.size(2), static_cast<float>(scale), dropout, part.head, q.size(1), scratch);
+    });
     return {gq, gk, gv, {}, {}, {}, {}, {}};
   }
 
  private:
   static void* at(const at::Tensor& x, std::int64_t element) {
     return static_cast<char*>(x.data_ptr()) + element * static_cast<std::int64_t>(x.element_size());
+  }
+
+  // Memory for what every row's part is written to; tokens past the last row are zero.
+  static at::Tensor empty_but_padding(const at::Tensor& like, const std::vector<std::int64_t>& cu_seqlens) {
+    at::Tensor out = at::empty_like(like);
+    const std::int64_t padding = out.size(0) - cu_seqlens.back();
+    if (padding > 0) out.narrow(0, cu_seqlens.back(), padding).zero_();
+    return out;
   }
 
   struct Part {  // one head of one row: where its queries and its keys begin
@@ -280,6 +288,14 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 }
 
 at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight) { return at::embedding(weight, ids, -1, false, /*sparse=*/true); }
+
+at::Tensor pad_tokens(const at::Tensor& x) {
+  const std::int64_t missing = (token_multiple - x.size(0) % token_multiple) % token_multiple;
+  if (missing == 0) return x;
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  shape[0] = missing;
+  return at::cat({x, at::zeros(shape, x.options())});
+}
 
 at::Tensor first_tokens(const at::Tensor& x, const std::vector<std::int64_t>& cu_seqlens) {
   const std::vector<std::int64_t> starts(cu_seqlens.begin(), cu_seqlens.end() - 1);

@@ -31,13 +31,16 @@ at::Tensor dropout(const at::Tensor& x, const RandomSite& site);
 
 // softmax(q·kᵀ·scale)·v inside each row, all heads, every query seeing every token of its row.
 // k, v: [tokens, heads, head_dim]; q: the same, or [rows, heads, head_dim], the first token's of each row; all of one
-// dtype → q's shape. Softmax in fp32; site drops probabilities:
+// dtype → q's shape; tokens past the last row get zeros. Softmax in fp32; site drops probabilities:
 // element (query token, head, key position) draws by the query's number within the step.
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens,
                      double scale, const RandomSite& site);
 
 // ids: int64 [tokens], weight: [entries, width] → [tokens, width]. The gradient is sparse (COO, not coalesced).
 at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight);
+
+// x: [tokens, …] with zeros added, up to a multiple of token_multiple tokens.
+at::Tensor pad_tokens(const at::Tensor& x);
 
 // The first token of each row: [rows, width].
 at::Tensor first_tokens(const at::Tensor& x, const std::vector<std::int64_t>& cu_seqlens);

@@ -1,4 +1,4 @@
-// Packed rows: the tokens of many rows one after another, without padding.
+// Packed rows: the tokens of many rows one after another, and a few of padding at the very end.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -8,8 +8,11 @@
 
 namespace thaw {
 
+// Passes have a multiple of so many tokens: oneDNN compiles a kernel for every shape of a product, and keeps a quarter MiB.
+constexpr std::int64_t token_multiple = 32;
+
 struct Packed {
-  at::Tensor values;                     // [tokens, width]
+  at::Tensor values;                     // [tokens, width]; those past the last row are finite, and nobody reads them
   std::vector<std::int64_t> cu_seqlens;  // rows + 1: where each row begins, and the end
   std::int64_t max_length = 0;           // of the longest row
 };

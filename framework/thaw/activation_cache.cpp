@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "framework/nn/ops.h"
+
 namespace thaw {
 namespace {
 
@@ -165,7 +167,7 @@ at::Tensor ActivationCache::forward(const Model& model, const std::vector<CacheR
     }
   }
   Packed packed = region.first_tokens() ? rows_of_one(rows.size()) : pack_of(cu_seqlens);
-  packed.values = at::cat(parts);
+  packed.values = region.first_tokens() ? at::cat(parts) : pad_tokens(at::cat(parts));
   return model.run(std::move(packed), context, layer, static_cast<int>(model.layers.size())).values;
 }
 

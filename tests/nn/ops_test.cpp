@@ -142,6 +142,32 @@ TEST(Attention, FirstTokensAlone) {
   }
 }
 
+// What stands past the last row changes nothing, and gets zeros: as a value and as a gradient.
+TEST(Attention, PaddingAtTheEndIsLeftAlone) {
+  const Tensors padded{at::randn({64, 2, 8}), at::randn({64, 2, 8}), at::randn({64, 2, 8})};
+  Tensors exact;
+  for (const at::Tensor& x : padded) exact.push_back(x.narrow(0, 0, 50));
+  const Operation attend = [](const Tensors& t) { return attention(t[0], t[1], t[2], {0, 20, 50}, 0.3, {0.1, 3, 7}); };
+  const Operation composed_attend = [](const Tensors& t) { return composed::attention(t[0], t[1], t[2], {0, 20, 50}, 0.3, {0.1, 3, 7}); };
+  for (const Operation& operation : {attend, composed_attend}) {
+    const Result with = run(operation, padded), without = run(operation, exact);
+    EXPECT_TRUE(at::equal(with.value.narrow(0, 0, 50), without.value));
+    EXPECT_EQ(with.value.narrow(0, 50, 14).abs().max().item<double>(), 0);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_TRUE(at::equal(with.gradients[i].narrow(0, 0, 50), without.gradients[i]));
+      EXPECT_EQ(with.gradients[i].narrow(0, 50, 14).abs().max().item<double>(), 0);
+    }
+  }
+}
+
+TEST(PadTokens, ToTheNextMultipleWithZeros) {
+  const at::Tensor x = at::randn({33, 4});
+  EXPECT_EQ(pad_tokens(x).sizes(), at::IntArrayRef({64, 4}));
+  EXPECT_TRUE(at::equal(pad_tokens(x).narrow(0, 0, 33), x));
+  EXPECT_EQ(pad_tokens(x).narrow(0, 33, 31).abs().max().item<double>(), 0);
+  EXPECT_EQ(pad_tokens(at::ones({32}, at::kLong)).size(0), 32);
+}
+
 // Thousands of bf16 rows: sums kept in bf16 would stop growing. Judged against double on the same rounded values.
 TEST(LayerNorm, Bf16GradientsOfItsParametersAreSummedInFp32) {
   const at::Tensor x = (at::randn({5000, 48}) * 3 + 1).to(at::kBFloat16), gamma = at::randn({48}), beta = at::randn({48});
