@@ -50,7 +50,6 @@ std::string until_of(const PlannedPhase& phase) {
   if (until.epochs) ends.push_back(fmt::format("{:g} epoch{}", *until.epochs, *until.epochs == 1 ? "" : "s"));
   if (until.steps) ends.push_back(fmt::format("{} steps", *until.steps));
   if (until.rows) ends.push_back(fmt::format("{} rows", *until.rows));
-  if (until.end_epoch) ends.push_back(fmt::format("epoch {}", *until.end_epoch));
   if (until.end_epoch) ends.push_back(fmt::format("the run's epoch {}", *until.end_epoch));
   if (until.patience > 0) ends.push_back(fmt::format("{} evaluations without a gain", until.patience));
   for (const auto& [metric, value] : until.metrics) ends.push_back(fmt::format("{} {:g}", metric, value));
@@ -85,7 +84,7 @@ void print_plan(const Job& job, const ThawPlan& plan, const Forecast& forecast, 
   std::vector<std::vector<std::string>> table{
       {"phase", "parameters", "down to", "steps", "buckets", "network a step", "optimizer", "cache", "TFLOP a step"}};
   if (measured)
-    for (const char* column : {"memory of steps", "rows/s", "cached", "time", "no cache"}) table.front().emplace_back(column);
+    for (const char* column : {"memory", "rows/s", "cached", "time", "no cache"}) table.front().emplace_back(column);
   for (std::size_t i = 0; i < plan.phases.size(); ++i) {
     const PlannedPhase& phase = plan.phases[i];
     const PhaseForecast& f = forecast.phases[i];

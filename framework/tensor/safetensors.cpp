@@ -6,6 +6,7 @@
 #include <set>
 
 #include "framework/base/error.h"
+#include "framework/base/hash.h"
 #include "framework/base/json.h"
 
 namespace thaw {
@@ -180,8 +181,8 @@ std::vector<std::string> Weights::names() const {
 
 at::Tensor Weights::tensor(const std::string& name) const { return files_[file_of_.at(name)].tensor(name); }
 
-void write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+WrittenFile write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                              const std::map<std::string, std::string>& metadata) {
   OrderedJson header = OrderedJson::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t at = 0;
@@ -195,14 +196,23 @@ void write_safetensors(const fs::path& path, const std::vector<std::pair<std::st
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');
   AtomicFile file(path);
+  WrittenFile written;
+  Hasher hasher;
+  const auto write = [&](const void* data, std::size_t bytes) {
+    file.write(data, bytes);
+    hasher.update(data, bytes);
+    written.bytes += bytes;
+  };
   const std::uint64_t size = text.size();
-  file.write(&size, sizeof size);
-  file.write(text);
+  write(&size, sizeof size);
+  write(text.data(), text.size());
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor contiguous = tensor.detach().to(at::kCPU).contiguous();
-    file.write(contiguous.data_ptr(), static_cast<std::size_t>(contiguous.numel()) * contiguous.element_size());
+    write(contiguous.data_ptr(), static_cast<std::size_t>(contiguous.numel()) * contiguous.element_size());
   }
   file.commit();
+  written.xxh3 = hasher.hex();
+  return written;
 }
 
 }  // namespace thaw

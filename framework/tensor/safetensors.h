@@ -53,8 +53,13 @@ class Weights {
   std::map<std::string, std::size_t> file_of_;
 };
 
-// Writes atomically; tensors may be of any layout and device.
-void write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+struct WrittenFile {
+  std::uint64_t bytes = 0;
+  std::string xxh3;
+};
+
+// Writes atomically, a tensor at a time; tensors may be of any layout and device.
+WrittenFile write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace thaw

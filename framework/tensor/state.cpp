@@ -1,7 +1,6 @@
 #include "framework/tensor/state.h"
 
 #include "framework/base/error.h"
-#include "framework/tensor/safetensors.h"
 
 namespace thaw {
 
@@ -18,9 +17,9 @@ State part(const State& whole, const std::string& prefix) {
   return state;
 }
 
-void save_state(const fs::path& path, const State& state) {
+WrittenFile save_state(const fs::path& path, const State& state) {
   const std::vector<std::pair<std::string, at::Tensor>> tensors(state.tensors.begin(), state.tensors.end());
-  write_safetensors(path, tensors, {{"thaw.values", state.values.dump()}});
+  return write_safetensors(path, tensors, {{"thaw.values", state.values.dump()}});
 }
 
 State load_state(const fs::path& path) {

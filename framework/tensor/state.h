@@ -8,6 +8,7 @@
 
 #include "framework/base/file.h"
 #include "framework/base/json.h"
+#include "framework/tensor/safetensors.h"
 
 namespace thaw {
 
@@ -21,7 +22,7 @@ void merge(State& into, const std::string& prefix, const State& part);
 State part(const State& whole, const std::string& prefix);
 
 // One safetensors file, the values in its metadata. `load_state` throws ModelError or FileError.
-void save_state(const fs::path& path, const State& state);
+WrittenFile save_state(const fs::path& path, const State& state);
 State load_state(const fs::path& path);
 
 }  // namespace thaw

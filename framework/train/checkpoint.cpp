@@ -56,11 +56,10 @@ void save_checkpoint(const fs::path& run, std::int64_t step, const State& state,
   std::error_code ignored;
   fs::remove_all(temporary, ignored);
   make_directory(temporary);
-  save_state(temporary / "state.safetensors", state);
-  const MappedFile written(temporary / "state.safetensors");
+  const WrittenFile written = save_state(temporary / "state.safetensors", state);
   const Json manifest{{"format_version", format_version},
                       {"step", step},
-                      {"files", {{"state.safetensors", {{"bytes", written.bytes().size()}, {"xxh3", hash_hex(written.text())}}}}}};
+                      {"files", {{"state.safetensors", {{"bytes", written.bytes}, {"xxh3", written.xxh3}}}}}};
   write_file_atomically(temporary / "manifest.json", manifest.dump(2) + "\n");
   fs::remove_all(final, ignored);
   std::error_code error;

@@ -9,48 +9,47 @@
 #include "framework/tasks/metrics.h"
 
 namespace thaw {
-namespace {
-
-// Rows in batches of at most `tokens` tokens, longest first, so that rows of a batch are alike and memory peaks at once.
-std::vector<std::vector<std::uint64_t>> batches_by_length(const std::vector<std::uint32_t>& lengths, std::int64_t tokens) {
+std::vector<std::vector<RowOfSet>> evaluation_batches(const DataSet& set) {
+  constexpr std::int64_t most = 4096;
+  const std::vector<std::uint32_t>& lengths = set.shards->lengths();
   std::vector<std::uint64_t> rows(lengths.size());
   std::iota(rows.begin(), rows.end(), 0);
   std::stable_sort(rows.begin(), rows.end(), [&](std::uint64_t a, std::uint64_t b) { return lengths[a] > lengths[b]; });
-  std::vector<std::vector<std::uint64_t>> batches;
-  std::int64_t filled = tokens;
+  std::vector<std::vector<RowOfSet>> batches;
+  std::int64_t filled = most;
   for (const std::uint64_t row : rows) {
-    if (filled + lengths[row] > tokens) {
+    if (filled + lengths[row] > most) {
       batches.emplace_back();
       filled = 0;
     }
-    batches.back().push_back(row);
+    batches.back().push_back({&set, row});
     filled += lengths[row];
   }
   return batches;
 }
 
-}  // namespace
-
-at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs, Communicator& comm, std::int64_t tokens,
-                   const std::function<void(std::int64_t)>& progress, const Forward& forward) {
+at::Tensor predict(const Model& model, const std::vector<RowOfSet>& rows, std::int64_t outputs, const Forward& forward) {
   const at::NoGradGuard no_grad;
+  PackedBatch batch = collate(rows, outputs);
+  batch.to(model.device());
+  const Context context{batch.input_ids, batch.token_types, batch.positions};
+  const at::Tensor output = forward ? forward(rows, batch, context) : model.forward(batch.cu_seqlens, context);
+  return output.to(at::kFloat).to(at::kCPU).contiguous();
+}
+
+at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs, Communicator& comm,
+                   const std::function<void(std::int64_t)>& progress, const Forward& forward) {
   const auto rows = static_cast<std::int64_t>(set.shards->rows());
-  const auto batches = batches_by_length(set.shards->lengths(), tokens);
+  const std::vector<std::vector<RowOfSet>> batches = evaluation_batches(set);
   const auto ranks = static_cast<std::size_t>(comm.size());
 
   // Row numbers and outputs of this rank's batches, as bytes; then everybody's.
   std::string mine;
   std::int64_t done = 0;
   for (std::size_t b = static_cast<std::size_t>(comm.rank()); b < batches.size(); b += ranks) {
-    std::vector<RowOfSet> members;
-    for (const std::uint64_t row : batches[b]) members.push_back({&set, row});
-    PackedBatch batch = collate(members, outputs);
-    batch.to(model.device());
-    const Context context{batch.input_ids, batch.token_types, batch.positions};
-    const at::Tensor output = forward ? forward(members, batch, context) : model.forward(batch.cu_seqlens, context);
-    const at::Tensor logits = output.to(at::kFloat).to(at::kCPU).contiguous();
+    const at::Tensor logits = predict(model, batches[b], outputs, forward);
     for (std::size_t i = 0; i < batches[b].size(); ++i) {
-      mine.append(reinterpret_cast<const char*>(&batches[b][i]), sizeof(std::uint64_t));
+      mine.append(reinterpret_cast<const char*>(&batches[b][i].row), sizeof(std::uint64_t));
       mine.append(reinterpret_cast<const char*>(logits[static_cast<std::int64_t>(i)].data_ptr<float>()),
                   static_cast<std::size_t>(outputs) * sizeof(float));
     }

@@ -18,11 +18,16 @@ using Metrics = std::vector<std::pair<std::string, double>>;  // in the order in
 // The model's output for some rows, collated and with the context to run them in.
 using Forward = std::function<at::Tensor(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context)>;
 
-// Outputs of every row: [rows, outputs] fp32 on the CPU, the same on every rank. Collective. Batches hold at most
-// `tokens` tokens, rows of similar length together. `progress` is told the rows done by this rank;
-// `forward` stands in for the model's own.
-at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs, Communicator& comm, std::int64_t tokens = 4096,
+// A set's rows in batches of at most 4096 tokens, longest first, so that rows of a batch are alike and memory peaks at once.
+std::vector<std::vector<RowOfSet>> evaluation_batches(const DataSet& set);
+
+// Outputs of every row: [rows, outputs] fp32 on the CPU, the same on every rank. Collective. `progress` is told the rows
+// done by this rank; `forward` stands in for the model's own.
+at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs, Communicator& comm,
                    const std::function<void(std::int64_t)>& progress = {}, const Forward& forward = {});
+
+// The same of one batch, without the other ranks.
+at::Tensor predict(const Model& model, const std::vector<RowOfSet>& batch, std::int64_t outputs, const Forward& forward = {});
 
 // Classification: loss, accuracy, f1_macro, f1_micro, f1 (two labels: of the last), f1/LABEL, matthews_correlation.
 // Several labels a row: loss, accuracy (all labels right), f1_micro, f1_macro. Regression: loss (mse), mae, pearson, spearman.

@@ -1,9 +1,8 @@
 #include "framework/train/forecast.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "framework/base/machine.h"
 
@@ -12,11 +11,26 @@ namespace {
 
 struct Corpus {
   double rows = 0, tokens = 0, squares = 0;  // of the training rows as an epoch has them: sums of lengths and of their squares
-  double evaluation_tokens = 0;
+  double evaluation_rows = 0, evaluation_tokens = 0;
+  at::Tensor ids;  // of the tokens that occur, where they are looked at
   double mean_length() const { return tokens / std::max(rows, 1.0); }
 };
 
-Corpus corpus_of(const Recipe& recipe, const RunData& data) {
+// What occurs in the first two million tokens of each training set: little is missing that the others bring.
+at::Tensor ids_of(const RunData& data, std::int64_t vocabulary) {
+  at::Tensor seen = at::zeros({vocabulary}, at::kBool);
+  for (const DataSet& set : data.train) {
+    std::size_t tokens = 0;
+    for (std::uint64_t row = 0; row < set.shards->rows() && tokens < 2'000'000; ++row) {
+      const EncodedRow encoded = set.shards->read(row);
+      for (const auto id : encoded.input_ids) seen.data_ptr<bool>()[id] = true;
+      tokens += encoded.input_ids.size();
+    }
+  }
+  return at::nonzero(seen).flatten();
+}
+
+Corpus corpus_of(const Recipe& recipe, const RunData& data, std::int64_t vocabulary, bool look_at_tokens) {
   Corpus corpus;
   for (std::size_t i = 0; i < data.train.size(); ++i)
     for (const double length : data.train[i].shards->lengths()) {
@@ -25,7 +39,11 @@ Corpus corpus_of(const Recipe& recipe, const RunData& data) {
       corpus.tokens += weight * length;
       corpus.squares += weight * length * length;
     }
-  for (const DataSet& set : data.eval) corpus.evaluation_tokens += static_cast<double>(set.shards->tokens());
+  if (look_at_tokens) corpus.ids = ids_of(data, vocabulary);
+  for (const DataSet& set : data.eval) {
+    corpus.evaluation_rows += static_cast<double>(set.shards->rows());
+    corpus.evaluation_tokens += static_cast<double>(set.shards->tokens());
+  }
   return corpus;
 }
 
@@ -45,6 +63,23 @@ double flops_of(const Model& model, const PlannedPhase& phase, double rows, doub
     flops += 4 * pairs * static_cast<double>(model.width) * (block >= phase.frontier ? 3 : 1);
   }
   return flops;
+}
+
+// What is kept of what a layer reads.
+struct KeptBytes {
+  double training, evaluation;
+};
+
+KeptBytes kept_bytes(const Model& model, const Corpus& corpus, int layer) {
+  const double token = static_cast<double>(model.width) * static_cast<double>(c10::elementSize(model.flow_type()));
+  const bool first_alone = layer > 0 && model.layers[static_cast<std::size_t>(layer) - 1].gives_first_tokens;
+  return {token * (first_alone ? corpus.rows : corpus.tokens), token * (first_alone ? corpus.evaluation_rows : corpus.evaluation_tokens)};
+}
+
+// Of those, what one of some ranks has looked at after so many passes, each of which deals the training rows out anew: the
+// system counts it as that rank's memory.
+double looked_at(const KeptBytes& kept, double passes, int ranks) {
+  return kept.training * (1 - std::pow(1 - 1.0 / ranks, passes)) + kept.evaluation / ranks;
 }
 
 double slowest(Communicator& comm, double seconds) {
@@ -68,28 +103,21 @@ void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int cou
   std::vector<Step> steps;
   for (int i = 0; i < count; ++i) steps.push_back(batches.step(0, i * in_epoch / count));
   const double tokens_of_step = static_cast<double>(phase.tokens) / static_cast<double>(phase.steps);
-  trainer.take(batches.step(0, in_epoch - 1));  // memory is found, kernels are chosen
+  trainer.expect_ids(corpus.ids);
   reset_peak_memory();
+  trainer.take(batches.step(0, in_epoch - 1));  // memory is found, kernels are chosen
   phase.step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
   if (phase.cache_bytes > 0) phase.cached_step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
-  if (evaluation_token_s == 0 && corpus.evaluation_tokens > 0) {
-    const auto start = std::chrono::steady_clock::now();
-    double tokens = 0;
-    for (const Step& step : steps) {
-      trainer.evaluate_rows(step);
-      tokens += static_cast<double>(step.tokens);
-    }
-    evaluation_token_s = slowest(comm, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()) / tokens;
-  }
+  if (evaluation_token_s == 0) evaluation_token_s = slowest(comm, trainer.sample_evaluation()) / comm.size();
   phase.peak_memory_bytes = peak_memory();
 }
 
 }  // namespace
 
 Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, const RunData& data, Communicator& comm, int count) {
-  const Corpus corpus = corpus_of(recipe, data);
+  const Corpus corpus = corpus_of(recipe, data, model.vocabulary_size, count > 0);
   Forecast out;
-  std::set<int> filled;  // layers whose input some earlier phase keeps
+  std::map<int, double> passes;  // over what is kept of a layer's input, by the earlier phases
   double evaluation_token_s = 0;
   for (std::size_t number = 0; number < trainer.plan().phases.size(); ++number) {
     const PlannedPhase& planned = trainer.plan().phases[number];
@@ -107,14 +135,18 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
     phase.flops = flops_of(model, planned, static_cast<double>(phase.rows) / steps, static_cast<double>(phase.tokens) / steps,
                            corpus.squares * epochs / steps);
     const std::vector<int> kept = trainer.cached_layers();
-    const bool cached = filled.contains(planned.frontier) || std::find(kept.begin(), kept.end(), planned.frontier) != kept.end();
-    const double kept_tokens = planned.frontier > 0 && model.layers[static_cast<std::size_t>(planned.frontier) - 1].gives_first_tokens
-                                   ? corpus.rows
-                                   : corpus.tokens + corpus.evaluation_tokens;
-    if (cached)
-      phase.cache_bytes = static_cast<std::uint64_t>(kept_tokens * static_cast<double>(model.width) *
-                                                     static_cast<double>(c10::elementSize(model.flow_type())));
+    const bool filled = passes.contains(planned.frontier);
+    const bool cached = filled || std::find(kept.begin(), kept.end(), planned.frontier) != kept.end();
+    if (cached) {
+      const KeptBytes bytes = kept_bytes(model, corpus, planned.frontier);
+      phase.cache_bytes = static_cast<std::uint64_t>(bytes.training + bytes.evaluation);
+    }
     if (count > 0) measure(trainer, corpus, comm, count, phase, evaluation_token_s);
+    for (const int layer : kept) {
+      passes[layer] += layer == planned.frontier ? epochs : std::min(1.0, epochs);
+      if (count > 0)
+        phase.peak_memory_bytes += static_cast<std::uint64_t>(looked_at(kept_bytes(model, corpus, layer), passes[layer], comm.size()));
+    }
     phase.network_bytes = comm.size() > 1 || count > 0 ? trainer.gradients().bytes_per_step() : 0;
 
     const std::int64_t every = recipe.evaluate.every_steps;
@@ -122,13 +154,12 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
     const double once = evaluation_token_s * corpus.evaluation_tokens;
     phase.evaluation_s = once * evaluations;
     phase.uncached_time_s = phase.step_s * steps + phase.evaluation_s;
-    const double computed = !cached ? steps : filled.contains(planned.frontier) ? 0 : std::min(steps, epoch);
+    const double computed = !cached ? steps : filled ? 0 : std::min(steps, epoch);
     const double cached_share = phase.cached_step_s > 0 ? std::min(1.0, phase.cached_step_s / phase.step_s) : 1;
-    const double first_evaluations = !cached ? evaluations : filled.contains(planned.frontier) ? 0 : std::min(1.0, evaluations);
+    const double first_evaluations = !cached ? evaluations : filled ? 0 : std::min(1.0, evaluations);
     phase.time_s = phase.step_s * computed + phase.cached_step_s * (steps - computed) +
                    once * (first_evaluations + (evaluations - first_evaluations) * cached_share);
-    filled.insert(kept.begin(), kept.end());
-    std::erase_if(filled, [&](int layer) { return layer > planned.frontier; });
+    std::erase_if(passes, [&](const auto& entry) { return entry.first > planned.frontier; });
     out.time_s += phase.time_s;
     out.uncached_time_s += phase.uncached_time_s;
     out.phases.push_back(phase);

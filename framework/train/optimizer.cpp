@@ -169,6 +169,12 @@ void AdamW::adopt(const State& state) {
   find_started();
 }
 
+void AdamW::expect(const std::string& name, const at::Tensor& rows) {
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (parameters_[i].name == name && !moments_[i].started.empty())
+      for (std::int64_t k = 0; k < rows.size(0); ++k) moments_[i].started[static_cast<std::size_t>(rows.data_ptr<std::int64_t>()[k])] = 1;
+}
+
 void AdamW::find_started() {
   const at::NoGradGuard no_grad;
   for (Moments& moments : moments_) {

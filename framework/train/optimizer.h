@@ -33,7 +33,9 @@ class AdamW {
   void step(double factor, double gradient_scale = 1);
   // Moments m/NAME and v/NAME, and how many steps each parameter has learned for, as torch counts them.
   State state() const;
-  void load(const State& state);   // ModelError where it lacks a parameter
+  void load(const State& state);  // ModelError where it lacks a parameter
+  // From now on goes over these rows of an embedding, as if each had had a gradient; int64.
+  void expect(const std::string& name, const at::Tensor& rows);
   void adopt(const State& state);  // takes what it holds of these parameters, without a copy; others begin anew
 
  private:

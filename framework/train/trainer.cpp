@@ -207,15 +207,25 @@ double Trainer::probe(double lr) {
   return loss;
 }
 
-void Trainer::evaluate_rows(const Step& step) {
-  const at::NoGradGuard no_grad;
-  const auto [begin, end] = share_of_grains(step, *parts_.comm);
-  for (std::size_t g = begin; g < end; ++g) {
-    if (step.grains[g].empty()) continue;
-    PackedBatch batch = collate(rows_of(step.grains[g]), parts_.data.outputs());
-    batch.to(parts_.model.device());
-    parts_.model.forward(batch.cu_seqlens, {batch.input_ids, batch.token_types, batch.positions});
+double Trainer::sample_evaluation() {
+  double seconds = 0, tokens = 0;
+  for (const DataSet& set : parts_.data.eval) {
+    const auto batches = evaluation_batches(set);
+    predict(parts_.model, batches.front(), parts_.data.outputs());  // memory is found, kernels are chosen
+    for (const std::size_t sampled : {std::size_t{0}, batches.size() / 2, batches.size() - 1}) {
+      const auto start = Clock::now();
+      predict(parts_.model, batches[sampled], parts_.data.outputs());
+      seconds += seconds_since(start);
+      for (const RowOfSet& row : batches[sampled]) tokens += set.shards->lengths()[row.row];
+    }
   }
+  return tokens > 0 ? seconds / tokens : 0;
+}
+
+void Trainer::expect_ids(const at::Tensor& ids) {
+  for (const Parameter& parameter : parts_.model.parameters)
+    if (parameter.role == Role::embedding && parameter.value.size(0) == parts_.model.vocabulary_size)
+      optimizer_->expect(parameter.name, ids);
 }
 
 at::Tensor Trainer::forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context) {
@@ -269,7 +279,7 @@ void Trainer::evaluate() {
   outcome_.last.clear();
   for (const DataSet& set : parts_.data.eval) {
     const at::Tensor outputs = predict(
-        parts_.model, set, parts_.data.outputs(), *parts_.comm, 4096,
+        parts_.model, set, parts_.data.outputs(), *parts_.comm,
         [&](std::int64_t done) {
           parts_.telemetry.progress("evaluating " + set.name, done, static_cast<std::int64_t>(set.shards->rows()));
         },
