@@ -108,7 +108,8 @@ void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int cou
   trainer.take(batches.step(0, in_epoch - 1));  // memory is found, kernels are chosen
   phase.step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
   if (phase.cache_bytes > 0) phase.cached_step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
-  if (evaluation_token_s == 0) evaluation_token_s = slowest(comm, trainer.sample_evaluation()) / comm.size();
+  const double sampled = slowest(comm, trainer.sample_evaluation(/*time_it=*/evaluation_token_s == 0)) / comm.size();
+  if (evaluation_token_s == 0) evaluation_token_s = sampled;
   phase.peak_memory_bytes = peak_memory();
 }
 
