@@ -206,6 +206,7 @@ void Trainer::jump_to_phase(std::size_t number) {
   phase_ = {};
   phase_.number = number;
   cursor_.at = start;
+  keep_best();  // as an evaluation before would have
   const Kept kept = cache_.keeps(planned().frontier) ? Kept::filled : Kept::undecided;
   cache_.forget_above(0);
   enter_phase(kept);

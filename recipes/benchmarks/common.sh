@@ -56,12 +56,18 @@ peer() {
   grep '^{"peer"' "$out/$name.log" | measured "$name" "$launched_at"
 }
 
+hardware_of() {
+  printf '%s, %s cores, %s, %s ranks\n' "$(lscpu | sed -n 's/^Model name: *//p' | head -n 1)" "$(nproc)" \
+    "$(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)" "$ranks"
+}
+
+commit_of() {
+  printf '%s%s\n' "$(git rev-parse --short HEAD 2>/dev/null || echo none)" "$([ -z "$(git status --porcelain 2>/dev/null)" ] || echo +changes)"
+}
+
 # compare NAME UNIT mean|median EXPRESSION: over all measurements, the expression in a measurement's own keys.
 compare() {
-  local hardware commit
-  hardware="$(lscpu | sed -n 's/^Model name: *//p' | head -n 1), $(nproc) cores, $(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), $ranks ranks"
-  commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)$([ -z "$(git status --porcelain 2>/dev/null)" ] || echo +changes)
-  "$python" - "$out" "$@" "$hardware" "$commit" <<'END'
+  "$python" - "$out" "$@" "$(hardware_of)" "$(commit_of)" <<'END'
 import glob, json, statistics, sys
 
 out, name, unit, how, expression, hardware, commit = sys.argv[1:]
