@@ -159,7 +159,8 @@ Json plan_json(const Job& job, const ThawPlan& plan, const Forecast& forecast, c
   return out;
 }
 
-void write_plot(const std::string& path, const Job& job, Trainer& trainer) {
+// Collective: the trainer goes through all phases.
+std::string draw(const Job& job, Trainer& trainer) {
   std::vector<std::string> layers;
   for (const Layer& layer : job.model->layers) layers.push_back(layer.name);
   std::vector<PlotPhase> phases;
@@ -171,8 +172,7 @@ void write_plot(const std::string& path, const Job& job, Trainer& trainer) {
     const std::int64_t samples = std::min<std::int64_t>(phase.steps, std::max<std::int64_t>(4, 240 * phase.steps / trainer.plan().steps()));
     for (std::int64_t k = 0; k < samples; ++k) plotted.factors.push_back(trainer.factor((2 * k + 1) * phase.steps / (2 * samples)));
   }
-  write_file_atomically(
-      path, plan_svg(fmt::format("{}, {}", job.place.directory.filename().string(), job.recipe.file.filename().string()), layers, phases));
+  return plan_svg(fmt::format("{}, {}", job.place.directory.filename().string(), job.recipe.file.filename().string()), layers, phases);
 }
 
 int plan(Ranks& ranks, const PlanOptions& options) {
@@ -181,12 +181,9 @@ int plan(Ranks& ranks, const PlanOptions& options) {
   load_job(job, ranks, [&](const std::string& line) { telemetry.say(printable(line)); });
   Trainer trainer({job.recipe, ranks.comm, ranks.devices, *job.model, job.data, nullptr, telemetry, {}, ranks.placement.memory_bytes});
   const Forecast costs = forecast(trainer, job.recipe, *job.model, job.data, *ranks.comm, options.measure);
-  if (!options.plot.empty()) {
-    if (ranks.first()) write_plot(options.plot, job, trainer);
-    else
-      for (std::size_t i = 0; i < trainer.plan().phases.size(); ++i) trainer.jump_to_phase(i);  // collective, as in write_plot
-  }
+  const std::string picture = options.plot.empty() ? "" : draw(job, trainer);
   if (!ranks.first()) return 0;
+  if (!picture.empty()) write_file_atomically(options.plot, picture);
   if (options.json)
     fmt::print("{}\n", plan_json(job, trainer.plan(), costs, ranks.placement).dump(-1, ' ', false, Json::error_handler_t::replace));
   else print_plan(job, trainer.plan(), costs, ranks.placement, options.measure > 0);

@@ -70,15 +70,19 @@ Packed Model::run(Packed packed, const Context& context, int first, int last) co
 
 void Model::set_learning(const std::vector<bool>& learning) {
   layer_learns_.assign(layers.size(), false);
-  frontier_ = static_cast<int>(layers.size());
+  frontier_ = frontier_of(learning);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     parameters[i].working.set_requires_grad(learning[i]);
     if (!learning[i]) continue;
-    for (const int use : parameters[i].uses) {
-      layer_learns_[static_cast<std::size_t>(use)] = true;
-      frontier_ = std::min(frontier_, use);
-    }
+    for (const int use : parameters[i].uses) layer_learns_[static_cast<std::size_t>(use)] = true;
   }
+}
+
+int Model::frontier_of(const std::vector<bool>& learning) const {
+  int frontier = static_cast<int>(layers.size());
+  for (std::size_t i = 0; i < learning.size(); ++i)
+    if (learning[i]) frontier = std::min(frontier, parameters[i].uses.front());
+  return frontier;
 }
 
 void Model::set_precision(at::ScalarType type) {

@@ -87,7 +87,8 @@ struct Model {
 
   // Who learns, by parameter; after set_precision, which makes everything learn. At least one must.
   void set_learning(const std::vector<bool>& learning);
-  int frontier() const { return frontier_; }  // the lowest layer that reads a learning parameter
+  int frontier_of(const std::vector<bool>& learning) const;  // the lowest layer that reads a learning parameter
+  int frontier() const { return frontier_; }                 // of those that learn now
   bool layer_learns(std::size_t layer) const { return layer_learns_[layer]; }
   int blocks() const { return static_cast<int>(layers.size()) - 2; }  // layers between the embeddings and the head
 

@@ -6,16 +6,6 @@
 #include "framework/thaw/selection.h"
 
 namespace thaw {
-namespace {
-
-int frontier_of(const Model& model, const std::vector<bool>& learning) {
-  int frontier = static_cast<int>(model.layers.size());
-  for (std::size_t i = 0; i < learning.size(); ++i)
-    if (learning[i]) frontier = std::min(frontier, model.parameters[i].uses.front());
-  return frontier;
-}
-
-}  // namespace
 
 std::string PlannedPhase::what() const { return fmt::format("{}", fmt::join(recipe.trainable, ", ")); }
 
@@ -44,10 +34,10 @@ ThawPlan compile_plan(const ThawRecipe& recipe, const Model& model, double lr, c
     if (phase.recipe.reinitialise_top > model.blocks())
       throw RecipeError("{}.reinitialise_top: expected at most {}, the model's blocks, found {}", where, model.blocks(),
                         phase.recipe.reinitialise_top);
-    phase.frontier = frontier_of(model, phase.learning);
+    phase.frontier = model.frontier_of(phase.learning);
     const bool own_rates = !phase.recipe.rates.empty();
-    phase.rates = rates_of(model, phase.learning, phase.recipe.lr.value_or(lr), recipe.layer_decay, own_rates ? phase.recipe.rates : recipe.rates,
-                           own_rates ? where + ".rates" : file + ": thaw.rates");
+    phase.rates = rates_of(model, phase.learning, phase.recipe.lr.value_or(lr), recipe.layer_decay,
+                           own_rates ? phase.recipe.rates : recipe.rates, own_rates ? where + ".rates" : file + ": thaw.rates");
     phase.steps = data.steps(position, phase.recipe.until);
     phase.open_ended = phase.recipe.until.patience > 0 || !phase.recipe.until.metrics.empty();
     position = data.after(position, phase.steps);

@@ -91,10 +91,12 @@ Trainer::Trainer(Parts parts)
       cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data)) {
   const std::vector<std::string> names = metric_names(parts_.data);
   outcome_.metric = parts_.recipe.evaluate.metric;
-  check_metric(outcome_.metric, "evaluate.metric", names);
-  for (const PlannedPhase& phase : plan_.phases) {
-    restores_ = restores_ || phase.recipe.restore_best;
-    for (const auto& [metric, unused] : phase.recipe.until.metrics) check_metric(metric, "thaw.phases: until", names);
+  check_metric(outcome_.metric, parts_.recipe.file.string() + ": evaluate.metric", names);
+  for (std::size_t i = 0; i < plan_.phases.size(); ++i) {
+    const PhaseRecipe& phase = plan_.phases[i].recipe;
+    restores_ = restores_ || phase.restore_best;
+    for (const auto& [metric, unused] : phase.until.metrics)
+      check_metric(metric, fmt::format("{}: thaw.phases[{}].until", parts_.recipe.file.string(), i), names);
   }
   change_weights();
   enter_phase(Kept::undecided);

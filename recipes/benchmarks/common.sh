@@ -38,6 +38,28 @@ print("%-8s %7.1f rows/s, first step after %6.2f s, value %s" % (
 ' "$1" "$2" "$out/$1.json"
 }
 
+# some_reviews COUNT: so many of the movie reviews to train on, always the same, in $out/rows.tsv.
+some_reviews() {
+  recipes/data/reviews.sh
+  {
+    head -n 1 build/data/reviews/train.tsv
+    tail -n +2 build/data/reviews/train.tsv | shuf -n "$1" --random-source=<(yes)
+  } >"$out/rows.tsv"
+}
+
+# recipe PATH < YAML: what the benchmarks' recipes share, then the rest from standard input.
+recipe() {
+  cat >"$1" <<END
+recipe: 1
+task: text-classification
+model: $model
+output_dir: replaced
+batch: {size: 32, grain: 16}
+schedule: {name: linear, warmup_ratio: 0.1}
+$(cat)
+END
+}
+
 # ours NUMBER RECIPE [key=value…]
 ours() {
   local name=ours-$1 recipe=$2 launched_at

@@ -8,26 +8,12 @@
 set -euo pipefail
 # shellcheck source=recipes/benchmarks/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-recipes/data/reviews.sh
-{
-  head -n 1 build/data/reviews/train.tsv
-  tail -n +2 build/data/reviews/train.tsv | shuf -n "${THAW_ROWS:-2000}" --random-source=<(yes)
-} >"$out/rows.tsv"
+some_reviews "${THAW_ROWS:-2000}"
 
-recipe() {
-  cat >"$out/$1.yaml" <<END
-recipe: 1
-task: text-classification
-model: $model
-output_dir: $out/$1
-data: {train: $out/rows.tsv, eval: {dev: build/data/reviews/dev.tsv}, max_length: 128, cache_dir: $out/cache}
-batch: {size: 32, grain: 16}
+data="data: {train: $out/rows.tsv, eval: {dev: build/data/reviews/dev.tsv}, max_length: 128, cache_dir: $out/cache}"
+recipe "$out/gradual.yaml" <<END
+$data
 optimizer: {lr: 5.0e-05}
-schedule: {name: linear, warmup_ratio: 0.1}
-$(cat)
-END
-}
-recipe gradual <<'END'
 precision: bf16
 thaw:
   layer_decay: {convention: beit, decay: 0.9}
@@ -36,11 +22,15 @@ thaw:
     - {trainable: [head, top 2], until: {epochs: 2}}
     - {trainable: all, until: {epochs: 2}}
 END
-recipe full <<'END'
+recipe "$out/full.yaml" <<END
+$data
+optimizer: {lr: 5.0e-05}
 precision: fp32
 epochs: 1
 END
-recipe lp_ft <<'END'
+recipe "$out/lp_ft.yaml" <<END
+$data
+optimizer: {lr: 5.0e-05}
 precision: bf16
 cache: {activations: off}
 thaw:
@@ -50,7 +40,7 @@ thaw:
 END
 for name in gradual full lp_ft; do
   mpirun -n "$ranks" "$thaw" plan "$out/$name.yaml" --json >"$out/$name.plan.json"
-  logged "$name" mpirun -n "$ranks" "$thaw" train "$out/$name.yaml"
+  logged "$name" mpirun -n "$ranks" "$thaw" train "$out/$name.yaml" "output_dir=$out/$name"
 done
 "$python" - "$out" "$(hardware_of)" "$(commit_of)" <<'END'
 import json, sys

@@ -8,22 +8,12 @@
 set -euo pipefail
 # shellcheck source=recipes/benchmarks/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-recipes/data/reviews.sh
 read -r head top all <<<"${THAW_EPOCHS:-1 1 1}"
-{
-  head -n 1 build/data/reviews/train.tsv
-  tail -n +2 build/data/reviews/train.tsv | shuf -n "${THAW_ROWS:-1000000}" --random-source=<(yes)
-} >"$out/rows.tsv"
+some_reviews "${THAW_ROWS:-1000000}"
 test=build/data/reviews/test.tsv
-cat >"$out/recipe.yaml" <<END
-recipe: 1
-task: text-classification
-model: $model
-output_dir: replaced
+recipe "$out/recipe.yaml" <<END
 precision: bf16
 data: {train: $out/rows.tsv, eval: {test: $test}, max_length: 128, cache_dir: $out/cache}
-batch: {size: 32, grain: 16}
-schedule: {name: linear, warmup_ratio: 0.1}
 thaw:
   phases:
     - {trainable: [head], until: {epochs: $head}, lr: 1.0e-03, schedule: restart, moments: fresh}

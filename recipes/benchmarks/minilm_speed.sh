@@ -24,17 +24,11 @@ if "text" in columns and "label" in columns:
 lines = random.Random(0).sample(lines, min(int(count), len(lines)))
 open(target, "w", encoding="utf-8", newline="").write("\n".join(["text\tlabel", *lines]) + "\n")
 END
-cat >"$out/recipe.yaml" <<END
-recipe: 1
-task: text-classification
-model: $model
-output_dir: replaced
+recipe "$out/recipe.yaml" <<END
 precision: bf16
 epochs: 1
 data: {train: $out/rows.tsv, max_length: 128, cache_dir: $out/cache}
-batch: {size: 32, grain: 16}
 optimizer: {lr: 5.0e-05}
-schedule: {name: linear, warmup_ratio: 0.1}
 END
 for number in 1 2 3; do
   ours "$number" "$out/recipe.yaml"
