@@ -166,6 +166,23 @@ thaw:
   expect_resumes_after_every_step(12);
 }
 
+// The same where the head's only pass leaves what the next phase reads, many rows at once.
+TEST_F(Resume, ActivationsLeftOnTheWayAreMadeAgainAsTheyWere) {
+  whole(R"(
+precision: bf16
+thaw:
+  phases:
+    - {trainable: head, until: {epochs: 1}, lr: 1.0e-02}
+    - {trainable: [head, top 1], until: {epochs: 1}}
+    - {trainable: all, until: {epochs: 1}}
+)",
+        9);
+  const Json phases = Json::parse(shop.file("whole/result.json"))["phases"];
+  EXPECT_GT(phases[1]["cache_hits"], 0);
+  EXPECT_EQ(phases[1]["cache_misses"], 0);
+  expect_resumes_after_every_step(9);
+}
+
 // A kill between the last checkpoint and the result: the run had had enough, and has no step more.
 TEST_F(Resume, EarlyStoppingAfterAKillAtAnyStep) {
   whole(R"(
