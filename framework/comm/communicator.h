@@ -54,6 +54,8 @@ class Communicator {
 
   // The ranks of this node (shared memory), in rank order. Collective.
   virtual std::unique_ptr<Communicator> split_node() = 0;
+  // The ranks that give the same colour (0 or more), in rank order. Collective.
+  virtual std::unique_ptr<Communicator> split(int colour) = 0;
   // Ends all ranks at once with `exit_code`; for errors that one rank alone saw.
   [[noreturn]] virtual void abort(int exit_code) = 0;
 

@@ -14,6 +14,7 @@ class SingleCommunicator final : public Communicator {
   int size() const override { return 1; }
   const char* backend() const override { return "single"; }
   std::unique_ptr<Communicator> split_node() override { return std::make_unique<SingleCommunicator>(); }
+  std::unique_ptr<Communicator> split(int) override { return std::make_unique<SingleCommunicator>(); }
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
 
  protected:

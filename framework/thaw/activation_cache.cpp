@@ -1,87 +1,38 @@
 #include "framework/thaw/activation_cache.h"
 
 #include <ATen/core/grad_mode.h>
+
 #include <algorithm>
-#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <span>
 
 #include "framework/nn/ops.h"
+#include "framework/thaw/activation_region.h"
 
 namespace thaw {
 namespace {
 
-enum Presence : std::uint8_t { absent, being_written, present };
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+at::Tensor row_of(const Packed& packed, std::size_t row) {
+  return packed.values.narrow(0, packed.cu_seqlens[row], packed.cu_seqlens[row + 1] - packed.cu_seqlens[row]);
+}
+
+constexpr int steps_tried = 4;  // sendings after which their time is compared with that of computing
+
+// Before the values of a row, in what one node sends another.
+struct RowHeader {
+  std::int64_t layer;
+  std::uint64_t set, row, bytes;
+};
 
 }  // namespace
 
-// What one layer reads, of all rows: a byte of presence a row, then the values.
-class ActivationCache::Region {
- public:
-  Region(const Model& model, int layer, const std::vector<std::vector<std::uint32_t>>& lengths)
-      : first_tokens_(layer > 0 && model.layers[static_cast<std::size_t>(layer) - 1].gives_first_tokens),
-        width_(model.width),
-        dtype_(model.flow_type()),
-        token_bytes_(static_cast<std::uint64_t>(width_) * c10::elementSize(dtype_)) {
-    std::uint64_t rows = 0;
-    for (const auto& set : lengths) rows += set.size();
-    std::uint64_t row = 0, offset = (rows + 4095) / 4096 * 4096;
-    for (const auto& set : lengths) {
-      first_row_.push_back(row);
-      row += set.size();
-      auto& offsets = offsets_.emplace_back();
-      for (const std::uint32_t length : set) {
-        offsets.push_back(offset);
-        offset += tokens_of(length) * token_bytes_;
-      }
-      offsets.push_back(offset);
-    }
-    bytes_ = offset;
-  }
-
-  std::uint64_t bytes_wanted() const { return bytes_; }
-  bool open(Communicator& node, const std::string& directory, std::uint64_t bytes, std::string& problem) {
-    file_ = SharedFile::create(node, directory, std::min(bytes, bytes_), problem);
-    return file_ != nullptr;
-  }
-  std::uint64_t bytes_kept() const { return file_->size(); }
-  bool first_tokens() const { return first_tokens_; }
-
-  bool has(const CacheRow& row) const { return fits(row) && presence(row).load(std::memory_order_acquire) == present; }
-  at::Tensor values(const CacheRow& row, std::int64_t length) const {
-    return at::from_blob(file_->data() + offsets_[row.set][row.row],
-                         {static_cast<std::int64_t>(tokens_of(static_cast<std::uint32_t>(length))), width_}, at::TensorOptions(dtype_));
-  }
-  // The first rank to come writes a row; another that computed it at the same time leaves it.
-  void store(const CacheRow& row, const Packed& packed, std::size_t at) {
-    if (!fits(row)) return;
-    auto expected = static_cast<std::uint8_t>(absent);
-    if (!presence(row).compare_exchange_strong(expected, being_written)) return;
-    values(row, packed.cu_seqlens[at + 1] - packed.cu_seqlens[at]).copy_(of_row(packed, at));
-    presence(row).store(present, std::memory_order_release);
-  }
-  // What is kept of the row that stands at `at` in `packed`.
-  at::Tensor of_row(const Packed& packed, std::size_t at) const {
-    return packed.values.narrow(0, packed.cu_seqlens[at], packed.cu_seqlens[at + 1] - packed.cu_seqlens[at]);
-  }
-
- private:
-  std::uint64_t tokens_of(std::uint32_t length) const { return first_tokens_ ? 1 : length; }
-  bool fits(const CacheRow& row) const { return offsets_[row.set][row.row + 1] <= file_->size(); }
-  std::atomic_ref<std::uint8_t> presence(const CacheRow& row) const {
-    return std::atomic_ref<std::uint8_t>(*reinterpret_cast<std::uint8_t*>(file_->data() + first_row_[row.set] + row.row));
-  }
-
-  bool first_tokens_;
-  std::int64_t width_;
-  at::ScalarType dtype_;
-  std::uint64_t token_bytes_, bytes_ = 0;
-  std::vector<std::uint64_t> first_row_;             // by set
-  std::vector<std::vector<std::uint64_t>> offsets_;  // by set and row, and the end
-  std::unique_ptr<SharedFile> file_;
-};
-
 ActivationCache::ActivationCache(const CacheRecipe& recipe, Communicator& comm, std::uint64_t memory,
                                  std::vector<std::vector<std::uint32_t>> lengths)
-    : recipe_(recipe), node_(comm.split_node()), memory_(memory), lengths_(std::move(lengths)) {}
+    : recipe_(recipe), node_(comm.split_node()), across_(comm.split(node_->rank())), memory_(memory), lengths_(std::move(lengths)) {}
 
 ActivationCache::~ActivationCache() = default;
 
@@ -89,6 +40,8 @@ bool ActivationCache::fills_row_by_row(const Model& model) { return model.flow_t
 
 std::vector<std::string> ActivationCache::keep(const Model& model, const std::vector<int>& layers) {
   std::erase_if(regions_, [&](const auto& entry) { return std::find(layers.begin(), layers.end(), entry.first) == layers.end(); });
+  wanted_ = !layers.empty();
+  fresh_.clear();
   std::vector<std::string> said;
   for (const int layer : layers) {
     if (regions_.contains(layer)) continue;
@@ -101,7 +54,7 @@ std::vector<std::string> ActivationCache::keep(const Model& model, const std::ve
     }
     if (!local.refused.empty()) local.room = 0;
     node_->broadcast(&local.room, sizeof local.room, 0);  // ranks look at different moments: the first one's view counts
-    auto region = std::make_unique<Region>(model, layer, lengths_);
+    auto region = std::make_unique<ActivationRegion>(model, layer, lengths_);
     std::string problem = local.refused;
     const std::uint64_t bytes = std::min(region->bytes_wanted(), local.room);
     const bool room = bytes > 0 && bytes >= region->bytes_wanted() / 20;
@@ -122,14 +75,18 @@ void ActivationCache::forget_above(int layer) {
   std::erase_if(regions_, [&](const auto& entry) { return entry.first > layer; });
 }
 
-Packed ActivationCache::compute(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context) {
+Packed ActivationCache::compute(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context,
+                                bool training) {
+  const auto start = Clock::now();
   int at_layer = 0;
   for (const auto& [layer, region] : regions_) {
     if (layer > model.frontier()) break;
     packed = model.run(std::move(packed), context, at_layer, layer);
-    for (std::size_t i = 0; i < rows.size(); ++i) region->store(rows[i], packed, i);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (region->store(rows[i], row_of(packed, i)) && training) fresh_.emplace_back(layer, rows[i]);
     at_layer = layer;
   }
+  if (training) compute_s_ += seconds_since(start);
   return packed;
 }
 
@@ -138,11 +95,11 @@ at::Tensor ActivationCache::forward(const Model& model, const std::vector<CacheR
   const auto above = regions_.upper_bound(model.frontier());
   if (above == regions_.begin()) return model.forward(cu_seqlens, context);
   const int layer = std::prev(above)->first;
-  Region& region = *std::prev(above)->second;
+  ActivationRegion& region = *std::prev(above)->second;
   std::vector<at::Tensor> parts(rows.size());
   std::vector<std::vector<std::size_t>> passes;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (region.has(rows[i])) parts[i] = region.values(rows[i], cu_seqlens[i + 1] - cu_seqlens[i]).to(model.device());
+    if (region.has(rows[i])) parts[i] = region.values(rows[i]).to(model.device());
     else if (passes.empty() || fills_row_by_row(model)) passes.push_back({i});
     else passes.back().push_back(i);
     ++(parts[i].defined() ? hits : misses);
@@ -162,13 +119,58 @@ at::Tensor ActivationCache::forward(const Model& model, const std::vector<CacheR
         starts.push_back(starts.back() + cu_seqlens[i + 1] - cu_seqlens[i]);
       }
       const Context inputs{tokens_of(context.input_ids), tokens_of(context.token_types), tokens_of(context.positions)};
-      const Packed computed = compute(model, of_pass, pack_of(starts), inputs);
-      for (std::size_t k = 0; k < pass.size(); ++k) parts[pass[k]] = region.of_row(computed, k);
+      const Packed computed = compute(model, of_pass, pack_of(starts), inputs, context.training);
+      for (std::size_t k = 0; k < pass.size(); ++k) parts[pass[k]] = row_of(computed, k);
     }
   }
   Packed packed = region.first_tokens() ? rows_of_one(rows.size()) : pack_of(cu_seqlens);
   packed.values = region.first_tokens() ? at::cat(parts) : pad_tokens(at::cat(parts));
   return model.run(std::move(packed), context, layer, static_cast<int>(model.layers.size())).values;
+}
+
+std::string ActivationCache::share() {
+  if (!wanted_ || !shares_ || across_->size() == 1) {
+    fresh_.clear();
+    return "";
+  }
+  const auto start = Clock::now();
+  std::string mine;
+  const auto append = [&](const void* data, std::size_t bytes) { mine.append(static_cast<const char*>(data), bytes); };
+  for (const auto& [layer, row] : fresh_) {
+    const auto region = regions_.find(layer);
+    if (region == regions_.end()) continue;
+    const std::span<const std::byte> values = region->second->bytes(row);
+    const RowHeader header{layer, row.set, row.row, values.size()};
+    append(&header, sizeof header);
+    append(values.data(), values.size());
+  }
+  fresh_.clear();
+  const std::vector<std::string> messages = across_->all_gather_text(mine);
+  bool some = false;
+  for (std::size_t rank = 0; rank < messages.size(); ++rank) {
+    const std::string& message = messages[rank];
+    some = some || !message.empty();
+    if (rank == static_cast<std::size_t>(across_->rank())) continue;
+    RowHeader header{};
+    for (std::size_t at = 0; at < message.size(); at += sizeof header + header.bytes) {
+      std::memcpy(&header, message.data() + at, sizeof header);
+      const auto region = regions_.find(static_cast<int>(header.layer));
+      const auto* const values = reinterpret_cast<const std::byte*>(message.data() + at + sizeof header);
+      if (region != regions_.end() && region->second->store({header.set, header.row}, std::span(values, header.bytes))) ++received;
+    }
+  }
+  share_s_ += seconds_since(start);
+  return some && ++tried_ == steps_tried ? weigh_sharing() : "";
+}
+
+// A row that stays where it was computed is computed again on each other node that comes to need it.
+std::string ActivationCache::weigh_sharing() {
+  double spent[2] = {compute_s_, share_s_};
+  across_->all_reduce(spent, 2, CommType::f64);
+  const double others = 1 - 1.0 / across_->size();
+  shares_ = spent[1] < spent[0] * others;
+  return fmt::format("cache      rows {}: sending them takes {:.0f} % of the time of computing them",
+                     shares_ ? "are sent to the other nodes" : "stay on the node that computed them", 100 * spent[1] / spent[0]);
 }
 
 }  // namespace thaw

@@ -1,6 +1,7 @@
 // Activations at the frontier, computed once instead of once an epoch: what the lowest learning layer reads, of every row,
-// shared by the ranks of a node. Layers below do not learn and run in evaluation mode, so a row's values are the same in
-// every epoch until a phase thaws them. Values are kept in the type that flows between layers, so nothing is rounded.
+// shared by the ranks of a node, and sent to other nodes where that pays. Layers below do not learn and run in evaluation
+// mode, so a row's values are the same in every epoch until a phase thaws them. Values are kept in the type that flows
+// between layers, so nothing is rounded.
 // Where there is no room for all rows, the first ones have it: of a cyclic scan, a fixed part is the best that can be kept.
 #pragma once
 
@@ -11,15 +12,10 @@
 #include <vector>
 
 #include "framework/models/model.h"
+#include "framework/thaw/activation_region.h"
 #include "framework/thaw/cache_recipe.h"
-#include "framework/thaw/shared_file.h"
 
 namespace thaw {
-
-struct CacheRow {
-  std::size_t set;  // number of the set
-  std::uint64_t row;
-};
 
 class ActivationCache {
  public:
@@ -43,18 +39,30 @@ class ActivationCache {
   at::Tensor forward(const Model& model, const std::vector<CacheRow>& rows, const std::vector<std::int64_t>& cu_seqlens,
                      const Context& context);
 
-  std::uint64_t hits = 0, misses = 0;  // rows, of this rank
+  // Once a training step: rows that were computed since the last one go to the other nodes, so that a row is computed once
+  // and not once a node. After a few steps ranks compare the time that took with that of computing, and leave it where
+  // it does not pay; says what they chose. Collective.
+  std::string share();
+
+  std::uint64_t hits = 0, misses = 0, received = 0;  // rows, of this rank
 
  private:
-  class Region;
   // What the highest kept layer up to the frontier reads of some rows, kept there and at every kept layer below it.
-  Packed compute(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context);
+  Packed compute(const Model& model, const std::vector<CacheRow>& rows, Packed packed, const Context& context, bool training);
+  std::string weigh_sharing();
 
   CacheRecipe recipe_;
   std::unique_ptr<Communicator> node_;
+  std::unique_ptr<Communicator> across_;  // of each node the rank of this number
   std::uint64_t memory_;
   std::vector<std::vector<std::uint32_t>> lengths_;
-  std::map<int, std::unique_ptr<Region>> regions_;  // by layer
+  std::map<int, std::unique_ptr<ActivationRegion>> regions_;  // by layer
+  bool wanted_ = false;                                       // on this node or another
+  // Sharing between nodes:
+  std::vector<std::pair<int, CacheRow>> fresh_;  // layer and row, stored by this rank since the last sharing
+  bool shares_ = true;
+  int tried_ = 0;  // times that some rank had rows to send
+  double compute_s_ = 0, share_s_ = 0;
 };
 
 }  // namespace thaw

@@ -172,6 +172,7 @@ double Trainer::accumulate(const Step& step) {
     loss += sum.item<double>();
   }
   sync_->finish();
+  if (const std::string said = cache_.share(); !said.empty()) parts_.telemetry.say(said);
   parts_.comm->all_reduce(&loss, 1, CommType::f64);
   return loss;
 }

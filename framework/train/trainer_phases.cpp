@@ -141,8 +141,9 @@ void Trainer::end_phase(const std::string& by) {
              {"comm_bytes", phase_.comm_bytes},
              {"peak_memory_bytes", peak_memory()},
              {"cache_hits", cache_.hits},
-             {"cache_misses", cache_.misses}};
-  cache_.hits = cache_.misses = 0;
+             {"cache_misses", cache_.misses},
+             {"cache_received", cache_.received}};
+  cache_.hits = cache_.misses = cache_.received = 0;
   for (const auto& [name, value] : outcome_.last) ended["metrics"][name] = value;
   outcome_.phases.push_back(std::move(ended));
   cache_.forget_above(planned().frontier);

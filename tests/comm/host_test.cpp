@@ -41,6 +41,15 @@ TEST(SplitNode, RanksOfThisMachineInRankOrder) {
   EXPECT_EQ(open.back(), static_cast<float>(comm().size()));
 }
 
+TEST(Split, RanksOfOneColourInRankOrder) {
+  const int rank = comm().rank();
+  const auto part = comm().split(rank % 2);
+  EXPECT_EQ(part->size(), (comm().size() + 1 - rank % 2) / 2);
+  EXPECT_EQ(part->rank(), rank / 2);
+  const auto names = part->all_gather_text(std::to_string(rank));
+  for (std::size_t i = 0; i < names.size(); ++i) EXPECT_EQ(names[i], std::to_string(2 * static_cast<int>(i) + rank % 2));
+}
+
 TEST(Receive, WrongSizeIsNamed) {
   if (comm().size() != 2) GTEST_SKIP() << "for two ranks";
   char message[8] = "sixteen";

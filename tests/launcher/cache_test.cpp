@@ -131,6 +131,16 @@ TEST(Cache, FullMissingOrForbiddenDirectoriesAreSaidAndDoWithout) {
   EXPECT_LE(difference(shop, "full", "without"), 1e-6);
 }
 
+TEST(Cache, RowsGoToTheOtherNodes) {
+  const Workshop shop;
+  run_without(shop, "without", 2);
+  const Ran ran = thaw_on_two_nodes(shop.train("with", phases));
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  EXPECT_NE(ran.output.find("of the time of computing them"), std::string::npos) << ran.output;
+  EXPECT_GT(phase_of(shop, "with", 0)["cache_received"], 0);
+  EXPECT_LE(difference(shop, "with", "without"), 1e-6);
+}
+
 TEST(Cache, LeavesNothingBehindWhenKilled) {
   const Workshop shop;
   std::filesystem::create_directory(shop.path("kept"));

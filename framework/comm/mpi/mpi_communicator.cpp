@@ -114,6 +114,12 @@ class MpiCommunicator final : public Communicator {
     check_mpi(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
     return std::make_unique<MpiCommunicator>(node, false, node_);
   }
+  std::unique_ptr<Communicator> split(int colour) override {
+    drain();
+    MPI_Comm part = MPI_COMM_NULL;
+    check_mpi(MPI_Comm_split(comm_, colour, rank_, &part), "MPI_Comm_split");
+    return std::make_unique<MpiCommunicator>(part, false, node_);
+  }
   [[noreturn]] void abort(int exit_code) override {
     MPI_Abort(MPI_COMM_WORLD, exit_code);
     std::_Exit(exit_code);

@@ -110,6 +110,9 @@ class NcclCommunicator final : public Communicator {
   std::unique_ptr<Communicator> split_node() override {
     return std::make_unique<NcclCommunicator>(std::shared_ptr<Communicator>(host_->split_node()), device_);
   }
+  std::unique_ptr<Communicator> split(int colour) override {
+    return std::make_unique<NcclCommunicator>(std::shared_ptr<Communicator>(host_->split(colour)), device_);
+  }
   // No ncclCommAbort first: it may wait for the GPU, and the processes that it would free are ended here.
   [[noreturn]] void abort(int exit_code) override {
     host_->abort(exit_code);
