@@ -97,7 +97,8 @@ Layer encoder_layer(Model& model, const BertConfig& c, int index) {
   const bool last = index + 1 == c.layers;
   const int group = index + 1;
   const std::string name = fmt::format("encoder.layer.{}", index);
-  const Declare declare{model, fmt::format("bert.{}.", name), group, false, last}, every_token{model, declare.prefix, group};
+  const Declare declare{model, fmt::format("bert.{}.", name), group, /*keep_fp32=*/false, /*of_first_tokens=*/last},
+      every_token{model, declare.prefix, group};
   const Linear query = declare.linear("attention.self.query", c.width, c.width);
   const Linear key = every_token.linear("attention.self.key", c.width, c.width);
   const Linear value = every_token.linear("attention.self.value", c.width, c.width);

@@ -9,6 +9,7 @@
 #include "framework/tasks/metrics.h"
 
 namespace thaw {
+
 std::vector<std::vector<RowOfSet>> evaluation_batches(const DataSet& set) {
   constexpr std::int64_t most = 4096;
   const std::vector<std::uint32_t>& lengths = set.shards->lengths();

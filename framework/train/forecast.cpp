@@ -113,53 +113,64 @@ void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int cou
   phase.peak_memory_bytes = peak_memory();
 }
 
+// What can be counted.
+PhaseForecast counted(const Trainer& trainer, const Model& model, const Corpus& corpus, const PlannedPhase& planned) {
+  PhaseForecast phase;
+  phase.steps = planned.steps;
+  const double steps = static_cast<double>(planned.steps), epochs = steps / static_cast<double>(trainer.batches().steps(0));
+  phase.rows = std::llround(corpus.rows * epochs);
+  phase.tokens = std::llround(corpus.tokens * epochs);
+  for (std::size_t i = 0; i < planned.learning.size(); ++i)
+    if (planned.learning[i]) phase.learning += model.parameters[i].value.numel();
+  phase.learning_bytes = static_cast<std::uint64_t>(phase.learning) * 12;
+  phase.buckets = trainer.gradients().bucket_count();
+  phase.flops = flops_of(model, planned, static_cast<double>(phase.rows) / steps, static_cast<double>(phase.tokens) / steps,
+                         corpus.squares * epochs / steps);
+  return phase;
+}
+
+// A phase's times, from those of its steps. `filled`: earlier phases have kept all that it reads.
+void add_up(PhaseForecast& phase, std::int64_t evaluate_every, double steps_of_epoch, double evaluation_s, bool filled) {
+  const double steps = static_cast<double>(phase.steps);
+  const bool cached = phase.cache_bytes > 0;
+  const double every = evaluate_every > 0 ? static_cast<double>(evaluate_every) : steps_of_epoch;
+  const double evaluations = std::ceil(steps / every - 1e-9);
+  phase.evaluation_s = evaluation_s * evaluations;
+  phase.uncached_time_s = phase.step_s * steps + phase.evaluation_s;
+  const double computed = !cached ? steps : filled ? 0 : std::min(steps, steps_of_epoch);
+  const double computed_evaluations = !cached ? evaluations : filled ? 0 : std::min(1.0, evaluations);
+  const double cached_share = phase.cached_step_s > 0 ? std::min(1.0, phase.cached_step_s / phase.step_s) : 1;
+  phase.time_s = phase.step_s * computed + phase.cached_step_s * (steps - computed) +
+                 evaluation_s * (computed_evaluations + (evaluations - computed_evaluations) * cached_share);
+}
+
 }  // namespace
 
 Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, const RunData& data, Communicator& comm, int count) {
   const Corpus corpus = corpus_of(recipe, data, model.vocabulary_size, count > 0);
+  const double steps_of_epoch = static_cast<double>(trainer.batches().steps(0));
   Forecast out;
   std::map<int, double> passes;  // over what is kept of a layer's input, by the earlier phases
   double evaluation_token_s = 0;
   for (std::size_t number = 0; number < trainer.plan().phases.size(); ++number) {
     const PlannedPhase& planned = trainer.plan().phases[number];
     trainer.jump_to_phase(number);
-    PhaseForecast phase;
-    phase.steps = planned.steps;
-    const double epoch = static_cast<double>(trainer.batches().steps(0)), epochs = static_cast<double>(planned.steps) / epoch;
-    phase.rows = std::llround(corpus.rows * epochs);
-    phase.tokens = std::llround(corpus.tokens * epochs);
-    for (std::size_t i = 0; i < planned.learning.size(); ++i)
-      if (planned.learning[i]) phase.learning += model.parameters[i].value.numel();
-    phase.learning_bytes = static_cast<std::uint64_t>(phase.learning) * 12;
-    phase.buckets = trainer.gradients().bucket_count();
-    const double steps = static_cast<double>(planned.steps);
-    phase.flops = flops_of(model, planned, static_cast<double>(phase.rows) / steps, static_cast<double>(phase.tokens) / steps,
-                           corpus.squares * epochs / steps);
+    PhaseForecast phase = counted(trainer, model, corpus, planned);
     const std::vector<int> kept = trainer.cached_layers();
     const bool filled = passes.contains(planned.frontier);
-    const bool cached = filled || std::find(kept.begin(), kept.end(), planned.frontier) != kept.end();
-    if (cached) {
+    if (filled || std::find(kept.begin(), kept.end(), planned.frontier) != kept.end()) {
       const KeptBytes bytes = kept_bytes(model, corpus, planned.frontier);
       phase.cache_bytes = static_cast<std::uint64_t>(bytes.training + bytes.evaluation);
     }
     if (count > 0) measure(trainer, corpus, comm, count, phase, evaluation_token_s);
+    const double epochs = static_cast<double>(planned.steps) / steps_of_epoch;
     for (const int layer : kept) {
       passes[layer] += layer == planned.frontier ? epochs : std::min(1.0, epochs);
       if (count > 0)
         phase.peak_memory_bytes += static_cast<std::uint64_t>(looked_at(kept_bytes(model, corpus, layer), passes[layer], comm.size()));
     }
     phase.network_bytes = comm.size() > 1 || count > 0 ? trainer.gradients().bytes_per_step() : 0;
-
-    const std::int64_t every = recipe.evaluate.every_steps;
-    const double evaluations = data.eval.empty() ? 0 : every > 0 ? std::ceil(steps / static_cast<double>(every)) : std::ceil(epochs - 1e-9);
-    const double once = evaluation_token_s * corpus.evaluation_tokens;
-    phase.evaluation_s = once * evaluations;
-    phase.uncached_time_s = phase.step_s * steps + phase.evaluation_s;
-    const double computed = !cached ? steps : filled ? 0 : std::min(steps, epoch);
-    const double cached_share = phase.cached_step_s > 0 ? std::min(1.0, phase.cached_step_s / phase.step_s) : 1;
-    const double first_evaluations = !cached ? evaluations : filled ? 0 : std::min(1.0, evaluations);
-    phase.time_s = phase.step_s * computed + phase.cached_step_s * (steps - computed) +
-                   once * (first_evaluations + (evaluations - first_evaluations) * cached_share);
+    add_up(phase, recipe.evaluate.every_steps, steps_of_epoch, evaluation_token_s * corpus.evaluation_tokens, filled);
     std::erase_if(passes, [&](const auto& entry) { return entry.first > planned.frontier; });
     out.time_s += phase.time_s;
     out.uncached_time_s += phase.uncached_time_s;

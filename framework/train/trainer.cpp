@@ -214,6 +214,7 @@ double Trainer::sample_evaluation(bool time_it) {
   double seconds = 0, tokens = 0;
   for (const DataSet& set : parts_.data.eval) {
     const auto batches = evaluation_batches(set);
+    if (batches.empty()) continue;
     predict(parts_.model, batches.front(), parts_.data.outputs());  // memory is found, kernels are chosen
     if (!time_it) continue;
     for (const std::size_t sampled : {batches.size() / 3, batches.size() * 2 / 3}) {
