@@ -200,39 +200,6 @@ StepReport Trainer::take(const Step& step) {
   return report;
 }
 
-double Trainer::probe(double lr) {
-  const double loss = accumulate(batches_.step(static_cast<std::uint64_t>(cursor_.at.epoch), cursor_.at.step));
-  const double norm = gradient_norm();
-  ++cursor_.step;
-  cursor_.at = batches_.after(cursor_.at, 1);
-  if (!std::isfinite(loss) || !std::isfinite(norm)) return NAN;
-  update(norm, lr / planned().highest_lr());
-  return loss;
-}
-
-double Trainer::sample_evaluation(bool time_it) {
-  double seconds = 0, tokens = 0;
-  for (const DataSet& set : parts_.data.eval) {
-    const auto batches = evaluation_batches(set);
-    if (batches.empty()) continue;
-    predict(parts_.model, batches.front(), parts_.data.outputs());  // memory is found, kernels are chosen
-    if (!time_it) continue;
-    for (const std::size_t sampled : {batches.size() / 3, batches.size() * 2 / 3}) {
-      const auto start = Clock::now();
-      predict(parts_.model, batches[sampled], parts_.data.outputs());
-      seconds += seconds_since(start);
-      for (const RowOfSet& row : batches[sampled]) tokens += set.shards->lengths()[row.row];
-    }
-  }
-  return tokens > 0 ? seconds / tokens : 0;
-}
-
-void Trainer::expect_ids(const at::Tensor& ids) {
-  for (const Parameter& parameter : parts_.model.parameters)
-    if (parameter.role == Role::embedding && parameter.value.size(0) == parts_.model.vocabulary_size)
-      optimizer_->expect(parameter.name, ids);
-}
-
 at::Tensor Trainer::forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context) {
   std::vector<CacheRow> keys;
   for (const RowOfSet& row : rows) {

@@ -62,12 +62,13 @@ class Trainer {
 
   Outcome run();
 
-  // For forecasts and range tests, on a trainer that will not run: begins phase `number` as if the earlier ones had passed, and takes steps.
-  void jump_to_phase(std::size_t number);
+  // For forecasts and range tests, on a trainer that will not run (trainer_trials.cpp):
+  void jump_to_phase(std::size_t number);  // begins it as if the earlier ones had passed
   StepReport take(const Step& step);       // forward, backward, update; counts nothing
   double sample_evaluation(bool time_it);  // the longest batch of every set, on every rank; seconds a token of two others
   void expect_ids(const at::Tensor& ids);  // the optimizer goes over these tokens' embeddings, as once all have come
-  double probe(double lr);  // the next step of phase 1 with `lr` as its highest rate: the loss; not finite where nothing was learnt
+  // The next step of phase 1 with `lr` as its highest rate: the loss; not finite where nothing was learnt.
+  double probe(double lr);
   double factor(std::int64_t step_in_phase) const { return schedule_->factor(schedule_start_ + step_in_phase); }
   const std::vector<int>& cached_layers() const { return cached_layers_; }  // whose input is kept, in this phase and later ones
   const Batches& batches() const { return batches_; }

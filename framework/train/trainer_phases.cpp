@@ -201,16 +201,4 @@ void Trainer::keep_best() {
   for (const Parameter& p : parts_.model.parameters) best_weights_[p.name] = p.value.clone();
 }
 
-void Trainer::jump_to_phase(std::size_t number) {
-  Position start;
-  for (std::size_t i = 0; i < number; ++i) start = batches_.after(start, plan_.phases[i].steps);
-  phase_ = {};
-  phase_.number = number;
-  cursor_.at = start;
-  keep_best();  // as an evaluation before would have
-  const Kept kept = cache_.keeps(planned().frontier) ? Kept::filled : Kept::undecided;
-  cache_.forget_above(0);
-  enter_phase(kept);
-}
-
 }  // namespace thaw

@@ -1,0 +1,54 @@
+// What forecasts and range tests try on a trainer that will not run.
+#include <chrono>
+#include <cmath>
+
+#include "framework/train/trainer.h"
+
+namespace thaw {
+
+void Trainer::jump_to_phase(std::size_t number) {
+  Position start;
+  for (std::size_t i = 0; i < number; ++i) start = batches_.after(start, plan_.phases[i].steps);
+  phase_ = {};
+  phase_.number = number;
+  cursor_.at = start;
+  keep_best();  // as an evaluation before would have
+  const Kept kept = cache_.keeps(planned().frontier) ? Kept::filled : Kept::undecided;
+  cache_.forget_above(0);
+  enter_phase(kept);
+}
+
+double Trainer::probe(double lr) {
+  const double loss = accumulate(batches_.step(static_cast<std::uint64_t>(cursor_.at.epoch), cursor_.at.step));
+  const double norm = gradient_norm();
+  ++cursor_.step;
+  cursor_.at = batches_.after(cursor_.at, 1);
+  if (!std::isfinite(loss) || !std::isfinite(norm)) return NAN;
+  update(norm, lr / planned().highest_lr());
+  return loss;
+}
+
+double Trainer::sample_evaluation(bool time_it) {
+  double seconds = 0, tokens = 0;
+  for (const DataSet& set : parts_.data.eval) {
+    const auto batches = evaluation_batches(set);
+    if (batches.empty()) continue;
+    predict(parts_.model, batches.front(), parts_.data.outputs());  // memory is found, kernels are chosen
+    if (!time_it) continue;
+    for (const std::size_t sampled : {batches.size() / 3, batches.size() * 2 / 3}) {
+      const auto start = std::chrono::steady_clock::now();
+      predict(parts_.model, batches[sampled], parts_.data.outputs());
+      seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      for (const RowOfSet& row : batches[sampled]) tokens += set.shards->lengths()[row.row];
+    }
+  }
+  return tokens > 0 ? seconds / tokens : 0;
+}
+
+void Trainer::expect_ids(const at::Tensor& ids) {
+  for (const Parameter& parameter : parts_.model.parameters)
+    if (parameter.role == Role::embedding && parameter.value.size(0) == parts_.model.vocabulary_size)
+      optimizer_->expect(parameter.name, ids);
+}
+
+}  // namespace thaw
