@@ -45,7 +45,7 @@ std::string thaw_command(const std::string& arguments, int ranks) {
 Ran thaw_on_two_nodes(const std::string& arguments) {
   return shell(
       fmt::format(". {0}/cluster/mpi.sh; {1} --host first:1,second:1 --mca plm_rsh_agent {0}/tests/support/local_agent.sh "
-                  "--mca btl tcp,self --mca btl_tcp_if_include lo -n 2 {2}",
+                  "--mca rtc ^hwloc --mca btl tcp,self --mca btl_tcp_if_include lo -n 2 {2}",
                   THAW_SOURCE_DIR, THAW_MPIRUN, thaw_command(arguments)));
 }
 

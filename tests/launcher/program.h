@@ -21,6 +21,7 @@ struct Ran {
 // Runs `thaw ARGUMENTS` on so many ranks (1: without a launcher), under a watchdog of 60 s (exit code 124).
 Ran thaw(const std::string& arguments, int ranks = 1);
 // On two nodes of one rank each, as Open MPI sees them: the daemons of both run here, and messages go by TCP.
+// (`rtc ^hwloc`: two daemons of one machine would write one file of its topology at the same time.)
 Ran thaw_on_two_nodes(const std::string& arguments);
 Ran shell(const std::string& command);
 
