@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstring>
 #include <exception>
+#include <thread>
 
 #include "framework/comm/mpi/check.h"
 #include "framework/comm/mpi/factory.h"
@@ -120,7 +122,9 @@ class MpiCommunicator final : public Communicator {
     check_mpi(MPI_Comm_split(comm_, colour, rank_, &part), "MPI_Comm_split");
     return std::make_unique<MpiCommunicator>(part, false, node_);
   }
+  // MPICH's launcher may drop what a rank has just written once it ends the job: the reason is given time to arrive.
   [[noreturn]] void abort(int exit_code) override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
     MPI_Abort(MPI_COMM_WORLD, exit_code);
     std::_Exit(exit_code);
   }
