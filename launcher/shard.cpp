@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <memory>
 #include <set>
 
 #include "datasets/shards/shard.h"
+#include "framework/base/clock.h"
 #include "framework/base/terminal.h"
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
@@ -86,7 +86,7 @@ void print_report(const ShardReport& report, double seconds) {
 }
 
 int shard(Ranks& ranks, const Options& given) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   ShardOptions options;
   options.read = read_options(given);
   options.rows_per_shard = given.rows_per_shard;
@@ -107,7 +107,7 @@ int shard(Ranks& ranks, const Options& given) {
                                           [&](std::uint64_t done, std::uint64_t all) {
                                             if (ranks.first()) progress(done, all);
                                           });
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   if (!ranks.first()) return 0;
   if (given.json) fmt::print("{}\n", report_of(report, seconds).dump(-1, ' ', false, Json::error_handler_t::replace));
   else print_report(report, seconds);

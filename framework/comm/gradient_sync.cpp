@@ -5,11 +5,11 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <functional>
 #include <utility>
 
+#include "framework/base/clock.h"
 #include "framework/base/error.h"
 
 namespace thaw {
@@ -117,13 +117,13 @@ void GradientSync::progress() {
 }
 
 void GradientSync::finish() {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   launch_ready(true);
   for (Bucket& bucket : buckets_)
     if (auto request = std::move(bucket.request)) request->wait();
   for (Entry& entry : entries_)
     if (entry.parameter.sparse) exchange_sparse(entry);
-  wait_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  wait_s_ = seconds_since(start);
 }
 
 // Every rank adds the rows of rank 0, 1, … in turn: the same sum, in the same order, everywhere.

@@ -83,6 +83,7 @@ struct Model {
 
   // Layers first, first + 1, …, last − 1 of the same.
   Packed run(Packed packed, const Context& context, int first, int last) const;
+  bool reads_first_tokens(int layer) const { return layer > 0 && layers[static_cast<std::size_t>(layer) - 1].gives_first_tokens; }
   at::ScalarType flow_type() const { return flow_type_; }  // of the values between layers, from the first block's output on
 
   // Who learns, by parameter; after set_precision, which makes everything learn. At least one must.

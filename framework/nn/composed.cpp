@@ -38,9 +38,9 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   const std::int64_t heads = q.size(1);
   std::vector<at::Tensor> rows;
   const auto row_count = static_cast<std::int64_t>(cu_seqlens.size()) - 1;
+  const bool first_alone = q.size(0) == row_count;
   for (std::int64_t row = 0; row < row_count; ++row) {
     const std::int64_t start = cu_seqlens[static_cast<std::size_t>(row)], length = cu_seqlens[static_cast<std::size_t>(row) + 1] - start;
-    const bool first_alone = q.size(0) == row_count;
     const std::int64_t queries = first_alone ? 1 : length;
     const auto part = [&](const at::Tensor& x, std::int64_t from, std::int64_t count) {  // [heads, count, dim]
       return x.narrow(0, from, count).to(wide).transpose(0, 1);
@@ -59,7 +59,7 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
     }
     rows.push_back(at::matmul(probabilities, of(v)).transpose(0, 1).to(q.scalar_type()));
   }
-  const std::int64_t padding = q.size(0) == row_count ? 0 : q.size(0) - cu_seqlens.back();
+  const std::int64_t padding = q.size(0) - cu_seqlens.back();
   if (padding > 0) rows.push_back(at::zeros({padding, heads, q.size(2)}, q.options()));
   return at::cat(rows);
 }

@@ -3,18 +3,15 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <span>
 
+#include "framework/base/clock.h"
 #include "framework/nn/ops.h"
 #include "framework/thaw/activation_region.h"
 
 namespace thaw {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 at::Tensor row_of(const Packed& packed, std::size_t row) {
   return packed.values.narrow(0, packed.cu_seqlens[row], packed.cu_seqlens[row + 1] - packed.cu_seqlens[row]);
@@ -123,8 +120,9 @@ at::Tensor ActivationCache::forward(const Model& model, const std::vector<CacheR
       for (std::size_t k = 0; k < pass.size(); ++k) parts[pass[k]] = row_of(computed, k);
     }
   }
-  Packed packed = region.first_tokens() ? rows_of_one(rows.size()) : pack_of(cu_seqlens);
-  packed.values = region.first_tokens() ? at::cat(parts) : pad_tokens(at::cat(parts));
+  const bool one_token = model.reads_first_tokens(layer);
+  Packed packed = one_token ? rows_of_one(rows.size()) : pack_of(cu_seqlens);
+  packed.values = one_token ? at::cat(parts) : pad_tokens(at::cat(parts));
   return model.run(std::move(packed), context, layer, static_cast<int>(model.layers.size())).values;
 }
 

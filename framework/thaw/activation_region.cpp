@@ -11,7 +11,7 @@ enum Presence : std::uint8_t { absent, being_written, present };
 }  // namespace
 
 ActivationRegion::ActivationRegion(const Model& model, int layer, const std::vector<std::vector<std::uint32_t>>& lengths)
-    : first_tokens_(layer > 0 && model.layers[static_cast<std::size_t>(layer) - 1].gives_first_tokens),
+    : first_tokens_(model.reads_first_tokens(layer)),
       width_(model.width),
       dtype_(model.flow_type()),
       token_bytes_(static_cast<std::uint64_t>(width_) * c10::elementSize(dtype_)) {

@@ -27,7 +27,6 @@ class ActivationRegion {
   // Collective over the node. False, with the reason in `problem`, where there is no room or the directory is no use.
   bool open(Communicator& node, const std::string& directory, std::uint64_t bytes, std::string& problem);
   std::uint64_t bytes_kept() const { return file_->size(); }
-  bool first_tokens() const { return first_tokens_; }  // of each row no other token is kept
 
   bool has(const CacheRow& row) const;
   at::Tensor values(const CacheRow& row) const;  // [tokens, width], a view of what is kept

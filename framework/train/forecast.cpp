@@ -13,7 +13,6 @@ struct Corpus {
   double rows = 0, tokens = 0, squares = 0;  // of the training rows as an epoch has them: sums of lengths and of their squares
   double evaluation_rows = 0, evaluation_tokens = 0;
   at::Tensor ids;  // of the tokens that occur, where they are looked at
-  double mean_length() const { return tokens / std::max(rows, 1.0); }
 };
 
 // What occurs in the first two million tokens of each training set: little is missing that the others bring.
@@ -72,7 +71,7 @@ struct KeptBytes {
 
 KeptBytes kept_bytes(const Model& model, const Corpus& corpus, int layer) {
   const double token = static_cast<double>(model.width) * static_cast<double>(c10::elementSize(model.flow_type()));
-  const bool first_alone = layer > 0 && model.layers[static_cast<std::size_t>(layer) - 1].gives_first_tokens;
+  const bool first_alone = model.reads_first_tokens(layer);
   return {token * (first_alone ? corpus.rows : corpus.tokens), token * (first_alone ? corpus.evaluation_rows : corpus.evaluation_tokens)};
 }
 

@@ -2,10 +2,10 @@
 
 #include <ATen/core/grad_mode.h>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
+#include "framework/base/clock.h"
 #include "framework/base/error.h"
 #include "framework/base/random.h"
 #include "framework/train/checkpoint.h"
@@ -15,9 +15,6 @@ namespace thaw {
 std::atomic<int> stop_signal{0};
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 Batches batches_of(const Recipe& recipe, const RunData& data) {
   std::vector<Order::Source> sources;

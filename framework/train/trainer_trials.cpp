@@ -1,7 +1,7 @@
 // What forecasts and range tests try on a trainer that will not run.
-#include <chrono>
 #include <cmath>
 
+#include "framework/base/clock.h"
 #include "framework/train/trainer.h"
 
 namespace thaw {
@@ -36,9 +36,9 @@ double Trainer::sample_evaluation(bool time_it) {
     predict(parts_.model, batches.front(), parts_.data.outputs());  // memory is found, kernels are chosen
     if (!time_it) continue;
     for (const std::size_t sampled : {batches.size() / 3, batches.size() * 2 / 3}) {
-      const auto start = std::chrono::steady_clock::now();
+      const auto start = Clock::now();
       predict(parts_.model, batches[sampled], parts_.data.outputs());
-      seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      seconds += seconds_since(start);
       for (const RowOfSet& row : batches[sampled]) tokens += set.shards->lengths()[row.row];
     }
   }
