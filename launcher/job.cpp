@@ -19,7 +19,10 @@ Job resolve_job(const std::string& recipe_file, const std::vector<std::string>& 
   job.cut = job.recipe.data.max_length > positions;
   job.recipe.data.max_length = std::min(job.recipe.data.max_length, positions);
   if (job.recipe.batch.grain == 0 && grain) job.recipe.batch.grain = grain(job.recipe);
-  job.recipe.batch = with_grain(job.recipe.batch, ranks.comm->size());
+  if (job.recipe.reproducible && !ranks.device.is_cpu())
+    throw RecipeError("{}: reproducible: sums in a fixed order are not there for GPUs yet; leave it out, or run on CPUs",
+                      job.recipe.file.string());
+  job.recipe.batch = with_grain(job.recipe.batch, ranks.comm->size(), job.recipe.reproducible);
   job.tokenizer = load_tokenizer(job.place.directory);
   return job;
 }

@@ -73,27 +73,37 @@ std::unique_ptr<Request> done_already() {
   return std::make_unique<Done>();
 }
 
-std::unique_ptr<Request> Communicator::all_reduce_async(void* data, std::size_t count, CommType type, CommOp op) {
-  // The wait is where a rank gets stuck: it is named there, by the number that the collective has on every rank.
-  class Waiting final : public Request {
-   public:
-    Waiting(Communicator& comm, std::unique_ptr<Request> inner, std::uint64_t bytes, std::uint64_t sequence)
-        : comm_(comm), inner_(std::move(inner)), bytes_(bytes), sequence_(sequence) {}
-    bool test() override { return inner_->test(); }
-    void wait() override {
-      const Published published(comm_, "all_reduce", bytes_, sequence_);
-      inner_->wait();
-    }
+// The wait is where a rank gets stuck: it is named there, by the number that the collective has on every rank.
+class Communicator::Waiting final : public Request {
+ public:
+  Waiting(Communicator& comm, std::unique_ptr<Request> inner, const char* name, std::uint64_t bytes)
+      : comm_(comm), inner_(std::move(inner)), name_(name), bytes_(bytes), sequence_(comm.begun_) {}
+  bool test() override { return inner_->test(); }
+  void wait() override {
+    const Published published(comm_, name_, bytes_, sequence_);
+    inner_->wait();
+  }
 
-   private:
-    Communicator& comm_;
-    std::unique_ptr<Request> inner_;
-    std::uint64_t bytes_, sequence_;
-  };
+ private:
+  Communicator& comm_;
+  std::unique_ptr<Request> inner_;
+  const char* name_;
+  std::uint64_t bytes_, sequence_;
+};
+
+std::unique_ptr<Request> Communicator::all_reduce_async(void* data, std::size_t count, CommType type, CommOp op) {
   const std::uint64_t bytes = count * size_of(type);
   const Published published(*this, "all_reduce", bytes, ++begun_);
   if (count == 0) return done_already();
-  return std::make_unique<Waiting>(*this, do_all_reduce(data, count, type, op), bytes, begun_);
+  return std::make_unique<Waiting>(*this, do_all_reduce(data, count, type, op), "all_reduce", bytes);
+}
+
+std::unique_ptr<Request> Communicator::tree_sum_async(std::shared_ptr<const SumTree> tree, std::vector<float*> pieces, float* sum,
+                                                      std::size_t count) {
+  const std::uint64_t bytes = count * sizeof(float);
+  const Published published(*this, "tree_sum", bytes, ++begun_);
+  if (count == 0) return done_already();
+  return std::make_unique<Waiting>(*this, do_tree_sum(std::move(tree), std::move(pieces), sum, count), "tree_sum", bytes);
 }
 
 void Communicator::all_gather(const void* data, std::size_t bytes, void* into) {

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "framework/comm/sum_tree.h"
+
 namespace thaw {
 
 enum class CommType { u8, i64, bf16, f32, f64 };
@@ -47,6 +49,9 @@ class Communicator {
   void all_reduce(void* data, std::size_t count, CommType type, CommOp op = CommOp::sum);
   // The same, returning at once; several may be open, and complete in any order.
   std::unique_ptr<Request> all_reduce_async(void* data, std::size_t count, CommType type, CommOp op = CommOp::sum);
+  // Floats of all ranks' pieces, added in the tree's order: the same bits on every rank, whoever has which piece. `pieces`
+  // are this rank's, in order; `sum` may be one of them.
+  std::unique_ptr<Request> tree_sum_async(std::shared_ptr<const SumTree> tree, std::vector<float*> pieces, float* sum, std::size_t count);
   // `bytes` from every rank, in rank order, into size() * bytes.
   void all_gather(const void* data, std::size_t bytes, void* into);
   void send(const void* data, std::size_t bytes, int to, int tag);
@@ -68,12 +73,15 @@ class Communicator {
   virtual void do_barrier() = 0;
   virtual void do_broadcast(void* data, std::size_t bytes, int root) = 0;
   virtual std::unique_ptr<Request> do_all_reduce(void* data, std::size_t count, CommType type, CommOp op) = 0;
+  virtual std::unique_ptr<Request> do_tree_sum(std::shared_ptr<const SumTree> tree, std::vector<float*> pieces, float* sum,
+                                               std::size_t count) = 0;
   virtual void do_all_gather(const void* data, std::size_t bytes, void* into) = 0;
   virtual void do_send(const void* data, std::size_t bytes, int to, int tag) = 0;
   virtual void do_receive(void* data, std::size_t bytes, int from, int tag) = 0;
 
  private:
   class Published;
+  class Waiting;
   std::uint64_t begun_ = 0;  // collectives, messages not counted
   // A sequence lock: odd while being written. One writer (the rank's own thread), any number of readers.
   std::atomic<std::uint64_t> version_{0};

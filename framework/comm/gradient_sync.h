@@ -1,6 +1,7 @@
 // GradientSync: sums gradients over a step's backward passes and over ranks, while backward is still running.
 // Gradients are accumulated in fp32, in flat buckets filled in the order in which backward finishes parameters; a full
 // bucket is reduced at once, and later hooks test the open requests, which is what moves MPI along.
+// Where the tree of a step's sums is fixed, partial sums lie beside one another until all their grains have come.
 // An embedding's gradient is sparse: ranks exchange the rows they touched instead of the whole table.
 #pragma once
 
@@ -31,8 +32,9 @@ class GradientSync {
   GradientSync(const GradientSync&) = delete;
   GradientSync& operator=(const GradientSync&) = delete;
 
-  // Starts a step in which this rank runs `passes` backward passes (0 too: it then adds nothing, but takes part).
-  void begin(int passes);
+  // Starts a step in which this rank runs a backward pass for each of its terms in the tree, in order (none too: it then takes
+  // part alone).
+  void begin(std::shared_ptr<const SumTree> tree);
   // Sends what is left and waits. Afterwards gradient(i) is the sum over all passes of all ranks.
   void finish();
 
@@ -49,18 +51,23 @@ class GradientSync {
     SyncedParameter parameter;
     at::Tensor gradient;                              // a view into its bucket, or a table of its own where sparse
     int bucket = -1;                                  // -1: sparse
+    std::int64_t offset = 0;                          // in its bucket
     int passes = 0;                                   // gradients received in this step
-    std::vector<at::Tensor> sparse_ids, sparse_rows;  // of this step
+    int depth = 0;                                    // partial sums that they were added into
+    std::vector<at::Tensor> sparse_ids, sparse_rows;  // of this step, by partial sum
     at::Tensor touched;                               // where sparse: rows of `gradient` that may be other than zero
   };
   struct Bucket {
-    at::Tensor flat;
+    std::vector<at::Tensor> sums;  // the stack of partial sums; the first one gets the whole sum
     std::vector<std::size_t> entries;
     std::size_t ready = 0;
     std::unique_ptr<Request> request;
   };
 
   void receive(std::size_t index, const at::Tensor& leaf);
+  void add_dense(Entry& entry, const at::Tensor& gradient, int merges);
+  void add_sparse(Entry& entry, const at::Tensor& gradient, int merges);
+  void launch(Bucket& bucket);
   void launch_ready(bool all);
   void progress();
   void exchange_sparse(Entry& entry);
@@ -69,7 +76,8 @@ class GradientSync {
   std::vector<Entry> entries_;
   std::vector<Bucket> buckets_;
   std::size_t next_bucket_ = 0;  // buckets are launched in their order on every rank
-  int passes_ = 0;
+  std::shared_ptr<const SumTree> tree_;
+  const std::vector<int>* merges_ = nullptr;  // of this rank's terms
   std::uint64_t bytes_ = 0;
   double wait_s_ = 0;
 };

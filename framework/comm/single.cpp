@@ -1,6 +1,7 @@
 // One process alone: every collective is the identity, and there is nobody to send to.
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "framework/base/error.h"
 #include "framework/comm/communicator.h"
@@ -21,6 +22,11 @@ class SingleCommunicator final : public Communicator {
   void do_barrier() override {}
   void do_broadcast(void*, std::size_t, int) override {}
   std::unique_ptr<Request> do_all_reduce(void*, std::size_t, CommType, CommOp) override { return done_already(); }
+  std::unique_ptr<Request> do_tree_sum(std::shared_ptr<const SumTree> tree, std::vector<float*> pieces, float* sum,
+                                       std::size_t count) override {
+    add_pieces(*tree, {pieces.begin(), pieces.end()}, sum, count);
+    return done_already();
+  }
   void do_all_gather(const void* data, std::size_t bytes, void* into) override { std::memmove(into, data, bytes); }
   void do_send(const void*, std::size_t, int to, int) override {
     throw CommError(ExitCode::bug, "send to rank {}: expected several ranks, found one", to);

@@ -28,12 +28,17 @@ struct RowHeader {
 }  // namespace
 
 ActivationCache::ActivationCache(const CacheRecipe& recipe, Communicator& comm, std::uint64_t memory,
-                                 std::vector<std::vector<std::uint32_t>> lengths)
-    : recipe_(recipe), node_(comm.split_node()), across_(comm.split(node_->rank())), memory_(memory), lengths_(std::move(lengths)) {}
+                                 std::vector<std::vector<std::uint32_t>> lengths, bool row_by_row)
+    : recipe_(recipe),
+      row_by_row_(row_by_row),
+      node_(comm.split_node()),
+      across_(comm.split(node_->rank())),
+      memory_(memory),
+      lengths_(std::move(lengths)) {}
 
 ActivationCache::~ActivationCache() = default;
 
-bool ActivationCache::fills_row_by_row(const Model& model) { return model.flow_type() == at::kFloat; }
+bool ActivationCache::fills_row_by_row(const Model& model) const { return row_by_row_ || model.flow_type() == at::kFloat; }
 
 std::vector<std::string> ActivationCache::keep(const Model& model, const std::vector<int>& layers) {
   std::erase_if(regions_, [&](const auto& entry) { return std::find(layers.begin(), layers.end(), entry.first) == layers.end(); });
@@ -58,6 +63,7 @@ std::vector<std::string> ActivationCache::keep(const Model& model, const std::ve
     if (problem.empty() && !room) problem = fmt::format("{} has no room", local.path);
     if (!room || !region->open(*node_, local.path, bytes, problem)) {
       said.push_back(fmt::format("cache      none before {}: {}", name, problem));
+      if (row_by_row_) regions_[layer] = std::move(region);  // without room for any row
       continue;
     }
     const double share = 100.0 * static_cast<double>(bytes) / static_cast<double>(region->bytes_wanted());

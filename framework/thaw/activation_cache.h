@@ -20,7 +20,9 @@ namespace thaw {
 class ActivationCache {
  public:
   // lengths[set][row]: tokens. `memory`: of the job on this node, in bytes.
-  ActivationCache(const CacheRecipe& recipe, Communicator& comm, std::uint64_t memory, std::vector<std::vector<std::uint32_t>> lengths);
+  // `row_by_row`: a row's values, kept or not, are to depend on nothing but the row, whatever the node has room for.
+  ActivationCache(const CacheRecipe& recipe, Communicator& comm, std::uint64_t memory, std::vector<std::vector<std::uint32_t>> lengths,
+                  bool row_by_row);
   ~ActivationCache();
 
   // From now on keeps what these layers read, as far as there is room, in this order; what other layers read is dropped.
@@ -29,7 +31,7 @@ class ActivationCache {
   bool keeps(int layer) const { return regions_.contains(layer); }
   // fp32 products round by how many tokens they have, so that a row's values depend on its neighbours in the pass, unless it
   // has none; bf16 ones of oneDNN were never seen to. A pass of single rows takes nearly twice as long.
-  static bool fills_row_by_row(const Model& model);
+  bool fills_row_by_row(const Model& model) const;
   // Forgets what layers above `layer` read: the weights from `layer` on have changed. Collective.
   void forget_above(int layer);
 
@@ -52,6 +54,7 @@ class ActivationCache {
   std::string weigh_sharing();
 
   CacheRecipe recipe_;
+  bool row_by_row_;
   std::unique_ptr<Communicator> node_;
   std::unique_ptr<Communicator> across_;  // of each node the rank of this number
   std::uint64_t memory_;

@@ -41,7 +41,7 @@ std::atomic_ref<std::uint8_t> ActivationRegion::presence(const CacheRow& row) co
 }
 
 bool ActivationRegion::has(const CacheRow& row) const {
-  return offsets_[row.set][row.row + 1] <= file_->size() && presence(row).load(std::memory_order_acquire) == present;
+  return offsets_[row.set][row.row + 1] <= bytes_kept() && presence(row).load(std::memory_order_acquire) == present;
 }
 
 std::span<const std::byte> ActivationRegion::bytes(const CacheRow& row) const {
@@ -54,7 +54,7 @@ at::Tensor ActivationRegion::values(const CacheRow& row) const {
 }
 
 bool ActivationRegion::begin_writing(const CacheRow& row) {
-  if (offsets_[row.set][row.row + 1] > file_->size()) return false;
+  if (offsets_[row.set][row.row + 1] > bytes_kept()) return false;
   auto expected = static_cast<std::uint8_t>(absent);
   return presence(row).compare_exchange_strong(expected, being_written);
 }

@@ -26,7 +26,7 @@ class ActivationRegion {
   std::uint64_t bytes_wanted() const { return bytes_; }
   // Collective over the node. False, with the reason in `problem`, where there is no room or the directory is no use.
   bool open(Communicator& node, const std::string& directory, std::uint64_t bytes, std::string& problem);
-  std::uint64_t bytes_kept() const { return file_->size(); }
+  std::uint64_t bytes_kept() const { return file_ ? file_->size() : 0; }  // without a file nothing is ever there
 
   bool has(const CacheRow& row) const;
   at::Tensor values(const CacheRow& row) const;  // [tokens, width], a view of what is kept

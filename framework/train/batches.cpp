@@ -128,8 +128,11 @@ Step Batches::step(std::uint64_t epoch, std::int64_t index) const {
   return step;
 }
 
-BatchRecipe with_grain(BatchRecipe batch, int ranks) {
-  if (batch.grain == 0) {
+BatchRecipe with_grain(BatchRecipe batch, int ranks, bool reproducible) {
+  constexpr int usual_ranks = 4;
+  if (batch.grain == 0 && reproducible) {
+    batch = with_grain(batch, static_cast<int>(std::min<std::int64_t>(usual_ranks, batch.size)));
+  } else if (batch.grain == 0) {
     const std::int64_t usual = batch.unit == BatchRecipe::Unit::rows ? 16 : 1024;
     // The fewest grains that divide the batch and are no larger than usual: as many for each rank, or else at least one.
     std::int64_t grains = 0;

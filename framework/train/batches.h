@@ -47,7 +47,8 @@ class Batches {
 };
 
 // The grain that suits a number of ranks where the recipe leaves it open: 16 rows (or 1024 tokens), or less so that
-// every rank has as many grains as the others. Throws RecipeError where there are fewer grains than ranks.
-BatchRecipe with_grain(BatchRecipe batch, int ranks);
+// every rank has as many grains as the others. A reproducible run's does not depend on the ranks: it is chosen for four.
+// Throws RecipeError where there are fewer grains than ranks.
+BatchRecipe with_grain(BatchRecipe batch, int ranks, bool reproducible = false);
 
 }  // namespace thaw

@@ -177,6 +177,7 @@ void describe(const Io& io, Recipe& r) {
   if (io.reading) r.seeds = {r.seed, r.seed, r.seed};
   io.section("seeds", [&](const Io& inner) { describe(inner, r.seeds, r.seed); });
   io("precision", r.precision, Names<Precision>{{"fp32", Precision::fp32}, {"bf16", Precision::bf16}});
+  io("reproducible", r.reproducible);
   io.special(
       "max_time",
       [&](const YamlView& v) {

@@ -91,6 +91,7 @@ struct Recipe {
   std::uint64_t seed = 42;
   Seeds seeds;
   Precision precision = Precision::fp32;
+  bool reproducible = false;                   // the same bits on any number of ranks
   std::optional<double> max_time_s;            // "3h50m", "90s", "45m"
   Duration length{Duration::Unit::epochs, 3};  // epochs: N or steps: N; not read where there are thaw.phases
   std::optional<double> dropout;               // overrides the model's own hidden and attention dropout

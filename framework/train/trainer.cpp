@@ -47,11 +47,21 @@ void check_metric(const std::string& metric, const std::string& where, const std
     throw RecipeError("{}: there is no metric '{}'; there are: {}", where, metric, fmt::join(names, ", "));
 }
 
-// The grains of a step that a rank runs: from, to.
-std::pair<std::size_t, std::size_t> share_of_grains(const Step& step, const Communicator& comm) {
-  const std::size_t grains = step.grains.size(), rank = static_cast<std::size_t>(comm.rank()),
-                    ranks = static_cast<std::size_t>(comm.size());
-  return {grains * rank / ranks, grains * (rank + 1) / ranks};
+// Which rank runs each grain of a step: ranks in turn, each as many as the others or one more; −1 where it is empty.
+std::vector<int> owners_of(const Step& step, int ranks) {
+  const auto grains = static_cast<std::int64_t>(step.grains.size());
+  std::vector<int> owners;
+  for (std::int64_t grain = 0; grain < grains; ++grain)
+    owners.push_back(step.grains[static_cast<std::size_t>(grain)].empty() ? -1 : static_cast<int>(((grain + 1) * ranks - 1) / grains));
+  return owners;
+}
+
+SumTree tree_of(const std::vector<int>& owners, int ranks, bool fixed) {
+  if (fixed) return SumTree::fixed(owners, ranks);
+  std::vector<int> terms(static_cast<std::size_t>(ranks));
+  for (const int owner : owners)
+    if (owner >= 0) ++terms[static_cast<std::size_t>(owner)];
+  return SumTree::by_rank(terms);
 }
 
 // torch's and scikit-learn's "balanced": rows / (classes · rows of the class).
@@ -85,7 +95,8 @@ Trainer::Trainer(Parts parts)
       loss_{parts_.data.problem, class_weights(parts_.recipe, parts_.data), parts_.recipe.loss.label_smoothing},
       batches_(batches_of(parts_.recipe, parts_.data)),
       plan_(plan_of(parts_.recipe, parts_.model, batches_)),
-      cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data)) {
+      reproducible_(parts_.recipe.reproducible),
+      cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data), reproducible_) {
   const std::vector<std::string> names = metric_names(parts_.data);
   outcome_.metric = parts_.recipe.evaluate.metric;
   check_metric(outcome_.metric, parts_.recipe.file.string() + ": evaluate.metric", names);
@@ -149,13 +160,11 @@ double Trainer::accumulate(const Step& step) {
     for (const Order::Pick pick : grain) divisor += share_of(parts_.data.train[pick.source], pick.row, loss_);
   if (divisor <= 0) divisor = 1;  // every row weighs nothing: the step teaches nothing
 
-  const auto [begin, end] = share_of_grains(step, *parts_.comm);
-  int passes = 0;
-  for (std::size_t g = begin; g < end; ++g) passes += step.grains[g].empty() ? 0 : 1;
-  sync_->begin(passes);
-  double loss = 0;
-  for (std::size_t g = begin; g < end; ++g) {
-    if (step.grains[g].empty()) continue;
+  const std::vector<int> owners = owners_of(step, parts_.comm->size());
+  sync_->begin(std::make_shared<SumTree>(tree_of(owners, parts_.comm->size(), reproducible_)));
+  std::vector<double> losses(step.grains.size());
+  for (std::size_t g = 0; g < step.grains.size(); ++g) {
+    if (owners[g] != parts_.comm->rank()) continue;
     const std::vector<RowOfSet> rows = rows_of(step.grains[g]);
     PackedBatch batch = collate(rows, parts_.data.outputs());
     batch.to(parts_.model.device());
@@ -166,12 +175,12 @@ double Trainer::accumulate(const Step& step) {
     context.first_row = step.first_row[g];
     const at::Tensor sum = loss_.sum(forward(rows, batch, context), batch.targets) / divisor;
     sum.backward();
-    loss += sum.item<double>();
+    losses[g] = sum.item<double>();
   }
   sync_->finish();
   if (const std::string said = cache_.share(); !said.empty()) parts_.telemetry.say(said);
-  parts_.comm->all_reduce(&loss, 1, CommType::f64);
-  return loss;
+  parts_.comm->all_reduce(losses.data(), losses.size(), CommType::f64);  // each has one term: no order of adding matters
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 std::vector<RowOfSet> Trainer::rows_of(const std::vector<Order::Pick>& grain) const {

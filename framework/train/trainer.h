@@ -66,7 +66,8 @@ class Trainer {
   void jump_to_phase(std::size_t number);  // begins it as if the earlier ones had passed
   StepReport take(const Step& step);       // forward, backward, update; counts nothing
   double sample_evaluation(bool time_it);  // the longest batch of every set, on every rank; seconds a token of two others
-  void expect_ids(const at::Tensor& ids);  // the optimizer goes over these tokens' embeddings, as once all have come
+  void sum_in_fixed_order(bool fixed) { reproducible_ = fixed; }  // whatever the recipe says, to compare the two
+  void expect_ids(const at::Tensor& ids);                         // the optimizer goes over these tokens' embeddings, as once all have come
   // The next step of phase 1 with `lr` as its highest rate: the loss; not finite where nothing was learnt.
   double probe(double lr);
   double factor(std::int64_t step_in_phase) const { return schedule_->factor(schedule_start_ + step_in_phase); }
@@ -116,6 +117,7 @@ class Trainer {
   Batches batches_;
   ThawPlan plan_;
   bool restores_ = false;  // some phase begins from the best weights
+  bool reproducible_;
   std::optional<Schedule> schedule_;
   std::int64_t schedule_start_ = 0;  // the schedule's step at the phase's first
   ActivationCache cache_;

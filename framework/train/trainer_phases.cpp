@@ -93,7 +93,7 @@ std::vector<int> Trainer::layers_to_cache(Kept kept) const {
     if (phase.frontier == 0 || (mode == Mode::automatic && phase.frontier == 1)) break;
     if ((now && kept == Kept::no) || (!layers.empty() && layers.back() == phase.frontier)) continue;
     // Leaving activations for later phases on the way is free only where rows need not be computed one by one for it.
-    if (!now && layers.empty() && mode == Mode::automatic && ActivationCache::fills_row_by_row(parts_.model)) break;
+    if (!now && layers.empty() && mode == Mode::automatic && cache_.fills_row_by_row(parts_.model)) break;
     const bool same_later = i + 1 < plan_.phases.size() && plan_.phases[i + 1].frontier == phase.frontier;
     if (again || same_later || mode == Mode::on) layers.push_back(phase.frontier);
   }

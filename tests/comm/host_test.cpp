@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <thread>
@@ -14,6 +15,8 @@ namespace thaw {
 namespace {
 
 Communicator& comm() { return *ranked::world().comm; }
+int rank() { return comm().rank(); }
+int size() { return comm().size(); }
 
 TEST(AllGatherText, DifferingSizes) {
   const auto text_of = [](int rank) {
@@ -134,6 +137,55 @@ TEST(Current, WatchdogSeesWhereARankWaits) {
   check("all_reduce", 4000, [&] { comm().all_reduce_async(values.data(), values.size(), CommType::f32)->wait(); });
   check("all_gather", 4000, [&] { comm().all_gather(values.data(), 4000, all.data()); });
   check("broadcast", 4000, [&] { comm().broadcast(values.data(), 4000, 0); });
+}
+
+// Ranks bring several pieces each, or none; sums of several sizes are open at once.
+TEST(TreeSum, SameBitsHoweverPiecesAreShared) {
+  constexpr std::size_t grains = 13;
+  const auto term = [](std::size_t grain, std::size_t i) {
+    return std::ldexp(1.0F + 0.1F * static_cast<float>((grain * 7 + i) % 11), static_cast<int>((grain * 5 + i) % 13) - 6);
+  };
+  // Odd ranks bring nothing, where there are more than two; the others' pieces lie beside one another in the tree.
+  std::vector<int> owners, alone(grains, 0);
+  for (std::size_t g = 0; g < grains; ++g) {
+    const int owner = static_cast<int>(g * static_cast<std::size_t>(size()) / grains);
+    owners.push_back(size() > 2 ? owner / 2 * 2 : owner);
+  }
+  const auto tree = std::make_shared<const SumTree>(SumTree::fixed(owners, size()));
+  const SumTree whole = SumTree::fixed(alone, 1);
+  const auto stack_of = [&](const SumTree& of, int mine, const std::vector<int>& who, std::size_t count) {
+    std::vector<std::vector<float>> stack;
+    std::size_t number = 0;
+    for (std::size_t g = 0; g < grains; ++g) {
+      if (who[g] != mine) continue;
+      stack.emplace_back(count);
+      for (std::size_t i = 0; i < count; ++i) stack.back()[i] = term(g, i);
+      for (int merge = of.merges(mine)[number++]; merge > 0; --merge) {
+        for (std::size_t i = 0; i < count; ++i) stack[stack.size() - 2][i] += stack.back()[i];
+        stack.pop_back();
+      }
+    }
+    return stack;
+  };
+  const std::vector<std::size_t> counts{1, 17, 65537, 300001, 2000003};
+  std::vector<std::vector<std::vector<float>>> stacks;
+  std::vector<std::vector<float>> sums;
+  for (const std::size_t count : counts) {
+    stacks.push_back(stack_of(*tree, rank(), owners, count));
+    sums.emplace_back(count);
+  }
+  std::vector<std::unique_ptr<Request>> open;
+  for (std::size_t k = 0; k < counts.size(); ++k) {
+    std::vector<float*> pieces;
+    for (auto& piece : stacks[k]) pieces.push_back(piece.data());
+    // In place where there is a piece, as gradients are.
+    open.push_back(comm().tree_sum_async(tree, pieces, pieces.empty() ? sums[k].data() : pieces.front(), counts[k]));
+  }
+  for (std::size_t k = counts.size(); k-- > 0;) {
+    open[k]->wait();
+    const std::vector<float>& got = stacks[k].empty() ? sums[k] : stacks[k].front();
+    EXPECT_TRUE(got == stack_of(whole, 0, alone, counts[k]).front()) << counts[k] << " floats";
+  }
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include "framework/comm/communicator.h"
 
 namespace thaw {
-inline constexpr int mpi_factory_abi = 2;  // one more with every change of Communicator or of what stands below
+inline constexpr int mpi_factory_abi = 3;  // one more with every change of Communicator or of what stands below
 }
 
 extern "C" {

@@ -12,6 +12,7 @@
 #include "framework/comm/mpi/check.h"
 #include "framework/comm/mpi/factory.h"
 #include "framework/comm/mpi/node_reduce.h"
+#include "framework/comm/mpi/tree_sums.h"
 
 namespace thaw {
 namespace {
@@ -66,20 +67,22 @@ class MpiRequest final : public Request {
   std::shared_ptr<NodeReduce> node_;
 };
 
-class NodeRequest final : public Request {
+// Of NodeReduce or TreeSums.
+template <typename Sums>
+class SumRequest final : public Request {
  public:
-  NodeRequest(std::shared_ptr<NodeReduce> node, std::uint64_t ticket) : node_(std::move(node)), ticket_(ticket) {}
-  ~NodeRequest() override {
-    if (std::uncaught_exceptions() == 0) node_->wait(ticket_);  // as above
+  SumRequest(std::shared_ptr<Sums> sums, std::uint64_t ticket) : sums_(std::move(sums)), ticket_(ticket) {}
+  ~SumRequest() override {
+    if (std::uncaught_exceptions() == 0) sums_->wait(ticket_);  // as above
   }
   bool test() override {
-    if (!node_->done(ticket_)) node_->progress();
-    return node_->done(ticket_);
+    if (!sums_->done(ticket_)) sums_->progress();
+    return sums_->done(ticket_);
   }
-  void wait() override { node_->wait(ticket_); }
+  void wait() override { sums_->wait(ticket_); }
 
  private:
-  std::shared_ptr<NodeReduce> node_;
+  std::shared_ptr<Sums> sums_;
   std::uint64_t ticket_;
 };
 
@@ -100,6 +103,7 @@ class MpiCommunicator final : public Communicator {
     if (std::uncaught_exceptions() > 0 || finalized != 0) return;
     MPI_Op_free(&bf16_sum_);
     node_.reset();
+    tree_sums_.reset();
     if (world_) MPI_Finalize();
     else MPI_Comm_free(&comm_);
   }
@@ -146,7 +150,7 @@ class MpiCommunicator final : public Communicator {
     if (type == CommType::bf16 && op != CommOp::sum)
       throw CommError(ExitCode::bug, "all_reduce: expected a sum of bf16, found another operation");
     if (world_ && node_ && type == CommType::f32 && op == CommOp::sum)
-      return std::make_unique<NodeRequest>(node_, node_->add(static_cast<float*>(data), count));
+      return std::make_unique<SumRequest<NodeReduce>>(node_, node_->add(static_cast<float*>(data), count));
     std::vector<MPI_Request> requests;
     const std::size_t chunk = most_at_once / size_of(type);
     for (std::size_t at = 0; at < count; at += chunk) {
@@ -156,6 +160,17 @@ class MpiCommunicator final : public Communicator {
                 "MPI_Iallreduce");
     }
     return std::make_unique<MpiRequest>(std::move(requests), node_);
+  }
+
+  std::unique_ptr<Request> do_tree_sum(std::shared_ptr<const SumTree> tree, std::vector<float*> pieces, float* sum,
+                                       std::size_t count) override {
+    if (world_ && node_ && tree->most_pieces() <= NodeReduce::most_pieces)
+      return std::make_unique<SumRequest<NodeReduce>>(node_, node_->add(std::move(tree), std::move(pieces), sum, count));
+    if (!tree_sums_) {
+      drain();
+      tree_sums_ = std::make_shared<TreeSums>(comm_);
+    }
+    return std::make_unique<SumRequest<TreeSums>>(tree_sums_, tree_sums_->add(std::move(tree), pieces, sum, count));
   }
 
   void do_all_gather(const void* data, std::size_t bytes, void* into) override {
@@ -218,6 +233,7 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm comm_;
   bool world_;
   std::shared_ptr<NodeReduce> node_;
+  std::shared_ptr<TreeSums> tree_sums_;  // made when first asked for
   int rank_ = 0, size_ = 1;
   MPI_Op bf16_sum_ = MPI_OP_NULL;
 };

@@ -17,10 +17,9 @@ namespace thaw {
 namespace {
 
 constexpr std::size_t chunk_floats = std::size_t{64} << 10;
-constexpr std::size_t slots = 32;  // a ring of 8 MiB a rank: one of GradientSync's buckets passes without waiting for anybody
+constexpr std::uint64_t slots = 32;  // a ring of 8 MiB a rank: one of GradientSync's buckets passes without waiting for anybody
 constexpr std::size_t ring_floats = chunk_floats * slots;
-constexpr std::size_t line_floats = 16;     // slices begin on cache lines
-constexpr std::size_t block_floats = 2048;  // added up in the first-level cache
+constexpr std::size_t line_floats = 16;  // slices begin on cache lines
 
 // Pages of shared memory that the node lacks would end the program with SIGBUS at the first touch.
 bool shared_memory_holds(std::size_t bytes) {
@@ -68,6 +67,7 @@ NodeReduce::NodeReduce(MPI_Comm comm, MPI_Win window) : comm_(comm), window_(win
   MPI_Comm_size(comm, &size);
   rank_ = static_cast<std::size_t>(rank);
   size_ = static_cast<std::size_t>(size);
+  by_rank_ = std::make_shared<SumTree>(SumTree::by_rank(std::vector<int>(size_, 1)));
   for (int other = 0; other < size; ++other) {
     MPI_Aint bytes = 0;
     int unit = 0;
@@ -79,7 +79,7 @@ NodeReduce::NodeReduce(MPI_Comm comm, MPI_Win window) : comm_(comm), window_(win
   }
   MPI_Win_lock_all(MPI_MODE_NOCHECK, window_);
   Header* const mine = new (ranks_[rank_]) Header;
-  for (Counter* counter : {&mine->copied, &mine->reduced, &mine->taken}) counter->chunks.store(0);
+  for (Counter* counter : {&mine->copied, &mine->reduced, &mine->taken}) counter->slots.store(0);
   check_mpi(MPI_Barrier(comm_), "MPI_Barrier");  // nobody reads a counter before it is there
 }
 
@@ -91,10 +91,11 @@ NodeReduce::~NodeReduce() {
   MPI_Win_free(&window_);
 }
 
-std::uint64_t NodeReduce::add(float* data, std::size_t count) {
+std::uint64_t NodeReduce::add(std::shared_ptr<const SumTree> tree, std::vector<float*> pieces, float* sum, std::size_t count) {
+  const auto width = static_cast<std::uint64_t>(tree->most_pieces());
   const std::uint64_t first = added_;
-  added_ += (count + chunk_floats - 1) / chunk_floats;
-  sums_.push_back({data, count, first, added_});
+  added_ += (count + chunk_floats - 1) / chunk_floats * width;
+  sums_.push_back({std::move(tree), std::move(pieces), sum, count, width, first, added_});
   progress();
   return added_;
 }
@@ -123,14 +124,17 @@ void NodeReduce::wait(std::uint64_t ticket) {
 
 bool NodeReduce::copy_one() {
   if (copied_ == added_) return false;
-  if (copied_ >= slots && !all_past(&Header::taken, copied_ - slots, all_taken_)) return false;
   const Chunk from = chunk(copied_);
+  if (copied_ + from.of.slots > slots && !all_past(&Header::taken, copied_ + from.of.slots - slots - 1, all_taken_)) return false;
   const Slice own = slice(from.count, rank_);
-  float* const to = slot(rank_, copied_);
-  // This rank adds up its own slice, straight from where it lies.
-  std::memcpy(to, from.data, own.begin * sizeof(float));
-  std::memcpy(to + own.end, from.data + own.end, (from.count - own.end) * sizeof(float));
-  ranks_[rank_]->copied.chunks.store(++copied_, std::memory_order_release);
+  for (std::size_t piece = 0; piece < from.of.pieces.size(); ++piece) {
+    const float* const data = from.of.pieces[piece] + from.offset;
+    float* const to = slot(rank_, copied_ + piece);
+    // This rank adds up its own slice, straight from where it lies.
+    std::memcpy(to, data, own.begin * sizeof(float));
+    std::memcpy(to + own.end, data + own.end, (from.count - own.end) * sizeof(float));
+  }
+  ranks_[rank_]->copied.slots.store(copied_ += from.of.slots, std::memory_order_release);
   return true;
 }
 
@@ -138,21 +142,18 @@ bool NodeReduce::reduce_one() {
   if (reduced_ == copied_ || !all_past(&Header::copied, reduced_, all_copied_)) return false;
   const Chunk in = chunk(reduced_);
   const Slice own = slice(in.count, rank_);
-  const auto values = [&](std::size_t rank) { return rank == rank_ ? in.data : slot(rank, reduced_); };
-  float sum[block_floats];
-  for (std::size_t begin = own.begin; begin < own.end; begin += block_floats) {
-    const std::size_t count = std::min(block_floats, own.end - begin);
-    const float* const first = values(0) + begin;
-    const float* const second = values(1) + begin;
-    for (std::size_t i = 0; i < count; ++i) sum[i] = first[i] + second[i];
-    for (std::size_t rank = 2; rank < size_; ++rank) {
-      const float* const next = values(rank) + begin;
-      for (std::size_t i = 0; i < count; ++i) sum[i] += next[i];
-    }
-    std::memcpy(slot(rank_, reduced_) + begin, sum, count * sizeof(float));
-    std::memcpy(in.data + begin, sum, count * sizeof(float));
+  std::vector<const float*> pieces;
+  std::vector<std::uint64_t> next(size_);
+  for (const int step : in.of.tree->program()) {
+    if (step == SumTree::add) continue;
+    const auto rank = static_cast<std::size_t>(step);
+    const std::uint64_t piece = next[rank]++;
+    pieces.push_back((rank == rank_ ? in.of.pieces[piece] + in.offset : slot(rank, reduced_ + piece)) + own.begin);
   }
-  ranks_[rank_]->reduced.chunks.store(++reduced_, std::memory_order_release);
+  float* const sum = in.of.sum + in.offset + own.begin;
+  add_pieces(*in.of.tree, pieces, sum, own.end - own.begin);
+  std::memcpy(slot(rank_, reduced_) + own.begin, sum, (own.end - own.begin) * sizeof(float));
+  ranks_[rank_]->reduced.slots.store(reduced_ += in.of.slots, std::memory_order_release);
   return true;
 }
 
@@ -162,17 +163,17 @@ bool NodeReduce::take_one() {
   for (std::size_t rank = 0; rank < size_; ++rank) {
     if (rank == rank_) continue;
     const Slice part = slice(into.count, rank);
-    std::memcpy(into.data + part.begin, slot(rank, taken_) + part.begin, (part.end - part.begin) * sizeof(float));
+    std::memcpy(into.of.sum + into.offset + part.begin, slot(rank, taken_) + part.begin, (part.end - part.begin) * sizeof(float));
   }
-  ranks_[rank_]->taken.chunks.store(++taken_, std::memory_order_release);
+  ranks_[rank_]->taken.slots.store(taken_ += into.of.slots, std::memory_order_release);
   while (!sums_.empty() && sums_.front().end <= taken_) sums_.pop_front();
   return true;
 }
 
 NodeReduce::Chunk NodeReduce::chunk(std::uint64_t number) const {
   const Sum& sum = *std::find_if(sums_.begin(), sums_.end(), [&](const Sum& each) { return number < each.end; });
-  const std::size_t offset = static_cast<std::size_t>(number - sum.first) * chunk_floats;
-  return {sum.data + offset, std::min(chunk_floats, sum.count - offset)};
+  const std::size_t offset = static_cast<std::size_t>((number - sum.first) / sum.slots) * chunk_floats;
+  return {sum, offset, std::min(chunk_floats, sum.count - offset)};
 }
 
 NodeReduce::Slice NodeReduce::slice(std::size_t count, std::size_t rank) const {
@@ -184,12 +185,12 @@ float* NodeReduce::slot(std::size_t rank, std::uint64_t number) const {
   return reinterpret_cast<float*>(ranks_[rank] + 1) + (number % slots) * chunk_floats;
 }
 
-// Whether every rank has done this step for chunk `number`; the others' counters are read only where what is known does not
+// Whether every rank has done this step for slot `number`; the others' counters are read only where what is known does not
 // tell.
 bool NodeReduce::all_past(Counter Header::*counter, std::uint64_t number, std::uint64_t& known) const {
   if (known > number) return true;
   std::uint64_t least = UINT64_MAX;
-  for (Header* const header : ranks_) least = std::min(least, (header->*counter).chunks.load(std::memory_order_acquire));
+  for (Header* const header : ranks_) least = std::min(least, (header->*counter).slots.load(std::memory_order_acquire));
   known = least;
   return known > number;
 }

@@ -1,5 +1,5 @@
 // NodeReduce: sums of floats over ranks that share one node, through shared memory instead of messages.
-// Ranks are added in rank order, so the sum has the same bits however it is cut, and whenever it runs.
+// Ranks' pieces are added in a tree's order, so the sum has the same bits however it is cut, and whenever it runs.
 // Nothing happens in the background: progress() does what the other ranks' progress allows. All ranks add the same sums
 // in the same order.
 #pragma once
@@ -13,6 +13,8 @@
 #include <memory>
 #include <vector>
 
+#include "framework/comm/sum_tree.h"
+
 namespace thaw {
 
 class NodeReduce {
@@ -24,8 +26,10 @@ class NodeReduce {
   NodeReduce(const NodeReduce&) = delete;
   NodeReduce& operator=(const NodeReduce&) = delete;
 
-  // Begins a sum in place, and names it. `data` must live until done() says so.
-  std::uint64_t add(float* data, std::size_t count);
+  // Begins a sum, and names it. Pieces and sum must live until done() says so.
+  std::uint64_t add(std::shared_ptr<const SumTree> tree, std::vector<float*> pieces, float* sum, std::size_t count);
+  std::uint64_t add(float* data, std::size_t count) { return add(by_rank_, {data}, data, count); }
+  static constexpr int most_pieces = 8;  // of a rank
   bool done(std::uint64_t ticket) const { return taken_ >= ticket; }
   bool idle() const { return sums_.empty(); }
   // True if anything moved.
@@ -35,22 +39,26 @@ class NodeReduce {
   void drain() { wait(added_); }
 
  private:
-  // A sum is cut into chunks, numbered through all sums. Chunk k passes through slot k % slots of every rank's ring:
-  // each rank copies its values there, adds up one slice for all, and takes the other ranks' slices.
+  // A sum is cut into chunks, each with as many slots as a rank has pieces at the most, numbered through all sums. Slot k is
+  // at k % slots of every rank's ring: each rank copies its values there, adds up one slice for all into the chunk's first
+  // slot, and takes the other ranks' slices.
   struct alignas(64) Counter {
-    std::atomic<std::uint64_t> chunks;
+    std::atomic<std::uint64_t> slots;
   };
   struct Header {
     Counter copied, reduced, taken;
   };
   struct Sum {
-    float* data;
+    std::shared_ptr<const SumTree> tree;
+    std::vector<float*> pieces;
+    float* sum;
     std::size_t count;
-    std::uint64_t first, end;  // chunks
+    std::uint64_t slots;       // of a chunk
+    std::uint64_t first, end;  // slots
   };
   struct Chunk {
-    float* data;
-    std::size_t count;
+    const Sum& of;
+    std::size_t offset, count;
   };
   struct Slice {
     std::size_t begin, end;
@@ -68,10 +76,11 @@ class NodeReduce {
   MPI_Comm comm_;
   MPI_Win window_;
   std::size_t rank_, size_;
+  std::shared_ptr<const SumTree> by_rank_;
   std::vector<Header*> ranks_;  // each followed by its ring
   std::deque<Sum> sums_;
-  std::uint64_t added_ = 0, copied_ = 0, reduced_ = 0, taken_ = 0;  // chunks, of this rank
-  std::uint64_t all_copied_ = 0, all_reduced_ = 0, all_taken_ = 0;  // chunks, of the slowest rank when last seen
+  std::uint64_t added_ = 0, copied_ = 0, reduced_ = 0, taken_ = 0;  // slots, of this rank
+  std::uint64_t all_copied_ = 0, all_reduced_ = 0, all_taken_ = 0;  // slots, of the slowest rank when last seen
 };
 
 }  // namespace thaw
