@@ -1,15 +1,18 @@
 // thaw train: from a recipe to a fine-tuned model in the hub's layout.
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <ctime>
 #include <fstream>
 #include <memory>
 #include <sstream>
 
 #include "framework/base/file.h"
+#include "framework/comm/watchdog.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/export.h"
 #include "framework/train/trainer.h"
@@ -35,11 +38,26 @@ double process_age_s() {
   return up - started / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
+// The first signal asks for a stop with a checkpoint; a second one ends the process at once. What comes within a second of the
+// first is the same wish: Slurm and mpirun may both hand it on.
+void on_signal(int signal) {
+  static volatile time_t first_s = 0;
+  static volatile long first_ns = 0;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  if (stop_signal.load() == 0) {
+    first_s = now.tv_sec;
+    first_ns = now.tv_nsec;
+    stop_signal = signal;
+  } else if (now.tv_sec - first_s > 1 || (now.tv_sec - first_s == 1 && now.tv_nsec >= first_ns)) {
+    ::_exit(128 + signal);
+  }
+}
+
 void listen_to_signals() {
   struct sigaction action {};
-  // The first signal asks for a stop with a checkpoint; the second one ends the process at once.
-  action.sa_handler = [](int signal) { stop_signal = signal; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
 }
 
@@ -93,6 +111,7 @@ Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& out
               {"value", outcome.metric.empty() ? Json() : Json(outcome.best)},
               {"best_step", outcome.metric.empty() ? Json() : Json(outcome.best_step)},
               {"steps", outcome.steps},
+              {"skipped_steps", outcome.skipped_steps},
               {"stopped_by", outcome.stopped_by},
               {"rows", outcome.rows},
               {"tokens", outcome.tokens},
@@ -129,19 +148,22 @@ class TrainCommand {
   struct Options {
     std::string recipe;
     std::vector<std::string> overrides;
-    bool json = false;
+    bool json = false, fork = false;
   };
   explicit TrainCommand(Options options) : options_(std::move(options)) {}
 
   int run(Ranks& ranks) {
+    listen_to_signals();
     Job job =
         resolve_job(options_.recipe, options_.overrides, ranks, [&](const Recipe& recipe) { return grain_of_run(recipe, *ranks.comm); });
     const Recipe& recipe = job.recipe;
+    if (recipe.threads > 0) at::set_num_threads(ranks.placement.threads = static_cast<int>(recipe.threads));
 
     // Rank 0 owns the directory; what it finds there decides for all.
     std::string found;
     if (ranks.first()) {
-      run_ = std::make_unique<RunDirectory>(RunDirectory::open(recipe.output_dir, recipe));
+      run_ = std::make_unique<RunDirectory>(RunDirectory::open(recipe.output_dir, recipe, {}, options_.fork));
+      clear_unfinished_checkpoints(run_->path());
       const std::optional<Json> status = run_->status();
       found = status && status->value("state", "") == "done" ? "finished" : "";
       if (found.empty()) {
@@ -157,6 +179,12 @@ class TrainCommand {
       return 0;
     }
 
+    auto watchdog = std::make_unique<Watchdog>(ranks.comm, recipe.comm_timeout_s, [this, &ranks](const std::string& who) {
+      fmt::print(stderr, "\nthaw: rank {} of {}: {}\n", ranks.comm->rank(), ranks.comm->size(), who);
+      std::fflush(stderr);
+      failed(CommError(who));
+      std::_Exit(static_cast<int>(ExitCode::peer_lost));
+    });
     Telemetry telemetry(run_.get(), !ranks.first());
     load_job(job, ranks, [&](const std::string& line) { telemetry.say(printable(line)); });
     const auto export_best = [&] {
@@ -167,16 +195,16 @@ class TrainCommand {
     if (!found.empty()) {
       State state = load_checkpoint(found);
       if (run_) run_->truncate_log(state.values.at("cursor").at("step"));
-      trainer.load(state);
+      trainer.load(state, options_.fork);
     }
     banner(telemetry, job, trainer, ranks.placement, found.empty() ? "" : fs::path(found).filename().string());
     if (job.cut) telemetry.say(fmt::format("           max_length is the model's {}", recipe.data.max_length));
 
-    listen_to_signals();
     const double first_step = process_age_s(), started = unix_now();
     const Outcome outcome = trainer.run();
     if (run_) close(recipe, job.place, outcome, ranks.placement, started, first_step, export_best);
-    ranks.comm->barrier();
+    watchdog.reset();
+    ranks.comm->barrier();  // nobody leaves before all that was written is
     return static_cast<int>(outcome.finished ? ExitCode::done : ExitCode::requeue);
   }
 
@@ -205,7 +233,7 @@ class TrainCommand {
   void close(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started,
              double first_step, const std::function<void()>& export_best) {
     run_->check();
-    const std::string last = checkpoint_name(outcome.last_checkpoint);
+    const Json last = outcome.last_checkpoint > 0 ? Json(checkpoint_name(outcome.last_checkpoint)) : Json();
     if (!outcome.finished) {
       const Json status{
           {"state", "stopped"}, {"exit_code", 75}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}};
@@ -239,9 +267,13 @@ void add_train(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<TrainCommand::Options>();
   command->add_option("recipe", options->recipe, "The recipe, a YAML file")->required();
   command->add_option("overrides", options->overrides, "key.sub=value: changes to the recipe");
+  command->add_flag("--fork", options->fork,
+                    "Go on from the run's last checkpoint although the recipe has changed; what it was is kept beside it");
   command->add_flag("--json", options->json, "At the end, the result as one JSON object on standard output");
   command->footer(
-      "Example:  mpirun -n 2 thaw train recipes/quickstart.yaml seed=7 optimizer.lr=3e-5\nRun again, it goes on where it stopped.");
+      "Example:  mpirun -n 2 thaw train recipes/quickstart.yaml seed=7 optimizer.lr=3e-5\nRun again, it goes on where it stopped. `touch "
+      "RUN/save-now` "
+      "saves a checkpoint; TERM, INT, USR1 and USR2 stop with one (exit code 75).");
   command->callback([=, &exit_code] {
     TrainCommand run(*options);
     exit_code = run_on_ranks([&](Ranks& ranks) { return run.run(ranks); }, [&](const Error& error) { run.failed(error); });

@@ -19,6 +19,7 @@
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/json.h"
+#include "framework/base/process.h"
 
 namespace thaw {
 namespace {
@@ -35,16 +36,6 @@ std::string first_line(const fs::path& path) {
 std::string environment(const char* name) {
   const char* const value = std::getenv(name);
   return value == nullptr ? "" : value;
-}
-
-// State and start time of a process, from /proc/PID/stat after the name's bracket; empty where it is gone or a zombie.
-std::string start_of(std::int64_t pid) {
-  const std::string stat = first_line(fmt::format("/proc/{}/stat", pid));
-  const std::size_t bracket = stat.rfind(')');
-  if (bracket == std::string::npos || bracket + 2 >= stat.size() || stat[bracket + 2] == 'Z' || stat[bracket + 2] == 'X') return "";
-  std::size_t at = bracket + 2;
-  for (int field = 3; field < 22 && at != std::string::npos; ++field) at = stat.find(' ', at + 1);
-  return at == std::string::npos ? "" : stat.substr(at + 1, stat.find(' ', at + 1) - at - 1);
 }
 
 // Which process numbers mean the same process: those of one boot and one process namespace (a container has its own).
@@ -70,8 +61,14 @@ std::string utc_now() {
 Json ourselves() {
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
-  return {{"host", host},      {"pid", ::getpid()},  {"pid_start", start_of(::getpid())},  {"machine", machine()},
-          {"id", random_id()}, {"since", utc_now()}, {"job", environment("SLURM_JOB_ID")}, {"restart", environment("SLURM_RESTART_COUNT")},
+  return {{"host", host},
+          {"pid", ::getpid()},
+          {"pid_start", look_at_process(::getpid()).start},
+          {"machine", machine()},
+          {"id", random_id()},
+          {"since", utc_now()},
+          {"job", environment("SLURM_JOB_ID")},
+          {"restart", environment("SLURM_RESTART_COUNT")},
           {"released", false}};
 }
 
@@ -113,7 +110,7 @@ std::string named(const Json& lease) {
 bool over(const Json& lease, const Json& us) {
   if (text_of(lease, "released") == "true") return true;
   if (text_of(lease, "machine") == text_of(us, "machine") && lease.contains("pid") && lease["pid"].is_number_integer() &&
-      start_of(lease["pid"].get<std::int64_t>()) != text_of(lease, "pid_start"))
+      look_at_process(lease["pid"].get<std::int64_t>()).start != text_of(lease, "pid_start"))
     return true;
   // Slurm starts a requeued job only after its earlier start has ended.
   const std::string job = text_of(us, "job");

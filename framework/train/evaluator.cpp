@@ -39,7 +39,7 @@ at::Tensor predict(const Model& model, const std::vector<RowOfSet>& rows, std::i
 }
 
 at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs, Communicator& comm,
-                   const std::function<void(std::int64_t)>& progress, const Forward& forward) {
+                   const std::function<bool(std::int64_t)>& progress, const Forward& forward) {
   const auto rows = static_cast<std::int64_t>(set.shards->rows());
   const std::vector<std::vector<RowOfSet>> batches = evaluation_batches(set);
   const auto ranks = static_cast<std::size_t>(comm.size());
@@ -47,15 +47,21 @@ at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs,
   // Row numbers and outputs of this rank's batches, as bytes; then everybody's.
   std::string mine;
   std::int64_t done = 0;
-  for (std::size_t b = static_cast<std::size_t>(comm.rank()); b < batches.size(); b += ranks) {
+  for (std::size_t round = 0; round < batches.size(); round += ranks) {
+    const std::size_t next = std::min(round + ranks, batches.size());
+    for (std::size_t b = round; b < next; ++b) done += static_cast<std::int64_t>(batches[b].size());
+    const std::size_t b = round + static_cast<std::size_t>(comm.rank());
+    if (b >= next) {
+      if (progress && !progress(done)) return {};
+      continue;
+    }
     const at::Tensor logits = predict(model, batches[b], outputs, forward);
     for (std::size_t i = 0; i < batches[b].size(); ++i) {
       mine.append(reinterpret_cast<const char*>(&batches[b][i].row), sizeof(std::uint64_t));
       mine.append(reinterpret_cast<const char*>(logits[static_cast<std::int64_t>(i)].data_ptr<float>()),
                   static_cast<std::size_t>(outputs) * sizeof(float));
     }
-    done += static_cast<std::int64_t>(batches[b].size());
-    if (progress) progress(done * comm.size());
+    if (progress && !progress(done)) return {};
   }
   at::Tensor all = at::zeros({rows, outputs});
   const std::size_t record = sizeof(std::uint64_t) + static_cast<std::size_t>(outputs) * sizeof(float);

@@ -22,9 +22,10 @@ using Forward = std::function<at::Tensor(const std::vector<RowOfSet>& rows, cons
 std::vector<std::vector<RowOfSet>> evaluation_batches(const DataSet& set);
 
 // Outputs of every row: [rows, outputs] fp32 on the CPU, the same on every rank. Collective. `progress` is told the rows
-// done by this rank; `forward` stands in for the model's own.
+// done, and may end it: it is called as often on every rank, gives the same answer on all, and where that is false the
+// result is undefined. `forward` stands in for the model's own.
 at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs, Communicator& comm,
-                   const std::function<void(std::int64_t)>& progress = {}, const Forward& forward = {});
+                   const std::function<bool(std::int64_t)>& progress = {}, const Forward& forward = {});
 
 // The same of one batch, without the other ranks.
 at::Tensor predict(const Model& model, const std::vector<RowOfSet>& batch, std::int64_t outputs, const Forward& forward = {});

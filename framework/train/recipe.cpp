@@ -157,6 +157,13 @@ void describe(const Io& io, CheckpointRecipe& r) {
   io("every_steps", r.every_steps, count_or_0);
   io("every_minutes", r.every_minutes, not_negative);
   io("keep", r.keep, count);
+  io("keep_best", r.keep_best);
+}
+
+template <typename Io>
+void describe(const Io& io, DivergenceRecipe& r) {
+  io("max_skipped", r.max_skipped, count);
+  io("z_score", r.z_score, not_negative);
 }
 
 template <typename Io>
@@ -178,6 +185,9 @@ void describe(const Io& io, Recipe& r) {
   io.section("seeds", [&](const Io& inner) { describe(inner, r.seeds, r.seed); });
   io("precision", r.precision, Names<Precision>{{"fp32", Precision::fp32}, {"bf16", Precision::bf16}});
   io("reproducible", r.reproducible);
+  io("threads", r.threads, count_or_0);
+  io.special(
+      "comm_timeout", [&](const YamlView& v) { r.comm_timeout_s = read_time(v); }, [&] { return yaml_text(write_time(r.comm_timeout_s)); });
   io.special(
       "max_time",
       [&](const YamlView& v) {
@@ -196,6 +206,7 @@ void describe(const Io& io, Recipe& r) {
   io.section("cache", [&](const Io& inner) { describe(inner, r.cache); });
   io.section("evaluate", [&](const Io& inner) { describe(inner, r.evaluate); });
   io.section("checkpoint", [&](const Io& inner) { describe(inner, r.checkpoint); });
+  io.section("divergence", [&](const Io& inner) { describe(inner, r.divergence); });
 }
 
 YamlNode as_yaml(Recipe recipe) {
@@ -214,7 +225,7 @@ void flatten(const YamlNode& node, const std::string& path, std::map<std::string
 }
 
 bool may_change(const std::string& key) {
-  return key == "output_dir" || key == "max_time" || key == "data.cache_dir" || key.starts_with("cache.") ||
+  return key == "output_dir" || key == "max_time" || key == "comm_timeout" || key == "data.cache_dir" || key.starts_with("cache.") ||
          key.starts_with("checkpoint.") || key.starts_with("evaluate.");
 }
 

@@ -75,7 +75,14 @@ struct CheckpointRecipe {
   std::int64_t every_steps = 0;  // 0: at the end of every epoch
   double every_minutes = 0;
   std::int64_t keep = 1;
+  bool keep_best = false;  // that of the best evaluation is written, and stays besides
   bool operator==(const CheckpointRecipe&) const = default;
+};
+
+struct DivergenceRecipe {
+  std::int64_t max_skipped = 5;  // steps in a row whose loss or gradient is not finite before the run stops; they are not learned from
+  double z_score = 6;            // deviations above the mean from which a loss or a gradient's norm is pointed out; 0: never
+  bool operator==(const DivergenceRecipe&) const = default;
 };
 
 struct Seeds {
@@ -94,6 +101,8 @@ struct Recipe {
   bool reproducible = false;                   // the same bits on any number of ranks
   std::optional<double> max_time_s;            // "3h50m", "90s", "45m"
   Duration length{Duration::Unit::epochs, 3};  // epochs: N or steps: N; not read where there are thaw.phases
+  std::int64_t threads = 0;                    // of a rank; 0: its share of the cores
+  double comm_timeout_s = 1800;                // a collective that takes longer is taken for one that never ends
   std::optional<double> dropout;               // overrides the model's own hidden and attention dropout
   DataRecipe data;
   BatchRecipe batch;
@@ -104,6 +113,7 @@ struct Recipe {
   CacheRecipe cache;
   EvaluateRecipe evaluate;
   CheckpointRecipe checkpoint;
+  DivergenceRecipe divergence;
   bool operator==(const Recipe&) const = default;
 };
 

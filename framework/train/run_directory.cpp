@@ -29,13 +29,20 @@ bool begun(const fs::path& run) {
   return (!error && logged > 0) || fs::exists(run / "checkpoints") || fs::exists(run / "result.json");
 }
 
-void keep_recipe(const fs::path& path, const Recipe& recipe) {
+void keep_recipe(const fs::path& path, const Recipe& recipe, bool fork) {
   if (fs::exists(path) && begun(path.parent_path())) {
     std::string lines;
     for (const std::string& line : differences(read_recipe(path), recipe)) lines += "\n  " + line;
-    if (!lines.empty())
-      throw RecipeError("{}: this directory holds the run of another recipe; choose another output_dir, or undo these changes:{}",
-                        path.parent_path().string(), lines);
+    if (!lines.empty() && !fork)
+      throw RecipeError(
+          "{}: this directory holds the run of another recipe; choose another output_dir, undo these changes, or go on with them by "
+          "--fork:{}",
+          path.parent_path().string(), lines);
+    int number = 1;
+    fs::path old;
+    do old = path.parent_path() / fmt::format("recipe.{}.yaml", number++);
+    while (fs::exists(old));
+    if (!lines.empty()) write_file_atomically(old, read_file(path));
   }
   const std::string text = "# The resolved recipe of this run, written by thaw.\n" + to_yaml(recipe);
   if (!fs::exists(path) || read_file(path) != text) write_file_atomically(path, text);
@@ -43,9 +50,9 @@ void keep_recipe(const fs::path& path, const Recipe& recipe) {
 
 }  // namespace
 
-RunDirectory RunDirectory::open(const fs::path& path, const Recipe& recipe, LeaseTimes times) {
+RunDirectory RunDirectory::open(const fs::path& path, const Recipe& recipe, LeaseTimes times, bool fork) {
   RunDirectory run(path, times);
-  keep_recipe(path / "recipe.yaml", recipe);
+  keep_recipe(path / "recipe.yaml", recipe, fork);
   run.open_log();
   return run;
 }

@@ -15,13 +15,16 @@ namespace thaw {
 class RunDirectory {
  public:
   // Creates it where needed, takes the lease, and writes recipe.yaml. FileError (73) where it cannot be written or a live
-  // owner holds it; RecipeError (65), which lists the differences, where another recipe's run is there.
-  static RunDirectory open(const std::filesystem::path& path, const Recipe& recipe, LeaseTimes times = {});
+  // owner holds it; RecipeError (65), which lists the differences, where another recipe's run is there, unless `fork` asks to go
+  // on with the new one: then the old one is kept as recipe.1.yaml (2, 3, …).
+  static RunDirectory open(const std::filesystem::path& path, const Recipe& recipe, LeaseTimes times = {}, bool fork = false);
   RunDirectory(RunDirectory&&) noexcept;
   ~RunDirectory();
 
   const std::filesystem::path& path() const { return path_; }
   void check() const { lease_->check(); }  // before writing here by other means, such as a checkpoint
+
+  std::int64_t generation() const { return lease_->generation(); }
 
   void append_log(const Json& entry);    // log.jsonl, one object a line
   void truncate_log(std::int64_t step);  // drops what was logged after `step`, before going on from there

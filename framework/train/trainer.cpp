@@ -8,7 +8,6 @@
 #include "framework/base/clock.h"
 #include "framework/base/error.h"
 #include "framework/base/random.h"
-#include "framework/train/checkpoint.h"
 
 namespace thaw {
 
@@ -96,7 +95,9 @@ Trainer::Trainer(Parts parts)
       batches_(batches_of(parts_.recipe, parts_.data)),
       plan_(plan_of(parts_.recipe, parts_.model, batches_)),
       reproducible_(parts_.recipe.reproducible),
-      cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data), reproducible_) {
+      cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data), reproducible_),
+      divergence_(parts_.recipe.divergence),
+      writer_(*parts_.comm, parts_.run, parts_.recipe.output_dir, parts_.recipe.checkpoint.keep) {
   const std::vector<std::string> names = metric_names(parts_.data);
   outcome_.metric = parts_.recipe.evaluate.metric;
   check_metric(outcome_.metric, parts_.recipe.file.string() + ": evaluate.metric", names);
@@ -111,46 +112,85 @@ Trainer::Trainer(Parts parts)
 }
 
 Outcome Trainer::run() {
-  const auto start = Clock::now();
-  auto last_save = start;
-  const auto enough = [&] { return parts_.recipe.evaluate.patience > 0 && evaluations_without_gain_ >= parts_.recipe.evaluate.patience; };
+  started_ = last_save_ = last_look_ = Clock::now();
+  begun_at_ = cursor_.step;
   if (!done()) say_phase();
-  while (!done() && !enough()) {
-    const Step step = batches_.step(static_cast<std::uint64_t>(cursor_.at.epoch), cursor_.at.step);
-    StepReport report = take(step);
-    advance(step, report);
-    parts_.telemetry.step(report);
-
-    const std::int64_t every = parts_.recipe.evaluate.every_steps;
-    const bool evaluation_due = every > 0 ? cursor_.step % every == 0 : epoch_ended_;
-    if (!parts_.data.eval.empty() && (evaluation_due || phase_.steps == phase_.limit)) evaluate();
+  for (Wishes all = agree(); !done() && !enough(); all = agree()) {
+    if (all.stop()) {
+      outcome_.stopped_by = all.signal > 0 ? fmt::format("signal {}", all.signal) : "max_time";
+      break;
+    }
+    if (!evaluation_due_) {
+      const Step step = batches_.step(static_cast<std::uint64_t>(cursor_.at.epoch), cursor_.at.step);
+      StepReport report = take(step);
+      advance(step, report);
+      parts_.telemetry.step(report);
+      if (report.skipped) refuse_to_diverge(step);
+      const std::int64_t every = parts_.recipe.evaluate.every_steps;
+      const bool due = every > 0 ? cursor_.step % every == 0 : epoch_ended_;
+      evaluation_due_ = !parts_.data.eval.empty() && (due || phase_.steps == phase_.limit);
+    }
+    const std::int64_t best_before = outcome_.best_step;
+    if (evaluation_due_ && !evaluate()) continue;  // asked to stop meanwhile
+    evaluation_due_ = false;
     const std::string ended_by = end_of_phase();
     if (!ended_by.empty()) end_phase(ended_by);
 
-    // What one rank knows (its clock, its signals) is agreed on, so that all take the same branch.
-    const double save_after = parts_.recipe.checkpoint.every_minutes * 60;
-    double wishes[3] = {static_cast<double>(stop_signal.load()),
-                        parts_.recipe.max_time_s && seconds_since(start) > *parts_.recipe.max_time_s ? 1.0 : 0.0,
-                        save_after > 0 && seconds_since(last_save) > save_after ? 1.0 : 0.0};
-    parts_.comm->all_reduce(wishes, 3, CommType::f64, CommOp::max);
-    const bool stop = wishes[0] > 0 || wishes[1] > 0;
-    const bool save_due =
-        parts_.recipe.checkpoint.every_steps > 0 ? cursor_.step % parts_.recipe.checkpoint.every_steps == 0 : epoch_ended_;
-    if (!ended_by.empty() || enough() || stop || save_due || wishes[2] > 0) {
-      save();
-      last_save = Clock::now();
-    }
-    if (stop && !done() && !enough()) {
-      outcome_.stopped_by = wishes[0] > 0 ? fmt::format("signal {}", static_cast<int>(wishes[0])) : "max_time";
-      break;
-    }
+    const std::int64_t every = parts_.recipe.checkpoint.every_steps;
+    const bool due = every > 0 ? cursor_.step % every == 0 : epoch_ended_;
+    const bool best = parts_.recipe.checkpoint.keep_best && outcome_.best_step != best_before;
+    if (!ended_by.empty() || enough() || due || best || save_wanted_) save();
+    else if (writer_.under_way() && all.written) writer_.publish();
   }
+  if (!outcome_.stopped_by.empty() && cursor_.step > 0 && outcome_.last_checkpoint != cursor_.step) save();
+  writer_.finish();
   parts_.telemetry.end_bar();
   if (!done() && enough()) outcome_.stopped_by = "early stopping";
   outcome_.finished = done() || outcome_.stopped_by == "early stopping";
   outcome_.steps = cursor_.step;
-  outcome_.wall_s = seconds_since(start);
+  outcome_.skipped_steps = divergence_.skipped();
+  outcome_.wall_s = seconds_since(started_);
   return outcome_;
+}
+
+bool Trainer::enough() const { return parts_.recipe.evaluate.patience > 0 && evaluations_without_gain_ >= parts_.recipe.evaluate.patience; }
+
+// What one rank knows (its clock, its signals, a file) is agreed on, so that all take the same branch.
+Trainer::Wishes Trainer::agree() {
+  const double save_after = parts_.recipe.checkpoint.every_minutes * 60;
+  bool save_now = false;
+  if (parts_.run != nullptr && seconds_since(last_look_) > 0.5) {
+    std::error_code ignored;
+    save_now = fs::remove(parts_.run->path() / "save-now", ignored);
+    last_look_ = Clock::now();
+  }
+  // However short the time, each start takes the run a step further.
+  const bool out_of_time = parts_.recipe.max_time_s && cursor_.step > begun_at_ && seconds_since(started_) > *parts_.recipe.max_time_s;
+  double wishes[4] = {static_cast<double>(stop_signal.load()), out_of_time ? 1.0 : 0.0,
+                      save_now || (save_after > 0 && seconds_since(last_save_) > save_after) ? 1.0 : 0.0, writer_.written() ? 0.0 : 1.0};
+  parts_.comm->all_reduce(wishes, 4, CommType::f64, CommOp::max);
+  save_wanted_ = save_wanted_ || wishes[2] > 0;
+  return {static_cast<int>(wishes[0]), wishes[1] > 0, wishes[3] == 0};
+}
+
+// After a step that taught nothing: too many in a row, and the run stops where its rows can still be looked at.
+void Trainer::refuse_to_diverge(const Step& step) {
+  parts_.telemetry.say(fmt::format("step {:>5}  skipped: the loss or the gradient's norm is not finite", cursor_.step));
+  if (!divergence_.enough()) return;
+  writer_.finish();
+  std::string rows;
+  std::size_t named = 0;
+  for (const auto& grain : step.grains)
+    for (const Order::Pick pick : grain)
+      if (++named <= 32)
+        rows += fmt::format("{}{}:{}", rows.empty() ? "" : ", ", parts_.recipe.data.train[pick.source].path,
+                            parts_.data.train[pick.source].shards->source_line(pick.row));
+  throw DataError(
+      "step {}: the loss or the gradient's norm was not finite for {} steps in a row (divergence.max_skipped): lower optimizer.lr, or look "
+      "at "
+      "this step's rows: {}{}. The last checkpoint, of {}, is as it was",
+      cursor_.step, parts_.recipe.divergence.max_skipped, rows, named > 32 ? fmt::format(" and {} more", named - 32) : "",
+      outcome_.last_checkpoint > 0 ? fmt::format("step {}", outcome_.last_checkpoint) : "no step");
 }
 
 // This rank's grains, forward and backward. The divisor is the whole step's, so that gradients and losses add up.
@@ -194,12 +234,10 @@ StepReport Trainer::take(const Step& step) {
   StepReport report;
   report.loss = accumulate(step);
   report.gradient_norm = gradient_norm();
-  if (!std::isfinite(report.gradient_norm) || !std::isfinite(report.loss))
-    throw DataError("step {}: the loss is {} and the gradient's norm {}: lower optimizer.lr, or look at the rows of this step",
-                    cursor_.step + 1, report.loss, report.gradient_norm);
   const double now = factor(phase_.steps);
   report.lr = planned().highest_lr() * now;
-  update(report.gradient_norm, now);
+  report.skipped = !divergence_.finite(report.loss, report.gradient_norm);
+  if (!report.skipped) update(report.gradient_norm, now);
   report.comm_bytes = sync_->bytes_per_step();
   report.comm_wait_s = sync_->wait_s();
   report.step_s = seconds_since(start);
@@ -250,20 +288,24 @@ void Trainer::advance(const Step& step, StepReport& report) {
   epoch_ended_ = cursor_.at.step == 0;
   report.step = cursor_.step;
   report.total_steps = total_steps();
+  if (!divergence_.unusual().empty()) parts_.telemetry.say(fmt::format("step {:>5}  unusual: {}", cursor_.step, divergence_.unusual()));
 }
 
-void Trainer::evaluate() {
+bool Trainer::evaluate() {
   const auto start = Clock::now();
-  outcome_.last.clear();
+  Metrics measured;
   for (const DataSet& set : parts_.data.eval) {
     const at::Tensor outputs = predict(
         parts_.model, set, parts_.data.outputs(), *parts_.comm,
         [&](std::int64_t done) {
           parts_.telemetry.progress("evaluating " + set.name, done, static_cast<std::int64_t>(set.shards->rows()));
+          return !agree().stop();
         },
         [&](const auto& rows, const auto& batch, const auto& context) { return forward(rows, batch, context); });
-    for (const auto& [name, value] : metrics_of(outputs, set, parts_.data, loss_)) outcome_.last.emplace_back(set.name + "/" + name, value);
+    if (!outputs.defined()) return false;
+    for (const auto& [name, value] : metrics_of(outputs, set, parts_.data, loss_)) measured.emplace_back(set.name + "/" + name, value);
   }
+  outcome_.last = std::move(measured);
   const auto chosen =
       std::find_if(outcome_.last.begin(), outcome_.last.end(), [&](const auto& entry) { return entry.first == outcome_.metric; });
   const bool better = outcome_.best_step == 0 || is_better(chosen->second, outcome_.best, outcome_.metric);
@@ -278,16 +320,14 @@ void Trainer::evaluate() {
     if (parts_.run != nullptr) parts_.export_best();
   }
   parts_.telemetry.evaluation(cursor_.step, cursor_.at.epoch, outcome_.last, seconds_since(start), better);
+  return true;
 }
 
 void Trainer::save() {
-  if (parts_.run != nullptr) {
-    parts_.run->check();
-    outcome_.last_checkpoint = cursor_.step;
-    save_checkpoint(parts_.run->path(), cursor_.step, state(), parts_.recipe.checkpoint.keep);
-    parts_.run->write_status({{"state", "running"}, {"step", cursor_.step}, {"last_checkpoint", checkpoint_name(cursor_.step)}});
-  }
-  parts_.comm->barrier();  // nobody leaves before the last flush
+  last_save_ = Clock::now();
+  save_wanted_ = false;
+  outcome_.last_checkpoint = cursor_.step;
+  writer_.begin(cursor_.step, state(), outcome_.best_step == cursor_.step && parts_.recipe.checkpoint.keep_best);
 }
 
 }  // namespace thaw

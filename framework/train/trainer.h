@@ -8,13 +8,16 @@
 #include <string>
 #include <vector>
 
+#include "framework/base/clock.h"
 #include "framework/comm/gradient_sync.h"
 #include "framework/models/model.h"
 #include "framework/tensor/state.h"
 #include "framework/thaw/activation_cache.h"
 #include "framework/thaw/plan.h"
 #include "framework/train/batches.h"
+#include "framework/train/checkpoint_writer.h"
 #include "framework/train/data.h"
+#include "framework/train/divergence.h"
 #include "framework/train/evaluator.h"
 #include "framework/train/optimizer.h"
 #include "framework/train/recipe.h"
@@ -23,7 +26,7 @@
 
 namespace thaw {
 
-// Set by signal handlers; polled once a step, and agreed on by all ranks.
+// Set by signal handlers; polled after every step and every batch of an evaluation, and agreed on by all ranks.
 extern std::atomic<int> stop_signal;
 
 struct Outcome {
@@ -37,7 +40,8 @@ struct Outcome {
   double train_s = 0;  // time in steps, evaluation and saving left out
   double wall_s = 0;   // of the whole loop
   std::int64_t rows = 0, tokens = 0;
-  std::vector<Json> phases;  // of those that ended: what they cost, what ended them, and the last evaluation
+  std::int64_t skipped_steps = 0;  // whose loss or gradient was not finite
+  std::vector<Json> phases;        // of those that ended: what they cost, what ended them, and the last evaluation
 };
 
 class Trainer {
@@ -57,7 +61,9 @@ class Trainer {
 
   const ThawPlan& plan() const { return plan_; }
   std::int64_t total_steps() const;  // done, and still to come at the most
-  void load(const State& state);
+  // Goes on from there. DataError where it was made of other data, ModelError where of another model. `forked`: the recipe has
+  // changed since, and the data may have; moments of what learns newly begin anew.
+  void load(const State& state, bool forked = false);
   State state() const;
 
   Outcome run();
@@ -91,6 +97,14 @@ class Trainer {
     double best = 0;  // of its own evaluations
     std::int64_t evaluations = 0, evaluations_without_gain = 0;
   };
+  struct Wishes {
+    int signal;
+    bool out_of_time, written;  // written: every rank has its share of the checkpoint on the disk
+    bool stop() const { return signal > 0 || out_of_time; }
+  };
+  Wishes agree();
+  bool enough() const;  // early stopping
+  void refuse_to_diverge(const Step& step);
   const PlannedPhase& planned() const { return plan_.phases[phase_.number]; }
   bool done() const { return phase_.number == plan_.phases.size(); }
   // Makes what depends on who learns, for phase_.number.
@@ -107,9 +121,11 @@ class Trainer {
   double gradient_norm() const;
   void update(double gradient_norm, double factor);
   void advance(const Step& step, StepReport& report);
-  void evaluate();
+  bool evaluate();  // false: left, as the ranks were asked to stop; to be done again
   void save();
   State moments_of_sleepers() const;
+  Json made_with() const;  // what a run's bits depend on besides its recipe and model
+  void compare_made_with(const Json& before, bool forked);
   void keep_best();
 
   Parts parts_;
@@ -129,10 +145,14 @@ class Trainer {
   std::vector<std::size_t> by_name_;  // indices of gradients in name order
   Cursor cursor_;
   Phase phase_;
-  bool epoch_ended_ = false;
+  bool epoch_ended_ = false, evaluation_due_ = false, save_wanted_ = false;
+  std::int64_t begun_at_ = 0;  // the step that this start of the run went on from
   Outcome outcome_;
   std::int64_t evaluations_without_gain_ = 0;
   std::map<std::string, at::Tensor> best_weights_;  // where some phase restores them
+  DivergenceWatch divergence_;
+  CheckpointWriter writer_;
+  Clock::time_point started_, last_save_, last_look_;  // last_look_: for a file that asks for a checkpoint
 };
 
 }  // namespace thaw

@@ -1,13 +1,46 @@
 // A trainer's state, given to a checkpoint and taken from it.
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
 #include <ATen/core/grad_mode.h>
 
 #include "framework/base/error.h"
+#include "framework/base/machine.h"
 #include "framework/train/trainer.h"
 
 namespace thaw {
 
+Json Trainer::made_with() const {
+  Json made{{"version", THAW_VERSION},
+            {"ranks", parts_.comm->size()},
+            {"threads", at::get_num_threads()},
+            {"cpu", this_machine().cpu + ", " + at::get_cpu_capability()}};
+  for (const auto* const sets : {&parts_.data.train, &parts_.data.eval})
+    for (const DataSet& set : *sets) made["data"].push_back({set.name, set.shards->fingerprint()});
+  return made;
+}
+
+void Trainer::compare_made_with(const Json& before, bool forked) {
+  const Json now = made_with();
+  for (std::size_t i = 0; !forked && i < now["data"].size(); ++i)
+    if (i >= before.at("data").size() || before["data"][i] != now["data"][i])
+      throw DataError(
+          "{}: the checkpoint was made with other rows of this set: bring them back, choose another output_dir, or go on with "
+          "these by --fork",
+          now["data"][i][0].get<std::string>());
+  if (!parts_.recipe.reproducible) return;
+  if (before.at("threads") != now["threads"]) {
+    at::set_num_threads(before["threads"]);
+    parts_.telemetry.say(fmt::format("threads    {} a rank, as the run began with: bits may depend on it", before["threads"].get<int>()));
+  }
+  if (before.at("cpu") != now["cpu"])
+    parts_.telemetry.say(
+        fmt::format("warning    the checkpoint is of another kind of processor ({}; this is {}): bits may differ from here on",
+                    before["cpu"].get<std::string>(), now["cpu"].get<std::string>()));
+}
+
 State Trainer::state() const {
   State state;
+  state.values["made_with"] = made_with();
   if (!done()) merge(state, "optimizer", optimizer_->state());
   merge(state, "kept", kept_);
   for (const Parameter& parameter : parts_.model.parameters) state.tensors["model/" + parameter.name] = parameter.value;
@@ -30,13 +63,17 @@ State Trainer::state() const {
                            {"best", phase_.best},
                            {"evaluations", phase_.evaluations},
                            {"evaluations_without_gain", phase_.evaluations_without_gain}};
+  state.values["epoch_ended"] = epoch_ended_;
+  state.values["evaluation_due"] = evaluation_due_;
+  state.values["divergence"] = divergence_.state();
   state.values["ended_phases"] = outcome_.phases;
   state.values["last_evaluation"] = outcome_.last;
   return state;
 }
 
-void Trainer::load(const State& state) {
+void Trainer::load(const State& state, bool forked) {
   const at::NoGradGuard no_grad;
+  compare_made_with(state.values.at("made_with"), forked);
   for (Parameter& parameter : parts_.model.parameters) {
     const auto found = state.tensors.find("model/" + parameter.name);
     if (found == state.tensors.end() || found->second.sizes() != parameter.value.sizes())
@@ -56,14 +93,24 @@ void Trainer::load(const State& state) {
   outcome_.phases = state.values.at("ended_phases").get<std::vector<Json>>();
   outcome_.last = state.values.at("last_evaluation").get<Metrics>();
   outcome_.last_checkpoint = cursor.at("step");
+  epoch_ended_ = state.values.at("epoch_ended");
+  evaluation_due_ = state.values.at("evaluation_due");
+  divergence_.load(state.values.at("divergence"));
 
   phase_.number = phase.at("number");
+  if (phase_.number > plan_.phases.size() || (forked && phase_.number == plan_.phases.size() && phase_.number > 0))
+    throw RecipeError("{}: the checkpoint has {} phases behind it, and the recipe no further one to go on with",
+                      parts_.recipe.file.string(), phase_.number);
   if (!done()) {
     cursor_.at = {phase.at("start_epoch"), phase.at("start_step")};
-    kept_ = part(state, "kept");
-    for (auto& [name, moment] : kept_.tensors) moment = moment.to(parts_.model.device(), false, /*copy=*/true);  // written into later
+    const auto copied = [&](State part) {  // to be written into later
+      for (auto& [name, moment] : part.tensors) moment = moment.to(parts_.model.device(), moment.scalar_type(), false, /*copy=*/true);
+      return part;
+    };
+    kept_ = copied(part(state, "kept"));
     enter_phase(phase.at("kept").get<bool>() ? Kept::filled : Kept::no);  // a row has the bits that it would have had
-    optimizer_->load(part(state, "optimizer"));
+    if (forked) optimizer_->adopt(copied(part(state, "optimizer")));
+    else optimizer_->load(part(state, "optimizer"));
   }
   cursor_ = {cursor.at("step"), {cursor.at("epoch"), cursor.at("step_in_epoch")}};
   phase_.steps = phase.at("steps");

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "framework/tensor/safetensors.h"
+#include "framework/train/checkpoint.h"
 #include "tests/launcher/program.h"
 
 namespace thaw::test {
@@ -21,15 +22,12 @@ const std::string phases =
 // The norm of the difference between two runs' last weights, relative to the weights' own. Biases of keys are left out:
 // softmax does not see them, so their gradient is rounding alone, which Adam scales up to the rate.
 double difference(const Workshop& shop, const std::string& a, const std::string& b) {
-  const auto weights = [&](const std::string& run) {
-    return SafetensorsFile(shop.path(
-        run + "/checkpoints/" + Json::parse(shop.file(run + "/status.json"))["last_checkpoint"].get<std::string>() + "/state.safetensors"));
-  };
-  const SafetensorsFile ours = weights(a), theirs = weights(b);
+  const auto weights = [&](const std::string& run) { return part(load_checkpoint(*newest_checkpoint(shop.path(run)).path), "model"); };
+  const State ours = weights(a), theirs = weights(b);
   double apart = 0, whole = 0;
-  for (const std::string& name : ours.names()) {
-    if (!name.starts_with("model/") || name.ends_with("self.key.bias")) continue;
-    const at::Tensor x = ours.tensor(name), y = theirs.tensor(name);
+  for (const auto& [name, x] : ours.tensors) {
+    if (name.ends_with("self.key.bias")) continue;
+    const at::Tensor& y = theirs.tensors.at(name);
     apart += (x - y).to(at::kDouble).square().sum().item<double>();
     whole += y.to(at::kDouble).square().sum().item<double>();
   }

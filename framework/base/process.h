@@ -1,0 +1,15 @@
+// Other processes of this machine, as /proc tells of them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace thaw {
+
+struct ProcessSeen {
+  char state = 0;     // 'R', 'S', 'D', 'T' (stopped), …; 0 where it is gone, or a zombie that is as good as gone
+  std::string start;  // when it began: together with the number names one process
+};
+ProcessSeen look_at_process(std::int64_t pid);
+
+}  // namespace thaw

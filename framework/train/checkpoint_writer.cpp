@@ -1,0 +1,105 @@
+#include "framework/train/checkpoint_writer.h"
+
+#include <signal.h>
+
+#include <chrono>
+
+#include "framework/base/error.h"
+
+namespace thaw {
+namespace {
+
+// On a thread of its own, which leaves signals to the main one.
+template <typename Work>
+auto in_background(Work work) {
+  sigset_t every, before;
+  ::sigfillset(&every);
+  ::pthread_sigmask(SIG_SETMASK, &every, &before);
+  auto future = std::async(std::launch::async, std::move(work));
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return future;
+}
+
+template <typename T>
+bool ready(const std::future<T>& future) {
+  return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+// The tensors that one of some writers writes, copied, and with the first one's the values: by bytes, in the order of names.
+State share_of(const State& state, int writer, int of) {
+  State share;
+  if (writer == 0) share.values = state.values;
+  std::size_t total = 0, before = 0;
+  for (const auto& [name, tensor] : state.tensors) total += tensor.nbytes();
+  for (const auto& [name, tensor] : state.tensors) {
+    const std::size_t middle = before + tensor.nbytes() / 2;
+    if (static_cast<int>(middle * static_cast<std::size_t>(of) / std::max<std::size_t>(total, 1)) == writer)
+      share.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+    before += tensor.nbytes();
+  }
+  return share;
+}
+
+}  // namespace
+
+CheckpointWriter::CheckpointWriter(Communicator& comm, RunDirectory* run, std::filesystem::path path, std::int64_t keep)
+    : comm_(comm), run_(run), path_(std::move(path)), keep_(keep) {
+  if (run_ != nullptr) generation_ = run_->generation();
+  comm_.broadcast(&generation_, sizeof generation_, 0);
+}
+
+CheckpointWriter::~CheckpointWriter() = default;
+
+void CheckpointWriter::begin(std::int64_t step, const State& state, bool is_best) {
+  finish();
+  place_ = CheckpointPlace{path_, step, generation_};
+  is_best_ = is_best;
+  if (run_ != nullptr) {
+    run_->check();
+    begin_checkpoint(*place_);
+  }
+  comm_.barrier();
+  std::int64_t seen = fs::exists(place_->temporary()) ? 1 : 0;
+  comm_.all_reduce(&seen, 1, CommType::i64, CommOp::min);
+  const int writers = seen == 1 ? comm_.size() : 1;
+  if (comm_.rank() >= writers) return;
+  share_ = in_background([place = *place_, share = share_of(state, comm_.rank(), writers), writer = comm_.rank(), writers] {
+    return write_share(place, share, writer, writers);
+  });
+}
+
+bool CheckpointWriter::written() {
+  if (publishing_.valid() && ready(publishing_)) publishing_.get();
+  return !share_.valid() || ready(share_);
+}
+
+void CheckpointWriter::publish() {
+  std::string mine;
+  if (share_.valid()) {
+    const auto [name, file] = share_.get();
+    mine = Json{{"name", name}, {"bytes", file.bytes}, {"xxh3", file.xxh3}}.dump();
+  }
+  const std::vector<std::string> all = comm_.all_gather_text(mine);
+  const CheckpointPlace place = *place_;
+  place_.reset();
+  if (run_ == nullptr) return;
+  std::vector<WrittenShare> shares;
+  for (const std::string& text : all) {
+    if (text.empty()) continue;
+    const Json share = Json::parse(text);
+    shares.push_back({share["name"], {share["bytes"], share["xxh3"]}});
+  }
+  publishing_ = in_background([place, shares, run = run_, keep = keep_, is_best = is_best_] {
+    run->check();
+    publish_checkpoint(place, shares, keep, is_best);
+    run->write_status({{"state", "running"}, {"step", place.step}, {"last_checkpoint", checkpoint_name(place.step)}});
+  });
+}
+
+void CheckpointWriter::finish() {
+  if (place_) publish();
+  if (publishing_.valid()) publishing_.get();
+  comm_.barrier();  // nobody leaves before the last flush
+}
+
+}  // namespace thaw
