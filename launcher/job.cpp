@@ -1,5 +1,6 @@
 #include "launcher/job.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include "framework/thaw/selection.h"
@@ -23,6 +24,7 @@ Job resolve_job(const std::string& recipe_file, const std::vector<std::string>& 
     throw RecipeError("{}: reproducible: sums in a fixed order are not there for GPUs yet; leave it out, or run on CPUs",
                       job.recipe.file.string());
   job.recipe.batch = with_grain(job.recipe.batch, ranks.comm->size(), job.recipe.reproducible);
+  if (job.recipe.threads > 0) at::set_num_threads(ranks.placement.threads = static_cast<int>(job.recipe.threads));
   job.tokenizer = load_tokenizer(job.place.directory);
   return job;
 }

@@ -1,5 +1,4 @@
 // thaw train: from a recipe to a fine-tuned model in the hub's layout.
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -117,6 +116,8 @@ Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& out
               {"tokens", outcome.tokens},
               {"wall_s", outcome.wall_s},
               {"train_s", outcome.train_s},
+              {"saves", outcome.saves},
+              {"saving_s", outcome.saving_s},
               {"startup_s", first_step},
               {"first_step_at", started},
               {"rows_per_s", outcome.train_s > 0 ? static_cast<double>(outcome.rows) / outcome.train_s : 0},
@@ -157,7 +158,6 @@ class TrainCommand {
     Job job =
         resolve_job(options_.recipe, options_.overrides, ranks, [&](const Recipe& recipe) { return grain_of_run(recipe, *ranks.comm); });
     const Recipe& recipe = job.recipe;
-    if (recipe.threads > 0) at::set_num_threads(ranks.placement.threads = static_cast<int>(recipe.threads));
 
     // Rank 0 owns the directory; what it finds there decides for all.
     std::string found;

@@ -143,6 +143,22 @@ void add_up(PhaseForecast& phase, std::int64_t evaluate_every, double steps_of_e
                  evaluation_s * (computed_evaluations + (evaluations - computed_evaluations) * cached_share);
 }
 
+// Steps of the phase that the trainer is in, in turn; the median of ratios.
+double cost_of_fixed_order(Trainer& trainer, Communicator& comm, int count) {
+  const std::int64_t in_epoch = trainer.batches().steps(0);
+  std::vector<double> ratios;
+  for (int i = 0; i < 2 * count + 1; ++i) {
+    double seconds[2] = {};
+    for (const bool fixed : {false, true}) {
+      trainer.sum_in_fixed_order(fixed);
+      seconds[fixed ? 1 : 0] = slowest(comm, trainer.take(trainer.batches().step(0, i % in_epoch)).step_s);
+    }
+    if (i > 0) ratios.push_back(seconds[1] / seconds[0]);
+  }
+  std::sort(ratios.begin(), ratios.end());
+  return ratios[ratios.size() / 2];
+}
+
 }  // namespace
 
 Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, const RunData& data, Communicator& comm, int count) {
@@ -175,6 +191,7 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
     out.uncached_time_s += phase.uncached_time_s;
     out.phases.push_back(phase);
   }
+  if (recipe.reproducible && count > 0) out.fixed_order = cost_of_fixed_order(trainer, comm, count);
   return out;
 }
 

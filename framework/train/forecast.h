@@ -29,6 +29,7 @@ struct PhaseForecast {
 struct Forecast {
   std::vector<PhaseForecast> phases;
   double time_s = 0, uncached_time_s = 0;
+  double fixed_order = 0;  // of a reproducible run: time of the last phase's step, by that of one summed in any order; 0: not measured
 };
 
 // `steps`: how many to take of each phase, twice where there is a cache; 0: nothing is measured. The model is changed by it.

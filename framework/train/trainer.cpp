@@ -324,10 +324,12 @@ bool Trainer::evaluate() {
 }
 
 void Trainer::save() {
-  last_save_ = Clock::now();
+  const auto start = last_save_ = Clock::now();
   save_wanted_ = false;
   outcome_.last_checkpoint = cursor_.step;
   writer_.begin(cursor_.step, state(), outcome_.best_step == cursor_.step && parts_.recipe.checkpoint.keep_best);
+  ++outcome_.saves;
+  outcome_.saving_s += seconds_since(start);
 }
 
 }  // namespace thaw

@@ -39,6 +39,8 @@ struct Outcome {
   Metrics last;        // of the last evaluation
   double train_s = 0;  // time in steps, evaluation and saving left out
   double wall_s = 0;   // of the whole loop
+  double saving_s = 0;  // that training stood still for checkpoints: their writing goes on beside it
+  std::int64_t saves = 0;
   std::int64_t rows = 0, tokens = 0;
   std::int64_t skipped_steps = 0;  // whose loss or gradient was not finite
   std::vector<Json> phases;        // of those that ended: what they cost, what ended them, and the last evaluation

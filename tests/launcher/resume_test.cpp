@@ -43,7 +43,7 @@ constexpr std::int64_t open_ended_steps = 13;
 // What was measured differs between runs: times, memory, and what an activation cache that begins empty could spare.
 Json without_times(Json json) {
   for (const char* key :
-       {"train_s", "rows_per_s", "tokens_per_s", "wall_s", "startup_s", "first_step_at", "peak_memory_bytes", "cache_hits", "cache_misses"})
+       {"train_s", "saves", "saving_s", "rows_per_s", "tokens_per_s", "wall_s", "startup_s", "first_step_at", "peak_memory_bytes", "cache_hits", "cache_misses"})
     if (json.is_object()) json.erase(key);
   if (json.is_structured())
     for (Json& inner : json) inner = without_times(inner);
