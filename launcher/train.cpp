@@ -192,11 +192,13 @@ class TrainCommand {
     };
     Trainer trainer(
         {recipe, ranks.comm, ranks.devices, *job.model, job.data, run_.get(), telemetry, export_best, ranks.placement.memory_bytes});
+    std::int64_t from = 0;
     if (!found.empty()) {
-      State state = load_checkpoint(found);
-      if (run_) run_->truncate_log(state.values.at("cursor").at("step"));
+      const State state = load_checkpoint(found);
+      from = state.values.at("cursor").at("step");
       trainer.load(state, options_.fork);
     }
+    if (run_) run_->truncate_log(from);  // a killed run may have logged further than it saved
     banner(telemetry, job, trainer, ranks.placement, found.empty() ? "" : fs::path(found).filename().string());
     if (job.cut) telemetry.say(fmt::format("           max_length is the model's {}", recipe.data.max_length));
 

@@ -140,7 +140,7 @@ TEST(Recipe, knows_the_words_of_others) {
   EXPECT_EQ(added("schedule: {nmae: linear}"), "r.yaml:6: schedule.nmae: unknown key; the nearest key is schedule.name");
   EXPECT_EQ(added("optimzer: {lr: 1}"), "r.yaml:6: optimzer: unknown key; the nearest key is optimizer");
   EXPECT_EQ(added("lr: 1"), "r.yaml:6: lr: unknown key; the nearest key is optimizer.lr");
-  EXPECT_EQ(added("checkpoint: {zebra: 1}"), "r.yaml:6: checkpoint.zebra: unknown key; the keys here are every_steps, every_minutes, keep");
+  EXPECT_EQ(added("checkpoint: {zebra: 1}"), "r.yaml:6: checkpoint.zebra: unknown key; the keys here are every_steps, every_minutes, keep, keep_best");
   EXPECT_EQ(error_of(least, {"data.train=[{path: a, wieght: 2}]"}),
             "command line: data.train[0].wieght: unknown key; the nearest key is data.train[0].weight");
   EXPECT_EQ(added("thaw: {phases: []}"), "r.yaml:6: thaw.phases: expected at least one phase, found none");
