@@ -9,6 +9,7 @@ usage: tests/run.sh [--only STAGE[,STAGE…]] [options of ctest]
   mpich    libthaw_mpi.so against MPICH, and a few training steps with it
   torch    the program against another LibTorch (2.10.0)
   asan     the tests that need no LibTorch, under the address and undefined-behaviour sanitizers
+  fuzz     every parser's fuzz target on its corpus, 10 s each (THAW_FUZZ_SECONDS=600: longer)
   cuda     the preset cuda, compiled (skipped where there is no nvcc)
   release  every test; always last, so that ctest's summary closes the output
 
@@ -17,7 +18,7 @@ The stages' own output is in build/tests/STAGE.log.
 END
 }
 
-all=(mpich torch asan cuda release)
+all=(mpich torch asan fuzz cuda release)
 stages=$(IFS=, && echo "${all[*]}")
 case ${1:-} in
   --help | -h) usage && exit 0 ;;
@@ -55,7 +56,7 @@ began=$SECONDS
 cluster/setup.sh --tests --preset release
 recipes/data/reviews.sh
 mkdir -p build/tests
-for name in "${all[@]:0:4}"; do stage "$name"; done
+for name in "${all[@]:0:5}"; do stage "$name"; done
 
 status=0
 if [[ ,$stages, == *,release,* ]]; then

@@ -119,10 +119,10 @@ bool over(const Json& lease, const Json& us) {
 
 std::optional<Json> read_lease(const fs::path& path) {
   try {
-    Json lease = Json::parse(read_file(path));
+    Json lease = JsonFile(path).raw();
     if (lease.is_object()) return lease;
-  } catch (const Json::exception&) {  // not whole yet
-  } catch (const FileError&) {        // just succeeded and cleared away, or not ours to read
+  } catch (const DataError&) {  // not whole yet, or nothing of ours
+  } catch (const FileError&) {  // just succeeded and cleared away, or not ours to read
   }
   return std::nullopt;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 #include <sstream>
+#include <unordered_map>
 
 #include "framework/base/error.h"
 
@@ -66,7 +67,8 @@ class Builder : public YAML::EventHandler {
     bool merging = false;  // … which is an unquoted "<<"
     std::string key;
     int key_line = 0;
-    std::vector<YamlNode> merges;  // values of "<<", first wins
+    std::unordered_map<std::string, int> keys;  // of this map so far, and their lines: there may be a hundred thousand
+    std::vector<YamlNode> merges;               // values of "<<", first wins
     int merge_line = 0;
   };
 
@@ -88,7 +90,7 @@ class Builder : public YAML::EventHandler {
   void open(YamlNode node, YAML::anchor_t anchor) {
     if (stack_.size() >= max_depth) fail(node.line, fmt::format("nested deeper than {} levels", max_depth));
     if (!stack_.empty() && stack_.back().node.kind == YamlNode::Kind::map && !stack_.back().has_key) fail(node.line, "a key must be text");
-    stack_.push_back({std::move(node), anchor, nodes_ - 1, false, false, {}, 0, {}, 0});
+    stack_.push_back({std::move(node), anchor, nodes_ - 1, false, false, {}, 0, {}, {}, 0});
   }
 
   void close() {
@@ -96,7 +98,7 @@ class Builder : public YAML::EventHandler {
     stack_.pop_back();
     for (YamlNode& source : frame.merges)
       for (YamlNode& entry : source.items)
-        if (frame.node.find(entry.key) == nullptr) frame.node.items.push_back(entry);
+        if (frame.keys.emplace(entry.key, entry.line).second) frame.node.items.push_back(entry);
     nodes_in_last_ = nodes_ - frame.nodes_before;
     finish(std::move(frame.node), frame.anchor);
   }
@@ -129,12 +131,13 @@ class Builder : public YAML::EventHandler {
     if (node.text.size() > max_key_bytes)
       fail(node.line, fmt::format("a key of {} bytes; expected at most {}", node.text.size(), max_key_bytes));
     const bool merge = node.plain && node.text == "<<";
-    const YamlNode* const before = frame.node.find(node.text);
-    if (before != nullptr || (merge && frame.merge_line != 0)) {
+    const auto before = frame.keys.find(node.text);
+    if (before != frame.keys.end() || (merge && frame.merge_line != 0)) {
       const std::string path = path_to(node.text);
       if (!has_lines_) fail(0, fmt::format("{} is given twice", path));
-      fail(node.line, fmt::format("{}: given twice, first on line {}; keep one", path, merge ? frame.merge_line : before->line));
+      fail(node.line, fmt::format("{}: given twice, first on line {}; keep one", path, merge ? frame.merge_line : before->second));
     }
+    if (!merge) frame.keys.emplace(node.text, node.line);
     if (merge) frame.merge_line = node.line == 0 ? 1 : node.line;
     frame.has_key = true;
     frame.merging = merge;

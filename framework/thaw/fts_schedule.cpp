@@ -7,9 +7,9 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <regex>
 
 #include "framework/base/error.h"
+#include "framework/base/expression.h"
 #include "framework/base/file.h"
 #include "framework/base/yaml.h"
 
@@ -88,13 +88,13 @@ class FtsReader {
     for (const std::string& expression : {word, without_module(word)}) {
       bool any = false;
       try {
-        const std::regex compiled(expression);
+        const Expression compiled(expression);
         for (const std::string& name : model_.parameters) {
-          if (!std::regex_search(name, compiled, std::regex_constants::match_continuous)) continue;
+          if (!compiled.begins(name)) continue;
           thaw(name, view);
           any = true;
         }
-      } catch (const std::regex_error& error) {
+      } catch (const BadExpression& error) {
         view.refuse(fmt::format("'{}' is neither a parameter nor a regular expression: {}", word, error.what()));
       }
       if (any) return fmt::format("/^(?:{})/", expression);

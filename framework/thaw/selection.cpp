@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
-#include <regex>
 
 #include "framework/base/error.h"
+#include "framework/base/expression.h"
 #include "framework/base/nearest.h"
 
 namespace thaw {
@@ -51,9 +51,9 @@ class Selector {
   std::vector<bool> by_expression() const {
     std::vector<bool> chosen;
     try {
-      const std::regex expression(word_.substr(1, word_.size() - 2));
-      chosen = by([&](const Parameter& p) { return std::regex_search(p.name, expression); });
-    } catch (const std::regex_error& error) {
+      const Expression expression(word_.substr(1, word_.size() - 2));
+      chosen = by([&](const Parameter& p) { return expression.is_in(p.name); });
+    } catch (const BadExpression& error) {
       throw RecipeError("{}: '{}' is no regular expression: {}", where_, word_, error.what());
     }
     if (std::find(chosen.begin(), chosen.end(), true) == chosen.end())

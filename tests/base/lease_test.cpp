@@ -42,6 +42,19 @@ TEST_F(LeaseTest, a_discarded_lease_leaves_nothing) {
   EXPECT_TRUE(fs::is_empty(place)) << "the destructor wrote something";
 }
 
+// Found by fuzzing: whoever told its owner from such a file ran out of stack.
+TEST_F(LeaseTest, a_file_that_nests_too_deep_is_no_lease) {
+  const std::string deep = "{\"host\": " + std::string(100'000, '[') + std::string(100'000, ']') + "}";
+  make_directory(root_ / "lease");
+  write_file_atomically(root_ / "lease" / "00000001.json", deep);
+  try {
+    Lease lease(root_);
+    FAIL() << "taken for a lease that is over";
+  } catch (const LeaseHeld& held) {
+    EXPECT_EQ(held.owner(), "an unreadable lease");
+  }
+}
+
 // A rank that holds no lease checks by its owner's mark; a number that comes again is not taken for the old one.
 TEST_F(LeaseTest, a_mark_stands_for_one_lease_alone) {
   auto first = std::make_unique<Lease>(root_);

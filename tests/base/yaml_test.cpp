@@ -1,6 +1,7 @@
 // What would be lost: a wrong value without its line, a key silently read twice, text that another parser reads as a number.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -90,6 +91,15 @@ TEST(Yaml, alias_bombs_are_refused_quickly) {
     bomb += "]\n";
   }
   EXPECT_NE(error_of(bomb).find("aliases counted in full"), std::string::npos);
+}
+
+TEST(Yaml, many_keys_are_read_quickly) {
+  std::string many;
+  for (int i = 0; i < 49'000; ++i) many += fmt::format("k{}: 1\n", i);
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(error_of(many), "no error");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
+  EXPECT_EQ(error_of(many + "k7: 1\n"), "r.yaml:49001: k7: given twice, first on line 8; keep one");
 }
 
 TEST(Yaml, merge_keys_and_aliases) {

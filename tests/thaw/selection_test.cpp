@@ -92,6 +92,7 @@ TEST_F(Selection, WhatMeansNothingIsRefusedWithTheNearest) {
     EXPECT_EQ(refusal(word), fmt::format("{}expected top 1 to top 4, the model's blocks, found '{}'", where, word));
   EXPECT_EQ(refusal("/decoder/"), where + "'/decoder/' matches no parameter; they have names such as classifier.bias");
   EXPECT_TRUE(refusal("/(/").starts_with(where + "'/(/' is no regular expression: ")) << refusal("/(/");
+  EXPECT_EQ(refusal("/(([a-z.]*)*)*=/"), where + "'/(([a-z.]*)*)*=/' matches no parameter; they have names such as classifier.bias");
 }
 
 }  // namespace

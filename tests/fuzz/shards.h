@@ -1,0 +1,79 @@
+// A directory with one small shard, of which fuzz targets replace a part, and everything that can be asked of it.
+#pragma once
+
+#include "datasets/shards/shard_builder.h"
+#include "datasets/shards/shard_set.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace thaw::fuzz {
+
+class BytesAsIds final : public RowEncoder {
+ public:
+  Encoding encode(std::string_view text, std::optional<std::string_view> pair) const override {
+    Encoding encoding;
+    for (const char c : text) encoding.ids.push_back(static_cast<unsigned char>(c));
+    encoding.second_start = static_cast<std::uint32_t>(encoding.ids.size());
+    for (const char c : pair.value_or("")) encoding.ids.push_back(static_cast<unsigned char>(c));
+    return encoding;
+  }
+  const std::string& fingerprint() const override { return name_; }
+  std::size_t vocabulary_size() const override { return 256; }
+
+ private:
+  std::string name_ = "bytes";
+};
+
+struct SmallShards {
+  ShardIndex index;
+  std::string shard;  // the bytes of its one file
+};
+
+inline SmallShards small_shards() {
+  SmallShards made;
+  ShardIndex& index = made.index;
+  index.name = "small";
+  index.label_kind = LabelKind::several;
+  index.labels = {"bad", "good"};
+  index.vocabulary_size = 256;
+  index.tokenizer = index.options = "0123456789abcdef";
+  index.columns = columns_for(index.label_kind, false, true, true, true);
+  const BytesAsIds encoder;
+  ShardBuilder builder(index, encoder);
+  for (std::uint64_t line = 1; line <= 3; ++line) {
+    Row row;
+    row.id = std::to_string(line);
+    row.line = line;
+    row.text = "a text";
+    row.pair = "another";
+    row.labels = {"good"};
+    row.group = "g";
+    builder.add(row);
+  }
+  ShardEntry entry;
+  std::tie(made.shard, entry) = builder.finish();
+  entry.file = shard_file_name(index.name, 0, 1);
+  index.rows = entry.rows;
+  index.tokens = entry.tokens;
+  index.truncated = entry.truncated;
+  index.longest = entry.longest;
+  index.sources = {{"small.tsv", "0123456789abcdef", entry.rows}};
+  index.shards = {std::move(entry)};
+  return made;
+}
+
+// Where a row cannot be read, the next one is still asked for.
+inline void read_all(const std::filesystem::path& directory) {
+  accepts([&] {
+    const ShardSet set(directory);
+    accepts([&] { set.lengths(); });
+    accepts([&] { set.labels(); });
+    accepts([&] { set.targets(); });
+    accepts([&] { set.weights(); });
+    for (std::uint64_t row = 0; row < std::min<std::uint64_t>(set.rows(), 8); ++row) {
+      accepts([&] { set.read(row); });
+      accepts([&] { set.text(row), set.pair(row), set.id(row), set.group(row), set.source_line(row); });
+    }
+  });
+}
+
+}  // namespace thaw::fuzz
