@@ -35,8 +35,8 @@ OrderedJson config_of(const Model& model, const RunData& data) {
 
 void export_model(const Model& model, const RunData& data, std::int64_t max_length, const fs::path& source, const fs::path& destination) {
   const fs::path temporary = destination.string() + ".tmp", old = destination.string() + ".old";
-  std::error_code error;
-  fs::remove_all(temporary, error);
+  std::error_code error, ignored;
+  fs::remove_all(temporary, ignored);
   make_directory(temporary);
   write_file_atomically(temporary / "config.json", config_of(model, data).dump(2) + "\n");
   for (const char* name : tokenizer_files)
@@ -44,11 +44,15 @@ void export_model(const Model& model, const RunData& data, std::int64_t max_leng
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (const Parameter& parameter : model.parameters) tensors.emplace_back(parameter.name, parameter.value);
   write_safetensors(temporary / "model.safetensors", tensors, {{"format", "pt"}, {"thaw.max_length", std::to_string(max_length)}});
-  fs::remove_all(old, error);
+  fs::remove_all(old, ignored);
   if (fs::exists(destination)) fs::rename(destination, old, error);
-  fs::rename(temporary, destination, error);
+  if (!error) {
+    fs::rename(temporary, destination, error);
+    if (error) fs::rename(old, destination, ignored);  // rather the model of before than none
+  }
   if (error) throw FileError(ExitCode::cannot_write, "{}: cannot rename into place: {}", destination.string(), error.message());
-  fs::remove_all(old, error);
+  flush_to_disk(destination.has_parent_path() ? destination.parent_path() : fs::path("."));
+  fs::remove_all(old, ignored);
 }
 
 }  // namespace thaw
