@@ -75,8 +75,8 @@ void publish_checkpoint(const CheckpointPlace& place, const std::vector<WrittenS
   const fs::path replaced = final.string() + std::string(aside);
   std::error_code error, ignored;
   fs::remove_all(replaced, ignored);
-  fs::rename(final, replaced, ignored);
-  fs::rename(place.temporary(), final, error);
+  if (fs::exists(final)) fs::rename(final, replaced, error);
+  if (!error) fs::rename(place.temporary(), final, error);
   if (error) throw FileError(ExitCode::cannot_write, "{}: cannot rename into place: {}", final.string(), error.message());
   flush_to_disk(directory);
   fs::remove_all(replaced, ignored);
@@ -106,6 +106,10 @@ void clear_unfinished_checkpoints(const fs::path& run) {
     if (fs::exists(final)) fs::remove_all(path, ignored);
     else fs::rename(path, final, ignored);
   }
+  const std::vector<std::int64_t> steps = steps_in(run / "checkpoints");
+  const fs::path latest = run / "checkpoints" / "latest";
+  if (steps.empty() || (fs::exists(latest) && read_file(latest) == checkpoint_name(steps.front()) + "\n")) return;
+  write_file_atomically(latest, checkpoint_name(steps.front()) + "\n");
 }
 
 FoundCheckpoint newest_checkpoint(const fs::path& run) {
