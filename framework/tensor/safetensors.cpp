@@ -90,14 +90,17 @@ void SafetensorsFile::read_header() {
     const auto known = std::find_if(types.begin(), types.end(), [&](const auto& t) { return type == t.first; });
     if (known == types.end()) throw ModelError("{}: {}: the dtype '{}' is not one that Thaw reads", path_, name, type);
     Entry made{known->second, {}, 0, 0};
-    std::uint64_t needed = at::elementSize(made.type);
+    // LibTorch multiplies extents beside one of 0 too, for strides.
+    std::uint64_t needed = at::elementSize(made.type), widest = needed;
     const JsonView shape = entry["shape"];
     for (std::size_t d = 0; d < shape.size(); ++d) {
       const std::int64_t extent = shape[d].integer();
       if (extent < 0) shape[d].fail("a size of 0 or more");
       made.shape.push_back(extent);
-      if (__builtin_mul_overflow(needed, static_cast<std::uint64_t>(extent), &needed) || needed > (std::uint64_t{1} << 62))
+      if (__builtin_mul_overflow(widest, static_cast<std::uint64_t>(std::max<std::int64_t>(extent, 1)), &widest) ||
+          widest > (std::uint64_t{1} << 62))
         throw ModelError("{}: {}: the shape [{}] counts more elements than can be; {}", path_, name, fmt::join(made.shape, ", "), again);
+      needed *= static_cast<std::uint64_t>(extent);
     }
     const JsonView offsets = entry["data_offsets"];
     if (offsets.size() != 2) offsets.fail("two numbers");
