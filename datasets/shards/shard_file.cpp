@@ -14,7 +14,8 @@ static_assert(std::endian::native == std::endian::little, "shards are little-end
 constexpr const char* remedy = "shard it again (remove the directory first where it lies in the cache)";
 
 MappedFile map(const fs::path& path) {
-  if (!fs::exists(path))
+  std::error_code error;  // of a name that no file can have
+  if (!fs::exists(path, error))
     throw DataError(ExitCode::input_missing, "{}: the index names this shard, which is missing: {}", path.string(), remedy);
   return MappedFile(path);
 }
