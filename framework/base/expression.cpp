@@ -7,7 +7,7 @@
 namespace thaw {
 namespace {
 
-constexpr std::size_t max_bytes = 1000;
+constexpr std::size_t max_bytes = 1000, max_digits = 9;
 
 // Without backtracking, for which (a*)*b takes for ever: libstdc++'s own option. It refuses back-references.
 constexpr auto grammar = std::regex_constants::ECMAScript
@@ -16,8 +16,19 @@ constexpr auto grammar = std::regex_constants::ECMAScript
 #endif
     ;
 
+// libstdc++ lets the number in a{9…} and \9… overflow.
+bool has_huge_number(const std::string& text) {
+  std::size_t digits = 0;
+  for (const char c : text) {
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    if (digits > max_digits) return true;
+  }
+  return false;
+}
+
 std::regex compile(const std::string& text) {
   if (text.size() > max_bytes) throw BadExpression("it is longer than 1000 bytes");
+  if (has_huge_number(text)) throw BadExpression("it has a number of more than 9 digits");
   try {
     return std::regex(text, grammar);
   } catch (const std::regex_error& error) {

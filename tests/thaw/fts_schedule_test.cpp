@@ -147,6 +147,7 @@ TEST_F(FtsSchedule, refusals_name_line_and_key) {
   // Expressions that take for ever, or all of the stack, where they are matched by trying and going back.
   EXPECT_EQ(refusal("0: {params: ['(([a-z._0-9]*)*)*=']}").find("1: 0.params[0]: '(([a-z._0-9]*)*)*=' matches no parameter"), 0u);
   EXPECT_NE(refusal("0: {params: ['(a?){30000}b']}").find("it repeats too much"), std::string::npos);
+  EXPECT_NE(refusal("0: {params: ['a{99999999999999999999}']}").find("a number of more than 9 digits"), std::string::npos);
   EXPECT_NE(refusal("0: {params: ['" + std::string(2000, '(') + "']}").find("longer than 1000 bytes"), std::string::npos);
   EXPECT_EQ(refusal("first: {params: [classifier]}"), "1: first: expected the number of a phase, from 0, found first");
   EXPECT_EQ(refusal("0: {params: [classifier], max_transition_epoch: 10}\n1: {params: [pooler]}"),
