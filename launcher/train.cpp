@@ -8,9 +8,9 @@
 #include <ctime>
 #include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "framework/base/file.h"
+#include "framework/base/process.h"
 #include "framework/comm/watchdog.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/export.h"
@@ -26,29 +26,24 @@ double unix_now() { return std::chrono::duration<double>(std::chrono::system_clo
 
 // Seconds since this process was started, by the kernel's clock.
 double process_age_s() {
-  std::ifstream stat("/proc/self/stat"), uptime("/proc/uptime");
-  std::string text, skip;
-  std::getline(stat, text);
-  std::istringstream fields(text.substr(text.rfind(')') + 2));
-  for (int field = 3; field < 22; ++field) fields >> skip;
-  double started = 0, up = 0;
-  fields >> started;
+  std::ifstream uptime("/proc/uptime");
+  double up = 0;
   uptime >> up;
-  return up - started / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  return up - std::stod(look_at_process(::getpid()).start) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 // The first signal asks for a stop with a checkpoint; a second one ends the process at once. What comes within a second of the
 // first is the same wish: Slurm and mpirun may both hand it on.
 void on_signal(int signal) {
-  static volatile time_t first_s = 0;
-  static volatile long first_ns = 0;
+  static std::atomic<std::int64_t> first_ns{0};
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
+  constexpr std::int64_t second_ns = 1'000'000'000;
+  const std::int64_t now_ns = now.tv_sec * second_ns + now.tv_nsec;
   if (stop_signal.load() == 0) {
-    first_s = now.tv_sec;
-    first_ns = now.tv_nsec;
+    first_ns = now_ns;
     stop_signal = signal;
-  } else if (now.tv_sec - first_s > 1 || (now.tv_sec - first_s == 1 && now.tv_nsec >= first_ns)) {
+  } else if (now_ns - first_ns >= second_ns) {
     ::_exit(128 + signal);
   }
 }

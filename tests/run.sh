@@ -56,7 +56,7 @@ began=$SECONDS
 cluster/setup.sh --tests --preset release
 recipes/data/reviews.sh
 mkdir -p build/tests
-for name in "${all[@]:0:5}"; do stage "$name"; done
+for name in "${all[@]:0:${#all[@]}-1}"; do stage "$name"; done
 
 status=0
 if [[ ,$stages, == *,release,* ]]; then

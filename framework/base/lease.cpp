@@ -1,7 +1,6 @@
 #include "framework/base/lease.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "framework/base/file.h"
 #include "framework/base/json.h"
 #include "framework/base/process.h"
+#include "framework/base/signals.h"
 
 namespace thaw {
 namespace {
@@ -226,12 +226,8 @@ Lease::Lease(fs::path directory, LeaseTimes times) : directory_(std::move(direct
   held_ = true;
   clear_away(leases, generation_, now_by(claim) - times_.stale_s);
 
-  // Signals are for the main thread: the heartbeat is born with all of them blocked.
-  sigset_t every, before;
-  ::sigfillset(&every);
-  ::pthread_sigmask(SIG_SETMASK, &every, &before);
+  const SignalsBlocked blocked;
   heartbeat_ = std::jthread([this](const std::stop_token& stop) { renew(stop); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Lease::~Lease() { release(); }

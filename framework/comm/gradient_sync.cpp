@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <tuple>
 #include <utility>
 
 #include "framework/base/clock.h"
@@ -74,7 +73,6 @@ GradientSync::~GradientSync() {
 
 void GradientSync::begin(std::shared_ptr<const SumTree> tree) {
   tree_ = std::move(tree);
-  merges_ = &tree_->merges(host_->rank());
   next_bucket_ = 0;
   bytes_ = 0;
   for (Entry& entry : entries_) entry.passes = entry.depth = 0;
@@ -89,11 +87,11 @@ void GradientSync::receive(std::size_t index, const at::Tensor& leaf) {
   const at::NoGradGuard no_grad;
   Entry& entry = entries_[index];
   at::Tensor& gradient = leaf.mutable_grad();
-  const int merges = (*merges_)[static_cast<std::size_t>(entry.passes)];
-  if (entry.parameter.sparse) add_sparse(entry, gradient, merges);
-  else add_dense(entry, gradient, merges);
+  const int after = own_merges()[static_cast<std::size_t>(entry.passes)];
+  if (entry.parameter.sparse) add_sparse(entry, gradient, after);
+  else add_dense(entry, gradient, after);
   gradient = at::Tensor();
-  if (static_cast<std::size_t>(++entry.passes) == merges_->size() && entry.bucket >= 0) {
+  if (static_cast<std::size_t>(++entry.passes) == own_merges().size() && entry.bucket >= 0) {
     ++buckets_[static_cast<std::size_t>(entry.bucket)].ready;
     launch_ready(false);
   }
@@ -114,32 +112,29 @@ void GradientSync::add_dense(Entry& entry, const at::Tensor& gradient, int merge
   for (int i = 1; i < merges; ++i, --entry.depth) sum(entry.depth - 2).add_(sum(entry.depth - 1));
 }
 
-namespace {
-
-// The rows of both, each id once, ascending.
-std::pair<at::Tensor, at::Tensor> add_rows(std::vector<at::Tensor> ids, std::vector<at::Tensor> rows, std::int64_t table) {
-  const at::Tensor values = at::cat(rows);
-  const at::Tensor sum = at::sparse_coo_tensor(at::cat(ids).unsqueeze(0), values, {table, values.size(1)}).coalesce();
+// The rows of all parts, each id once, ascending.
+GradientSync::Rows GradientSync::sum_of(const std::vector<Rows>& parts, std::int64_t table) {
+  std::vector<at::Tensor> ids, values;
+  for (const Rows& part : parts) {
+    ids.push_back(part.ids);
+    values.push_back(part.values);
+  }
+  const at::Tensor all = at::cat(values);
+  const at::Tensor sum = at::sparse_coo_tensor(at::cat(ids).unsqueeze(0), all, {table, all.size(1)}).coalesce();
   return {sum._indices()[0], sum._values()};
 }
 
-}  // namespace
-
 // Rows are added within each gradient first where the order is fixed; else all at once at the end, which is less work.
 void GradientSync::add_sparse(Entry& entry, const at::Tensor& gradient, int merges) {
-  at::Tensor ids = gradient._indices()[0], rows = gradient._values().to(at::kFloat);
-  if (tree_->is_fixed()) std::tie(ids, rows) = add_rows({ids}, {rows}, entry.gradient.size(0));
-  entry.sparse_ids.push_back(ids);
-  entry.sparse_rows.push_back(rows);
-  for (int i = 0; tree_->is_fixed() && i < merges; ++i) {
-    auto& all_ids = entry.sparse_ids;
-    auto& all_rows = entry.sparse_rows;
-    const std::size_t last = all_ids.size() - 1;
-    std::tie(ids, rows) = add_rows({all_ids[last - 1], all_ids[last]}, {all_rows[last - 1], all_rows[last]}, entry.gradient.size(0));
-    all_ids.pop_back();
-    all_rows.pop_back();
-    all_ids.back() = ids;
-    all_rows.back() = rows;
+  const std::int64_t table = entry.gradient.size(0);
+  std::vector<Rows>& sums = entry.sparse;
+  sums.push_back({gradient._indices()[0], gradient._values().to(at::kFloat)});
+  if (!tree_->is_fixed()) return;
+  sums.back() = sum_of({sums.back()}, table);
+  for (int i = 0; i < merges; ++i) {
+    const Rows last = sums.back();
+    sums.pop_back();
+    sums.back() = sum_of({sums.back(), last}, table);
   }
 }
 
@@ -158,9 +153,9 @@ void GradientSync::launch(Bucket& bucket) {
     if (entry.passes == 0)
       for (int piece = 0; piece < pieces; ++piece)
         bucket.sums[static_cast<std::size_t>(piece)].narrow(0, entry.offset, entry.gradient.numel()).zero_();
-    else if (tree_->is_fixed() && static_cast<std::size_t>(entry.passes) != merges_->size())
+    else if (tree_->is_fixed() && static_cast<std::size_t>(entry.passes) != own_merges().size())
       throw CommError(ExitCode::bug, "{} had a gradient from {} of {} passes: their sum has no fixed order", entry.parameter.name,
-                      entry.passes, merges_->size());
+                      entry.passes, own_merges().size());
   }
   at::Tensor& sum = bucket.sums.front();
   const auto count = static_cast<std::size_t>(sum.numel());
@@ -196,10 +191,8 @@ void GradientSync::exchange_sparse(Entry& entry) {
   const std::int64_t width = table.size(1);
   table.index_fill_(0, entry.touched, 0);
   if (!tree_->is_fixed()) {
-    std::pair<at::Tensor, at::Tensor> sum{at::empty({0}, at::kLong), at::empty({0, width})};
-    if (!entry.sparse_ids.empty()) sum = add_rows(std::move(entry.sparse_ids), std::move(entry.sparse_rows), table.size(0));
-    entry.sparse_ids = {sum.first};
-    entry.sparse_rows = {sum.second};
+    const Rows nothing{at::empty({0}, at::kLong), at::empty({0, width})};
+    entry.sparse = {entry.sparse.empty() ? nothing : sum_of(entry.sparse, table.size(0))};
   }
 
   // A rank's message: of each piece the number of rows, their ids, then their values.
@@ -208,18 +201,17 @@ void GradientSync::exchange_sparse(Entry& entry) {
     const at::Tensor here = values.to(at::kCPU).contiguous();
     mine.append(static_cast<const char*>(here.data_ptr()), here.nbytes());
   };
-  for (std::size_t piece = 0; piece < entry.sparse_ids.size(); ++piece) {
-    append(at::scalar_tensor(entry.sparse_ids[piece].size(0), at::kLong));
-    append(entry.sparse_ids[piece]);
-    append(entry.sparse_rows[piece].flatten(1));
+  for (const Rows& piece : entry.sparse) {
+    append(at::scalar_tensor(piece.ids.size(0), at::kLong));
+    append(piece.ids);
+    append(piece.values.flatten(1));
   }
-  entry.sparse_ids.clear();
-  entry.sparse_rows.clear();
+  entry.sparse.clear();
   bytes_ += mine.size();
   const std::vector<std::string> messages = host_->all_gather_text(mine);
 
   std::vector<std::size_t> read(messages.size());
-  const auto next_piece = [&](std::size_t rank) {
+  const auto next_piece = [&](std::size_t rank) -> Rows {
     const auto take = [&](at::IntArrayRef sizes, at::ScalarType type) {
       at::Tensor values = at::empty(sizes, type);
       std::memcpy(values.data_ptr(), messages[rank].data() + read[rank], values.nbytes());
@@ -228,20 +220,20 @@ void GradientSync::exchange_sparse(Entry& entry) {
     };
     const std::int64_t rows = take({1}, at::kLong).item<std::int64_t>();
     const at::Tensor ids = take({rows}, at::kLong);
-    return std::pair(ids, take({rows, width}, at::kFloat));
+    return {ids, take({rows, width}, at::kFloat)};
   };
-  std::vector<std::pair<at::Tensor, at::Tensor>> stack;
+  std::vector<Rows> stack;
   for (const int step : tree_->program()) {
     if (step != SumTree::add) {
       stack.push_back(next_piece(static_cast<std::size_t>(step)));
       continue;
     }
-    const auto [ids, rows] = std::move(stack.back());
+    const Rows last = stack.back();
     stack.pop_back();
-    stack.back() = add_rows({stack.back().first, ids}, {stack.back().second, rows}, table.size(0));
+    stack.back() = sum_of({stack.back(), last}, table.size(0));
   }
-  entry.touched = stack.back().first.to(table.device());
-  table.index_copy_(0, entry.touched, stack.back().second.to(table.device()));
+  entry.touched = stack.back().ids.to(table.device());
+  table.index_copy_(0, entry.touched, stack.back().values.to(table.device()));
 }
 
 }  // namespace thaw

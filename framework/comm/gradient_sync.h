@@ -47,15 +47,18 @@ class GradientSync {
   std::size_t bucket_count() const { return buckets_.size(); }
 
  private:
+  struct Rows {
+    at::Tensor ids, values;  // int64 [n]; fp32 [n, …]
+  };
   struct Entry {
     SyncedParameter parameter;
-    at::Tensor gradient;                              // a view into its bucket, or a table of its own where sparse
-    int bucket = -1;                                  // -1: sparse
-    std::int64_t offset = 0;                          // in its bucket
-    int passes = 0;                                   // gradients received in this step
-    int depth = 0;                                    // partial sums that they were added into
-    std::vector<at::Tensor> sparse_ids, sparse_rows;  // of this step, by partial sum
-    at::Tensor touched;                               // where sparse: rows of `gradient` that may be other than zero
+    at::Tensor gradient;       // a view into its bucket, or a table of its own where sparse
+    int bucket = -1;           // -1: sparse
+    std::int64_t offset = 0;   // in its bucket
+    int passes = 0;            // gradients received in this step
+    int depth = 0;             // partial sums that they were added into
+    std::vector<Rows> sparse;  // of this step, by partial sum
+    at::Tensor touched;        // where sparse: rows of `gradient` that may be other than zero
   };
   struct Bucket {
     std::vector<at::Tensor> sums;  // the stack of partial sums; the first one gets the whole sum
@@ -64,6 +67,8 @@ class GradientSync {
     std::unique_ptr<Request> request;
   };
 
+  static Rows sum_of(const std::vector<Rows>& parts, std::int64_t table);
+  const std::vector<int>& own_merges() const { return tree_->merges(host_->rank()); }  // of this rank's terms
   void receive(std::size_t index, const at::Tensor& leaf);
   void add_dense(Entry& entry, const at::Tensor& gradient, int merges);
   void add_sparse(Entry& entry, const at::Tensor& gradient, int merges);
@@ -77,7 +82,6 @@ class GradientSync {
   std::vector<Bucket> buckets_;
   std::size_t next_bucket_ = 0;  // buckets are launched in their order on every rank
   std::shared_ptr<const SumTree> tree_;
-  const std::vector<int>* merges_ = nullptr;  // of this rank's terms
   std::uint64_t bytes_ = 0;
   double wait_s_ = 0;
 };

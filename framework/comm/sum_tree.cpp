@@ -69,16 +69,24 @@ int SumTree::stack_depth(int rank) const {
   return most;
 }
 
-void add_pieces(const SumTree& tree, const std::vector<const float*>& pieces, float* sum, std::size_t count) {
+void add_pieces(const SumTree& tree, const std::function<const float*(std::size_t rank, std::size_t number)>& piece_of, float* sum,
+                std::size_t count) {
+  std::vector<const float*> pieces;  // in the order in which the program pushes them
+  std::vector<std::size_t> next(tree.ranks());
+  for (const int step : tree.program()) {
+    if (step == SumTree::add) continue;
+    const auto rank = static_cast<std::size_t>(step);
+    pieces.push_back(piece_of(rank, next[rank]++));
+  }
   constexpr std::size_t block = 2048;  // of a few, added up in the first-level cache
   std::vector<const float*> stack;
   std::vector<std::vector<float>> sums;  // by place in the stack
   for (std::size_t begin = 0; begin < count; begin += block) {
     const std::size_t length = std::min(block, count - begin);
-    std::size_t next = 0;
+    std::size_t pushed = 0;
     for (const int step : tree.program()) {
       if (step != SumTree::add) {
-        stack.push_back(pieces[next++] + begin);
+        stack.push_back(pieces[pushed++] + begin);
         continue;
       }
       const float* const b = stack.back();

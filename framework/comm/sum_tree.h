@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 namespace thaw {
@@ -16,6 +17,7 @@ class SumTree {
   static SumTree by_rank(const std::vector<int>& terms);
 
   bool is_fixed() const { return fixed_; }
+  std::size_t ranks() const { return pieces_.size(); }
   // Of each of a rank's terms: it is pushed onto the stack, and then so many times the upper two are added into one.
   const std::vector<int>& merges(int rank) const { return merges_[static_cast<std::size_t>(rank)]; }
   int pieces(int rank) const { return pieces_[static_cast<std::size_t>(rank)]; }
@@ -35,7 +37,8 @@ class SumTree {
   std::vector<int> program_;
 };
 
-// Adds `count` floats of each piece; pieces[i] is the one that the program pushes as its i-th. `sum` may be one of them.
-void add_pieces(const SumTree& tree, const std::vector<const float*>& pieces, float* sum, std::size_t count);
+// Adds `count` floats of each piece; piece_of(rank, n) is a rank's n-th. `sum` may be one of them.
+void add_pieces(const SumTree& tree, const std::function<const float*(std::size_t rank, std::size_t number)>& piece_of, float* sum,
+                std::size_t count);
 
 }  // namespace thaw

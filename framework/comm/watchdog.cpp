@@ -1,15 +1,23 @@
 #include "framework/comm/watchdog.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
 
 #include "framework/base/json.h"
 #include "framework/base/process.h"
+#include "framework/base/signals.h"
 
 namespace thaw {
+namespace {
+
+double seconds_in(const CurrentCollective& collective) {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch() - std::chrono::nanoseconds(collective.since_ns);
+  return std::chrono::duration<double>(since).count();
+}
+
+}  // namespace
 
 Watchdog::Watchdog(std::shared_ptr<Communicator> comm, double timeout_s, std::function<void(const std::string&)> lost)
     : comm_(std::move(comm)), timeout_s_(timeout_s), lost_(std::move(lost)), launcher_(::getppid()) {
@@ -21,9 +29,7 @@ Watchdog::Watchdog(std::shared_ptr<Communicator> comm, double timeout_s, std::fu
     if (peer[0] != comm_->rank()) peers_.push_back({peer[0], peer[1], peer[2]});
   }
 
-  sigset_t every, before;  // signals are for the main thread
-  ::sigfillset(&every);
-  ::pthread_sigmask(SIG_SETMASK, &every, &before);
+  const SignalsBlocked blocked;
   thread_ = std::jthread([this](const std::stop_token& stop) {
     std::string before_that;
     std::unique_lock lock(mutex_);
@@ -33,7 +39,6 @@ Watchdog::Watchdog(std::shared_ptr<Communicator> comm, double timeout_s, std::fu
       before_that = now;
     }
   });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Watchdog::~Watchdog() = default;
@@ -43,8 +48,7 @@ std::string Watchdog::missing() const {
     if (look_at_process(peer.pid).start != peer.start) return fmt::format("rank {} (pid {}) has died", peer.rank, peer.pid);
   if (::getppid() != launcher_) return fmt::format("the launcher (pid {}) has gone", launcher_);
   const CurrentCollective now = comm_->current();
-  const auto since = std::chrono::steady_clock::now().time_since_epoch() - std::chrono::nanoseconds(now.since_ns);
-  if (*now.name == '\0' || std::chrono::duration<double>(since).count() < timeout_s_) return "";
+  if (*now.name == '\0' || seconds_in(now) < timeout_s_) return "";
   for (const Peer& peer : peers_)
     if (look_at_process(peer.pid).state == 'T') return fmt::format("rank {} (pid {}) is stopped", peer.rank, peer.pid);
   return fmt::format("no answer within {:.0f} s (comm_timeout)", timeout_s_);
@@ -53,9 +57,7 @@ std::string Watchdog::missing() const {
 std::string Watchdog::waiting() const {
   const CurrentCollective now = comm_->current();
   if (*now.name == '\0') return "";
-  const auto since = std::chrono::steady_clock::now().time_since_epoch() - std::chrono::nanoseconds(now.since_ns);
-  return fmt::format("; this rank waits in {} number {} ({} bytes) since {:.1f} s", now.name, now.sequence, now.bytes,
-                     std::chrono::duration<double>(since).count());
+  return fmt::format("; this rank waits in {} number {} ({} bytes) since {:.1f} s", now.name, now.sequence, now.bytes, seconds_in(now));
 }
 
 }  // namespace thaw

@@ -61,15 +61,15 @@ void begin_checkpoint(const CheckpointPlace& place) {
   make_directory(place.temporary());
 }
 
-WrittenShare write_share(const CheckpointPlace& place, const State& share, int writer, int of) {
+Json write_share(const CheckpointPlace& place, const State& share, int writer, int of) {
   const std::string name = fmt::format("state-{:05}-of-{:05}.safetensors", writer, of);
-  return {name, save_state(place.temporary() / name, share)};
+  const WrittenFile file = save_state(place.temporary() / name, share);
+  return {{name, {{"bytes", file.bytes}, {"xxh3", file.xxh3}}}};
 }
 
-void publish_checkpoint(const CheckpointPlace& place, const std::vector<WrittenShare>& shares, std::int64_t keep, bool is_best) {
+void publish_checkpoint(const CheckpointPlace& place, const Json& files, std::int64_t keep, bool is_best) {
   const fs::path directory = place.run / "checkpoints", final = directory / checkpoint_name(place.step);
-  Json manifest{{"format_version", format_version}, {"step", place.step}, {"files", Json::object()}};
-  for (const auto& [name, file] : shares) manifest["files"][name] = {{"bytes", file.bytes}, {"xxh3", file.xxh3}};
+  const Json manifest{{"format_version", format_version}, {"step", place.step}, {"files", files}};
   write_file_atomically(place.temporary() / "manifest.json", manifest.dump(2) + "\n");
   // One of the same step (saved before its evaluation, say) goes aside first, not away: a kill in between leaves it there.
   const fs::path replaced = final.string() + std::string(aside);
@@ -91,7 +91,7 @@ void publish_checkpoint(const CheckpointPlace& place, const std::vector<WrittenS
 void save_checkpoint(const fs::path& run, std::int64_t step, const State& state, std::int64_t keep) {
   const CheckpointPlace place{run, step};
   begin_checkpoint(place);
-  publish_checkpoint(place, {write_share(place, state, 0, 1)}, keep, /*is_best=*/false);
+  publish_checkpoint(place, write_share(place, state, 0, 1), keep, /*is_best=*/false);
 }
 
 void clear_unfinished_checkpoints(const fs::path& run) {

@@ -24,11 +24,10 @@ struct CheckpointPlace {
   std::filesystem::path temporary() const;
 };
 void begin_checkpoint(const CheckpointPlace& place);  // an empty directory
-// The name, size and checksum of what one of `of` writers wrote.
-using WrittenShare = std::pair<std::string, WrittenFile>;
-WrittenShare write_share(const CheckpointPlace& place, const State& share, int writer, int of);
+// What one of `of` writers writes; by the file's name, its size and checksum, as the manifest lists them.
+Json write_share(const CheckpointPlace& place, const State& share, int writer, int of);
 // Renames it into place, then removes all but the `keep` newest, and the best one where one is to be kept.
-void publish_checkpoint(const CheckpointPlace& place, const std::vector<WrittenShare>& shares, std::int64_t keep, bool is_best);
+void publish_checkpoint(const CheckpointPlace& place, const Json& files, std::int64_t keep, bool is_best);
 
 // All of it at once, by one process.
 void save_checkpoint(const std::filesystem::path& run, std::int64_t step, const State& state, std::int64_t keep);

@@ -1,23 +1,17 @@
 #include "framework/train/checkpoint_writer.h"
 
-#include <signal.h>
-
 #include <chrono>
 
 #include "framework/base/error.h"
+#include "framework/base/signals.h"
 
 namespace thaw {
 namespace {
 
-// On a thread of its own, which leaves signals to the main one.
 template <typename Work>
 auto in_background(Work work) {
-  sigset_t every, before;
-  ::sigfillset(&every);
-  ::pthread_sigmask(SIG_SETMASK, &every, &before);
-  auto future = std::async(std::launch::async, std::move(work));
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return future;
+  const SignalsBlocked blocked;
+  return std::async(std::launch::async, std::move(work));
 }
 
 template <typename T>
@@ -74,24 +68,15 @@ bool CheckpointWriter::written() {
 }
 
 void CheckpointWriter::publish() {
-  std::string mine;
-  if (share_.valid()) {
-    const auto [name, file] = share_.get();
-    mine = Json{{"name", name}, {"bytes", file.bytes}, {"xxh3", file.xxh3}}.dump();
-  }
-  const std::vector<std::string> all = comm_.all_gather_text(mine);
+  const Json mine = share_.valid() ? share_.get() : Json::object();
+  Json files = Json::object();
+  for (const std::string& written : comm_.all_gather_text(mine.dump())) files.update(Json::parse(written));
   const CheckpointPlace place = *place_;
   place_.reset();
   if (run_ == nullptr) return;
-  std::vector<WrittenShare> shares;
-  for (const std::string& text : all) {
-    if (text.empty()) continue;
-    const Json share = Json::parse(text);
-    shares.push_back({share["name"], {share["bytes"], share["xxh3"]}});
-  }
-  publishing_ = in_background([place, shares, run = run_, keep = keep_, is_best = is_best_] {
+  publishing_ = in_background([place, files, run = run_, keep = keep_, is_best = is_best_] {
     run->check();
-    publish_checkpoint(place, shares, keep, is_best);
+    publish_checkpoint(place, files, keep, is_best);
     run->write_status({{"state", "running"}, {"step", place.step}, {"last_checkpoint", checkpoint_name(place.step)}});
   });
 }

@@ -34,8 +34,8 @@ class CheckpointWriter {
   std::int64_t keep_, generation_ = 0;
   std::optional<CheckpointPlace> place_;  // of the one being written
   bool is_best_ = false;
-  std::future<WrittenShare> share_;  // not valid where this rank writes nothing
-  std::future<void> publishing_;     // on rank 0
+  std::future<Json> share_;       // not valid where this rank writes nothing
+  std::future<void> publishing_;  // on rank 0
 };
 
 }  // namespace thaw

@@ -51,15 +51,13 @@ at::Tensor predict(const Model& model, const DataSet& set, std::int64_t outputs,
     const std::size_t next = std::min(round + ranks, batches.size());
     for (std::size_t b = round; b < next; ++b) done += static_cast<std::int64_t>(batches[b].size());
     const std::size_t b = round + static_cast<std::size_t>(comm.rank());
-    if (b >= next) {
-      if (progress && !progress(done)) return {};
-      continue;
-    }
-    const at::Tensor logits = predict(model, batches[b], outputs, forward);
-    for (std::size_t i = 0; i < batches[b].size(); ++i) {
-      mine.append(reinterpret_cast<const char*>(&batches[b][i].row), sizeof(std::uint64_t));
-      mine.append(reinterpret_cast<const char*>(logits[static_cast<std::int64_t>(i)].data_ptr<float>()),
-                  static_cast<std::size_t>(outputs) * sizeof(float));
+    if (b < next) {
+      const at::Tensor logits = predict(model, batches[b], outputs, forward);
+      for (std::size_t i = 0; i < batches[b].size(); ++i) {
+        mine.append(reinterpret_cast<const char*>(&batches[b][i].row), sizeof(std::uint64_t));
+        mine.append(reinterpret_cast<const char*>(logits[static_cast<std::int64_t>(i)].data_ptr<float>()),
+                    static_cast<std::size_t>(outputs) * sizeof(float));
+      }
     }
     if (progress && !progress(done)) return {};
   }

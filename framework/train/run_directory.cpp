@@ -38,11 +38,13 @@ void keep_recipe(const fs::path& path, const Recipe& recipe, bool fork) {
           "{}: this directory holds the run of another recipe; choose another output_dir, undo these changes, or go on with them by "
           "--fork:{}",
           path.parent_path().string(), lines);
-    int number = 1;
-    fs::path old;
-    do old = path.parent_path() / fmt::format("recipe.{}.yaml", number++);
-    while (fs::exists(old));
-    if (!lines.empty()) write_file_atomically(old, read_file(path));
+    if (!lines.empty()) {
+      int number = 1;
+      fs::path old;
+      do old = path.parent_path() / fmt::format("recipe.{}.yaml", number++);
+      while (fs::exists(old));
+      write_file_atomically(old, read_file(path));
+    }
   }
   const std::string text = "# The resolved recipe of this run, written by thaw.\n" + to_yaml(recipe);
   if (!fs::exists(path) || read_file(path) != text) write_file_atomically(path, text);

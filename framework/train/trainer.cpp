@@ -126,9 +126,7 @@ Outcome Trainer::run() {
       advance(step, report);
       parts_.telemetry.step(report);
       if (report.skipped) refuse_to_diverge(step);
-      const std::int64_t every = parts_.recipe.evaluate.every_steps;
-      const bool due = every > 0 ? cursor_.step % every == 0 : epoch_ended_;
-      evaluation_due_ = !parts_.data.eval.empty() && (due || phase_.steps == phase_.limit);
+      evaluation_due_ = !parts_.data.eval.empty() && (due(parts_.recipe.evaluate.every_steps) || phase_.steps == phase_.limit);
     }
     const std::int64_t best_before = outcome_.best_step;
     if (evaluation_due_ && !evaluate()) continue;  // asked to stop meanwhile
@@ -136,10 +134,8 @@ Outcome Trainer::run() {
     const std::string ended_by = end_of_phase();
     if (!ended_by.empty()) end_phase(ended_by);
 
-    const std::int64_t every = parts_.recipe.checkpoint.every_steps;
-    const bool due = every > 0 ? cursor_.step % every == 0 : epoch_ended_;
     const bool best = parts_.recipe.checkpoint.keep_best && outcome_.best_step != best_before;
-    if (!ended_by.empty() || enough() || due || best || save_wanted_) save();
+    if (!ended_by.empty() || enough() || due(parts_.recipe.checkpoint.every_steps) || best || save_wanted_) save();
     else if (writer_.under_way() && all.written) writer_.publish();
   }
   if (!outcome_.stopped_by.empty() && cursor_.step > 0 && outcome_.last_checkpoint != cursor_.step) save();
@@ -152,6 +148,8 @@ Outcome Trainer::run() {
   outcome_.wall_s = seconds_since(started_);
   return outcome_;
 }
+
+bool Trainer::due(std::int64_t every_steps) const { return every_steps > 0 ? cursor_.step % every_steps == 0 : epoch_ended_; }
 
 bool Trainer::enough() const { return parts_.recipe.evaluate.patience > 0 && evaluations_without_gain_ >= parts_.recipe.evaluate.patience; }
 

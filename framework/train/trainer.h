@@ -36,9 +36,9 @@ struct Outcome {
   std::string metric;  // the one that chooses the best model
   double best = 0;
   std::int64_t best_step = 0;
-  Metrics last;        // of the last evaluation
-  double train_s = 0;  // time in steps, evaluation and saving left out
-  double wall_s = 0;   // of the whole loop
+  Metrics last;         // of the last evaluation
+  double train_s = 0;   // time in steps, evaluation and saving left out
+  double wall_s = 0;    // of the whole loop
   double saving_s = 0;  // that training stood still for checkpoints: their writing goes on beside it
   std::int64_t saves = 0;
   std::int64_t rows = 0, tokens = 0;
@@ -105,7 +105,8 @@ class Trainer {
     bool stop() const { return signal > 0 || out_of_time; }
   };
   Wishes agree();
-  bool enough() const;  // early stopping
+  bool enough() const;                       // early stopping
+  bool due(std::int64_t every_steps) const;  // whether what happens so often does after this step; 0: once an epoch
   void refuse_to_diverge(const Step& step);
   const PlannedPhase& planned() const { return plan_.phases[phase_.number]; }
   bool done() const { return phase_.number == plan_.phases.size(); }

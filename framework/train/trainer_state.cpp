@@ -10,10 +10,8 @@
 namespace thaw {
 
 Json Trainer::made_with() const {
-  Json made{{"version", THAW_VERSION},
-            {"ranks", parts_.comm->size()},
-            {"threads", at::get_num_threads()},
-            {"cpu", this_machine().cpu + ", " + at::get_cpu_capability()}};
+  static const std::string cpu = this_machine().cpu + ", " + at::get_cpu_capability();  // read once, not at every checkpoint
+  Json made{{"version", THAW_VERSION}, {"ranks", parts_.comm->size()}, {"threads", at::get_num_threads()}, {"cpu", cpu}};
   for (const auto* const sets : {&parts_.data.train, &parts_.data.eval})
     for (const DataSet& set : *sets) made["data"].push_back({set.name, set.shards->fingerprint()});
   return made;

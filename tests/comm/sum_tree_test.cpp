@@ -29,12 +29,9 @@ float played(const SumTree& tree, const std::vector<int>& owners, const std::vec
     EXPECT_EQ(stack.size(), static_cast<std::size_t>(tree.pieces(rank)));
     EXPECT_LE(tree.pieces(rank), tree.stack_depth(rank));
   }
-  std::vector<const float*> pieces;
-  std::vector<std::size_t> next(static_cast<std::size_t>(ranks));
-  for (const int step : tree.program())
-    if (step != SumTree::add) pieces.push_back(&stacks[static_cast<std::size_t>(step)][next[static_cast<std::size_t>(step)]++]);
   float sum = 0;
-  add_pieces(tree, pieces, &sum, 1);
+  add_pieces(
+      tree, [&](std::size_t rank, std::size_t number) { return &stacks[rank].at(number); }, &sum, 1);
   return sum;
 }
 

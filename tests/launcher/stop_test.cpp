@@ -20,10 +20,6 @@ class Stop : public ::testing::Test {
   std::string command(const std::string& run, const std::string& more = "") const {
     return shop.train(run, "epochs=40 reproducible=true batch.grain=4 checkpoint.every_steps=100000 " + more);
   }
-  bool begun(const std::string& run) const {
-    std::error_code none;
-    return fs::exists(shop.path(run + "/log.jsonl")) && fs::file_size(shop.path(run + "/log.jsonl"), none) > 2000;
-  }
   Json status(const std::string& run) const {
     return fs::exists(shop.path(run + "/status.json")) ? Json::parse(shop.file(run + "/status.json")) : Json::object();
   }
@@ -142,17 +138,11 @@ TEST_F(Stop, AStoppedRankIsNamed) {
   EXPECT_EQ(status("run")["exit_code"], 69);
 }
 
-// Infinite weights of rows make losses that are not finite: skipped, counted, and in the end refused with the rows' names.
+// A rate that ruins the weights makes losses that are not finite: skipped, and in the end refused with the rows' names.
 TEST_F(Stop, StepsThatAreNotFiniteAreSkipped) {
-  std::string rows = Workshop::rows(1, 90), weighted = "text\tlabel\tweight\n";
-  std::size_t number = 0, start = rows.find('\n') + 1;
-  for (std::size_t end; (end = rows.find('\n', start)) != std::string::npos; start = end + 1)
-    weighted += rows.substr(start, end - start) + (number++ % 45 == 7 ? "\t3e38\n" : "\t1\n");
-  shop.write("train.tsv", weighted);
-  const Ran ran = thaw(shop.train("run", "data.weight=weight optimizer.lr=0.001 epochs=1"));
-  (void)ran;
   const Ran diverging = thaw(shop.train("diverging", "optimizer.lr=1e30 optimizer.clip_norm=0 divergence.max_skipped=2 epochs=4"), 2);
   EXPECT_EQ(diverging.exit_code, 65) << diverging.output;
+  EXPECT_NE(diverging.output.find("skipped: the loss or the gradient's norm is not finite"), std::string::npos) << diverging.output;
   EXPECT_NE(diverging.output.find("2 steps in a row"), std::string::npos) << diverging.output;
   EXPECT_NE(diverging.output.find("train.tsv:"), std::string::npos) << diverging.output;
 }

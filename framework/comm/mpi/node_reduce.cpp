@@ -142,16 +142,11 @@ bool NodeReduce::reduce_one() {
   if (reduced_ == copied_ || !all_past(&Header::copied, reduced_, all_copied_)) return false;
   const Chunk in = chunk(reduced_);
   const Slice own = slice(in.count, rank_);
-  std::vector<const float*> pieces;
-  std::vector<std::uint64_t> next(size_);
-  for (const int step : in.of.tree->program()) {
-    if (step == SumTree::add) continue;
-    const auto rank = static_cast<std::size_t>(step);
-    const std::uint64_t piece = next[rank]++;
-    pieces.push_back((rank == rank_ ? in.of.pieces[piece] + in.offset : slot(rank, reduced_ + piece)) + own.begin);
-  }
+  const auto piece_of = [&](std::size_t rank, std::size_t number) -> const float* {
+    return (rank == rank_ ? in.of.pieces[number] + in.offset : slot(rank, reduced_ + number)) + own.begin;
+  };
   float* const sum = in.of.sum + in.offset + own.begin;
-  add_pieces(*in.of.tree, pieces, sum, own.end - own.begin);
+  add_pieces(*in.of.tree, piece_of, sum, own.end - own.begin);
   std::memcpy(slot(rank_, reduced_) + own.begin, sum, (own.end - own.begin) * sizeof(float));
   ranks_[rank_]->reduced.slots.store(reduced_ += in.of.slots, std::memory_order_release);
   return true;

@@ -49,15 +49,9 @@ std::uint64_t TreeSums::add(std::shared_ptr<const SumTree> tree, const std::vect
 }
 
 void TreeSums::add_own_slice(Sum& s) const {
-  std::vector<const float*> pieces;
-  std::vector<std::size_t> next(size_);
   const auto length = static_cast<std::size_t>(s.slices[rank_]);
-  for (const int step : s.tree->program()) {
-    if (step == SumTree::add) continue;
-    const auto rank = static_cast<std::size_t>(step);
-    pieces.push_back(s.received.data() + s.receive_offsets[rank] + next[rank]++ * length);
-  }
-  add_pieces(*s.tree, pieces, s.sum + s.slice_offsets[rank_], length);
+  const auto piece_of = [&](std::size_t rank, std::size_t number) { return s.received.data() + s.receive_offsets[rank] + number * length; };
+  add_pieces(*s.tree, piece_of, s.sum + s.slice_offsets[rank_], length);
 }
 
 void TreeSums::progress() {
