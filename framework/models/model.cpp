@@ -15,9 +15,12 @@ void Parameter::set(const at::Tensor& values) {
 }
 
 Parameter& Model::add(std::string name, at::IntArrayRef shape, Role role, int group) {
-  for (const std::int64_t extent : shape)
-    if (extent <= 0 || extent > (std::int64_t{1} << 40))
-      throw ModelError("config.json: {} would have the shape {}", name, fmt::join(shape, "×"));
+  constexpr std::int64_t most = std::int64_t{1} << 40;
+  std::int64_t count = 1;
+  for (const std::int64_t extent : shape) {
+    if (extent <= 0 || extent > most / count) throw ModelError("config.json: {} would have the shape {}", name, fmt::join(shape, "×"));
+    count *= extent;
+  }
   Parameter parameter;
   parameter.name = std::move(name);
   parameter.role = role;
