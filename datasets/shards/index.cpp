@@ -43,6 +43,12 @@ void check(const ShardIndex& index, const std::string& where) {
 
 }  // namespace
 
+std::string checksum_of(const Json& index) {
+  Json rest = index;
+  rest.erase("xxh3");
+  return hash_hex(rest.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 std::vector<std::string> block_checksums(std::string_view bytes) {
   std::vector<std::string> sums;
   for (std::size_t at = 0; at < bytes.size(); at += block_bytes) sums.push_back(hash_hex(bytes.substr(at, block_bytes)));
@@ -127,6 +133,7 @@ std::string ShardIndex::to_text() const {
   for (const SourceEntry& source : sources)
     json["sources"].push_back(OrderedJson{{"path", source.path}, {"xxh3", source.xxh3}, {"rows", source.rows}});
   for (const ShardEntry& shard : shards) json["shards"].push_back(shard.to_json());
+  json["xxh3"] = checksum_of(json);
   return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
@@ -174,6 +181,8 @@ ShardIndex ShardIndex::read(const fs::path& directory) {
   if (!shards.raw().is_array()) shards.fail("an array");
   for (std::size_t i = 0; i < shards.size(); ++i) index.shards.push_back(ShardEntry::read(shards[i]));
   check(index, path.string());
+  if (view["xxh3"].text() != checksum_of(file.raw()))
+    throw DataError("{}: is damaged, or was changed by hand: its checksum fails: shard it again", path.string());
   return index;
 }
 

@@ -12,7 +12,7 @@
 
 namespace thaw {
 
-inline constexpr std::int64_t shard_format_version = 1;
+inline constexpr std::int64_t shard_format_version = 2;
 inline constexpr std::uint64_t block_bytes = std::uint64_t{1} << 20;  // that one checksum covers
 
 struct ShardEntry {
@@ -47,6 +47,8 @@ struct ShardIndex {
   static ShardIndex read(const fs::path& directory);  // checked; DataError naming the file and what is wrong
 };
 
+// The checksum of an index that stands in it as "xxh3": of all else in it, its keys in alphabetical order, without spaces.
+std::string checksum_of(const Json& index);
 std::vector<std::string> block_checksums(std::string_view bytes);
 std::string shard_file_name(const std::string& name, std::uint64_t shard, std::uint64_t shards);
 

@@ -210,7 +210,8 @@ Lease::Lease(fs::path directory, LeaseTimes times) : directory_(std::move(direct
         continue;
       }
       if (!free) {
-        const std::string owner = lease ? named(*lease) : "an unreadable lease";
+        const std::string owner =
+            lease ? named(*lease) : fmt::format("an unreadable lease, {}", file_of(directory_, last).filename().string());
         throw LeaseHeld(fmt::format("{}: another process owns this directory: {}, last heartbeat {:.0f} s ago; wait until it ends "
                                     "(or for {:.0f} s without a heartbeat, if it was killed on another host), or choose "
                                     "another output_dir or --out",

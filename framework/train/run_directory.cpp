@@ -37,7 +37,7 @@ void keep_recipe(const fs::path& path, const Recipe& recipe, bool fork) {
       throw RecipeError(
           "{}: this directory holds the run of another recipe; choose another output_dir, undo these changes, or go on with them by "
           "--fork:{}",
-          path.parent_path().string(), lines);
+          path.string(), lines);
     if (!lines.empty()) {
       int number = 1;
       fs::path old;

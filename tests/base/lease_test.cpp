@@ -51,7 +51,7 @@ TEST_F(LeaseTest, a_file_that_nests_too_deep_is_no_lease) {
     Lease lease(root_);
     FAIL() << "taken for a lease that is over";
   } catch (const LeaseHeld& held) {
-    EXPECT_EQ(held.owner(), "an unreadable lease");
+    EXPECT_EQ(held.owner(), "an unreadable lease, 00000001.json");
   }
 }
 

@@ -1,4 +1,4 @@
-// index.json beside a whole shard.
+// index.json, with the checksum that fits it, beside a whole shard.
 #include "tests/fuzz/shards.h"
 
 using namespace thaw;
@@ -10,7 +10,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return true;
   }();
   fuzz::require(written);
-  fuzz::folder().put("index.json", fuzz::text_of(data, size));
+  std::string text(fuzz::text_of(data, size));
+  if (Json index = Json::parse(text, nullptr, /*allow_exceptions=*/false); index.is_object()) {
+    index["xxh3"] = checksum_of(index);
+    text = index.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+  fuzz::folder().put("index.json", text);
   fuzz::accepts([] { ShardIndex::read(fuzz::folder().path()).incomplete(fuzz::folder().path()); });
   fuzz::read_all(fuzz::folder().path());
   return 0;

@@ -57,6 +57,7 @@ class Damage : public testing::Test {
     const std::string before = read_file(out_ / "index.json");
     OrderedJson json = OrderedJson::parse(before);
     change(json);
+    json["xxh3"] = checksum_of(json);
     put(out_ / "index.json", json.dump());
     const std::string error = read_all();
     put(out_ / "index.json", before);
@@ -68,6 +69,7 @@ class Damage : public testing::Test {
     OrderedJson json = OrderedJson::parse(read_file(out_ / "index.json"));
     json["shards"][0]["bytes"] = bytes.size();
     json["shards"][0]["xxh3"] = block_checksums(bytes);
+    json["xxh3"] = checksum_of(json);
     put(out_ / "index.json", json.dump());
   }
 
@@ -117,7 +119,7 @@ TEST_F(Damage, ATruncatedOrMissingShardIsNamed) {
 }
 
 TEST_F(Damage, AWrongIndexIsNamed) {
-  EXPECT_SAYS(with_index([](auto& j) { j["format_version"] = 2; }), "format_version: expected 1, found 2: shard it again");
+  EXPECT_SAYS(with_index([](auto& j) { j["format_version"] = 3; }), "format_version: expected 2, found 3: shard it again");
   EXPECT_SAYS(with_index([](auto& j) { j["rows"] = 41; }), "add up to 40 rows");
   EXPECT_SAYS(with_index([](auto& j) { j["shards"][1]["file"] = "../a.h5"; }), "shards[1]: file: expected the name of a file");
   EXPECT_SAYS(with_index([](auto& j) { j["shards"][1]["file"] = shard_name; }), "is listed twice");
@@ -194,13 +196,29 @@ TEST_F(Damage, HostileFilesEndInAnError) {
   EXPECT_GT(refused, 100);
 }
 
-// An index is refused, or its rows are those that were written.
+TEST_F(Damage, AFlippedBitOfTheIndexIsFoundWhereverItIs) {
+  const std::string good = read_file(out_ / "index.json");
+  for (std::size_t at = 0; at < good.size(); ++at)
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ (1 << bit));
+      put(out_ / "index.json", bad);
+      const std::string error = error_of([&] { ShardIndex::read(out_); });
+      ASSERT_NE(error.find("index.json"), std::string::npos) << "bit " << bit << " of byte " << at << ": " << error;
+    }
+}
+
+// An index whose checksum fits is refused, or its rows are those that were written.
 TEST_F(Damage, AHostileIndexNeverGivesOtherRows) {
   const std::string index = read_file(out_ / "index.json"), rows = rows_of(out_);
   int refused = 0;
   for (int round = 0; round < 500; ++round) {
     std::string bad = index;
     for (std::size_t i = 0; i <= random() % 3; ++i) bad[random() % bad.size()] = static_cast<char>(32 + random() % 96);
+    if (OrderedJson json = OrderedJson::parse(bad, nullptr, /*allow_exceptions=*/false); json.is_object()) {
+      json["xxh3"] = checksum_of(json);
+      bad = json.dump();
+    }
     put(out_ / "index.json", bad);
     if (const std::string found = rows_of(out_); found.empty()) ++refused;
     else ASSERT_EQ(found, rows) << bad;
