@@ -1,17 +1,20 @@
 """A command in a session of its own, and all its processes: ranks have process groups of their own, but their launcher's session."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+MPIRUN = shutil.which("mpirun.openmpi") or shutil.which("mpirun")
+
 
 class Session:
     def __init__(self, command, environment, output):
-        with open(output, "wb") as file:
-            self.leader = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                                           start_new_session=True)
+        self.leader = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                       start_new_session=True)
 
     def ended(self):
         return self.leader.poll() is not None
@@ -71,3 +74,20 @@ def send(processes, which):
             os.kill(process, which)
         except ProcessLookupError:
             pass  # it came to its end meanwhile
+
+
+def on_ranks(count, command):
+    """The command for so many ranks, with Open MPI's settings for one machine."""
+    launcher = [MPIRUN, "-n", str(count)] if count > 1 else []
+    return ["bash", "-c", '. "$0"; exec "$@"', str(ROOT / "cluster/mpi.sh"), *launcher, *command]
+
+
+def run(command, environment, limit_s):
+    """Exit code and output; no code where it took longer and was killed."""
+    session = Session(command, environment, subprocess.PIPE)
+    try:
+        output, code = session.leader.communicate(timeout=limit_s)[0], session.code()
+    except subprocess.TimeoutExpired:
+        session.kill_all()
+        output, code = session.leader.communicate()[0], None
+    return code, output.decode(errors="replace")

@@ -94,28 +94,43 @@ def read_log(run):
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
-def differences(reference, run, other_ranks=False):
-    """Lines that say what `run` has otherwise than `reference`; empty where the bits are the same."""
+def files(directory):
+    return {str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
+
+
+def other_keys(wanted, got):
+    return sorted(key for key in wanted.keys() | got.keys() if wanted.get(key) != got.get(key))
+
+
+def file_differences(reference, directory):
+    return [f"{directory.name}/{name}" for name in other_keys(files(reference), files(directory))]
+
+
+def differences(reference, run, other_ranks=False, last=1):
+    """Lines that say what `run` has otherwise than `reference`; empty where the bits are the same. Of checkpoints the `last`."""
     ignored = MEASURED | OF_RANKS if other_ranks else MEASURED
-    found = []
-    for path in sorted((reference / "best").iterdir()):
-        if not (run / "best" / path.name).exists() or path.read_bytes() != (run / "best" / path.name).read_bytes():
-            found.append(f"best/{path.name}")
+    found = file_differences(reference / "best", run / "best")
     if json.loads((run / "status.json").read_text())["state"] != "done":
         found.append("status.json: not done")
-    results = [without(ignored, json.loads((folder / "result.json").read_text())) for folder in (reference, run)]
-    found += [f"result.json: {key}: {results[1].get(key)} instead of {results[0].get(key)}"
-              for key in sorted(set(results[0]) | set(results[1])) if results[0].get(key) != results[1].get(key)]
+    wanted, got = (without(ignored, json.loads((folder / "result.json").read_text())) for folder in (reference, run))
+    found += [f"result.json: {key}: {got.get(key)} instead of {wanted.get(key)}" for key in other_keys(wanted, got)]
 
-    (step, wanted), (last, got) = checkpoints(reference)[0], checkpoints(run)[0]
-    if step != last:
-        found.append(f"the last checkpoint is of step {last} instead of {step}")
-    (tensors, values), (other_tensors, other_values) = read_checkpoint(wanted, ignored), read_checkpoint(got, ignored)
-    found += [f"{got.name}: {name}" for name in sorted(set(tensors) | set(other_tensors)) if tensors.get(name) != other_tensors.get(name)]
-    found += [f"{got.name}: value {name}" for name in sorted(set(values) | set(other_values)) if values.get(name) != other_values.get(name)]
-
-    logs = [[without(ignored, entry) for entry in read_log(folder)] for folder in (reference, run)]
-    if len(logs[0]) != len(logs[1]):
-        found.append(f"log.jsonl has {len(logs[1])} lines instead of {len(logs[0])}")
-    found += [f"log.jsonl: step {a.get('step')}: {b} instead of {a}" for a, b in zip(*logs) if a != b][:3]
+    names = [[directory.name for _, directory in checkpoints(folder)[:last]] for folder in (reference, run)]
+    if names[0] != names[1]:
+        return found + [f"the last checkpoints are {names[1]} instead of {names[0]}"]
+    latest = (run / "checkpoints/latest").read_text()
+    if latest != (reference / "checkpoints/latest").read_text():
+        found.append(f"checkpoints/latest: {latest}")
+    for name in names[0]:
+        both = [read_checkpoint(folder / "checkpoints" / name, ignored) for folder in (reference, run)]
+        for kind, wanted, got in zip(("", "value "), *both):
+            found += [f"{name}: {kind}{key}" for key in other_keys(wanted, got)]
     return found
+
+
+def log_differences(reference, run, other_ranks=False):
+    """The same of their logs."""
+    ignored = MEASURED | OF_RANKS if other_ranks else MEASURED
+    logs = [[without(ignored, entry) for entry in read_log(folder)] for folder in (reference, run)]
+    found = [f"log.jsonl: step {a.get('step')}: {b} instead of {a}" for a, b in zip(*logs) if a != b][:3]
+    return found if len(logs[0]) == len(logs[1]) else [f"log.jsonl has {len(logs[1])} lines instead of {len(logs[0])}", *found]
