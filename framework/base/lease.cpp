@@ -17,6 +17,7 @@
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
+#include "framework/base/hash.h"
 #include "framework/base/json.h"
 #include "framework/base/process.h"
 #include "framework/base/signals.h"
@@ -151,12 +152,23 @@ std::int64_t highest(const fs::path& leases) {
   return most;
 }
 
+// What the claims of all processes of this machine begin with; then comes the process.
+std::string claims_of(const Json& us) { return fmt::format("claim-{}-", hash_hex(text_of(us, "machine"))); }
+
+// Whether a process of this machine made this claim, or the file that becomes it, and is gone.
+bool left_behind(const std::string& name, const std::string& ours) {
+  std::int64_t pid = 0;
+  return name.starts_with(ours) && std::from_chars(name.data() + ours.size(), name.data() + name.size(), pid).ec == std::errc() &&
+         look_at_process(pid).start.empty();
+}
+
 // Leases that were succeeded, the oldest first: `check` finds its own file gone, or the next one there. And what claimants
 // left that were killed.
-void clear_away(const fs::path& leases, std::int64_t generation, double long_ago) {
+void clear_away(const fs::path& leases, std::int64_t generation, double long_ago, const std::string& ours) {
   for (const std::string& name : names_in(leases)) {
     const std::int64_t old = generation_of(name);
-    if (old == 0 ? modified_s(leases / name) < long_ago : old < generation) ::unlink((leases / name).c_str());
+    const bool goes = old == 0 ? left_behind(name, ours) || modified_s(leases / name) < long_ago : old < generation;
+    if (goes) ::unlink((leases / name).c_str());
   }
 }
 
@@ -184,8 +196,7 @@ Lease::Lease(fs::path directory, LeaseTimes times) : directory_(std::move(direct
   const fs::path leases = leases_of(directory_);
   const Json us = ourselves();
   owner_ = us.dump() + "\n";
-  const fs::path claim =
-      leases / fmt::format("claim-{}-{}-{}", us["host"].get<std::string>(), ::getpid(), reinterpret_cast<std::uintptr_t>(this));
+  const fs::path claim = leases / fmt::format("{}{}-{}", claims_of(us), ::getpid(), reinterpret_cast<std::uintptr_t>(this));
   for (int tries = 3;; --tries) try {  // an owner that leaves may take the empty directory away
       make_directory(leases);
       write_file_atomically(claim, owner_);
@@ -225,7 +236,7 @@ Lease::Lease(fs::path directory, LeaseTimes times) : directory_(std::move(direct
     else ::unlink(file_of(directory_, last + 1).c_str());
   }
   held_ = true;
-  clear_away(leases, generation_, now_by(claim) - times_.stale_s);
+  clear_away(leases, generation_, now_by(claim) - times_.stale_s, claims_of(us));
 
   const SignalsBlocked blocked;
   heartbeat_ = std::jthread([this](const std::stop_token& stop) { renew(stop); });

@@ -1,11 +1,16 @@
 // What would be lost: two owners of one directory where leases come and go, and traces of a lease in a finished directory.
 // (Owners that compete, die or fall behind are tried in tests/train/run_directory_test.cpp.)
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
@@ -78,6 +83,29 @@ TEST_F(LeaseTest, what_killed_claimants_left_goes_with_the_next_lease) {
   EXPECT_TRUE(fs::exists(root_ / "lease" / "claim-node8-1-1")) << "that one may be about to take its turn";
   lease.discard();
   EXPECT_TRUE(fs::exists(root_ / "lease" / "claim-node8-1-1"));
+}
+
+// It would keep a finished directory of shards from losing its lease's.
+TEST_F(LeaseTest, the_claim_of_a_process_that_died_here_goes_at_once) {
+  fs::create_directories(root_ / "lease");
+  const fs::path unreadable = root_ / "lease" / "00000001.json";
+  write_file_atomically(unreadable, "");  // whoever comes waits a while for it to be written
+  const pid_t claimant = ::fork();
+  if (claimant == 0) {
+    const Lease never(root_);
+    ::_exit(0);
+  }
+  const auto claims = [&] {
+    return std::count_if(fs::directory_iterator(root_ / "lease"), fs::directory_iterator(),
+                         [](const auto& entry) { return entry.path().filename().string().starts_with("claim-"); });
+  };
+  for (int i = 0; i < 1000 && claims() == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ::kill(claimant, SIGKILL);
+  ::waitpid(claimant, nullptr, 0);
+  ASSERT_EQ(claims(), 1);
+  fs::remove(unreadable);
+  const Lease lease(root_);
+  EXPECT_EQ(claims(), 0);
 }
 
 TEST_F(LeaseTest, one_owner_at_a_time_while_directories_come_and_go) {
