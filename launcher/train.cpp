@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <memory>
@@ -29,7 +30,7 @@ double process_age_s() {
   std::ifstream uptime("/proc/uptime");
   double up = 0;
   uptime >> up;
-  return up - std::stod(look_at_process(::getpid()).start) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  return up - std::strtod(look_at_process(::getpid()).start.c_str(), nullptr) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 // The first signal asks for a stop with a checkpoint; a second one ends the process at once. What comes within a second of the

@@ -124,6 +124,12 @@ GradientSync::Rows GradientSync::sum_of(const std::vector<Rows>& parts, std::int
   return {sum._indices()[0], sum._values()};
 }
 
+void GradientSync::add_upper_two(std::vector<Rows>& stack, std::int64_t table) {
+  const Rows last = stack.back();
+  stack.pop_back();
+  stack.back() = sum_of({stack.back(), last}, table);
+}
+
 // Rows are added within each gradient first where the order is fixed; else all at once at the end, which is less work.
 void GradientSync::add_sparse(Entry& entry, const at::Tensor& gradient, int merges) {
   const std::int64_t table = entry.gradient.size(0);
@@ -131,11 +137,7 @@ void GradientSync::add_sparse(Entry& entry, const at::Tensor& gradient, int merg
   sums.push_back({gradient._indices()[0], gradient._values().to(at::kFloat)});
   if (!tree_->is_fixed()) return;
   sums.back() = sum_of({sums.back()}, table);
-  for (int i = 0; i < merges; ++i) {
-    const Rows last = sums.back();
-    sums.pop_back();
-    sums.back() = sum_of({sums.back(), last}, table);
-  }
+  for (int i = 0; i < merges; ++i) add_upper_two(sums, table);
 }
 
 void GradientSync::launch_ready(bool all) {
@@ -224,13 +226,8 @@ void GradientSync::exchange_sparse(Entry& entry) {
   };
   std::vector<Rows> stack;
   for (const int step : tree_->program()) {
-    if (step != SumTree::add) {
-      stack.push_back(next_piece(static_cast<std::size_t>(step)));
-      continue;
-    }
-    const Rows last = stack.back();
-    stack.pop_back();
-    stack.back() = sum_of({stack.back(), last}, table.size(0));
+    if (step == SumTree::add) add_upper_two(stack, table.size(0));
+    else stack.push_back(next_piece(static_cast<std::size_t>(step)));
   }
   entry.touched = stack.back().ids.to(table.device());
   table.index_copy_(0, entry.touched, stack.back().values.to(table.device()));

@@ -68,6 +68,7 @@ class GradientSync {
   };
 
   static Rows sum_of(const std::vector<Rows>& parts, std::int64_t table);
+  static void add_upper_two(std::vector<Rows>& stack, std::int64_t table);
   const std::vector<int>& own_merges() const { return tree_->merges(host_->rank()); }  // of this rank's terms
   void receive(std::size_t index, const at::Tensor& leaf);
   void add_dense(Entry& entry, const at::Tensor& gradient, int merges);

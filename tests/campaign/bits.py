@@ -106,10 +106,11 @@ def file_differences(reference, directory):
     return [f"{directory.name}/{name}" for name in other_keys(files(reference), files(directory))]
 
 
-def differences(reference, run, other_ranks=False, last=1):
+def differences(reference, run, other_ranks=False, last=1, log=True):
     """Lines that say what `run` has otherwise than `reference`; empty where the bits are the same. Of checkpoints the `last`."""
     ignored = MEASURED | OF_RANKS if other_ranks else MEASURED
-    found = file_differences(reference / "best", run / "best")
+    found = log_differences(reference, run, other_ranks) if log else []
+    found += file_differences(reference / "best", run / "best")
     if json.loads((run / "status.json").read_text())["state"] != "done":
         found.append("status.json: not done")
     wanted, got = (without(ignored, json.loads((folder / "result.json").read_text())) for folder in (reference, run))

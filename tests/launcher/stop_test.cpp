@@ -1,9 +1,6 @@
 // Runs that are asked to stop, or to save, and runs whose ranks die: nothing is lost, and nobody waits for ever.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <fstream>
 
 #include "framework/base/file.h"
 #include "framework/train/checkpoint.h"

@@ -53,12 +53,15 @@ class Damage : public testing::Test {
     state_ = state_ * 6364136223846793005u + 1442695040888963407u;
     return static_cast<std::size_t>(state_ >> 33);
   }
+  void put_index(OrderedJson json) const {
+    json["xxh3"] = checksum_of(json);
+    put(out_ / "index.json", json.dump());
+  }
   std::string with_index(const std::function<void(OrderedJson&)>& change) const {
     const std::string before = read_file(out_ / "index.json");
     OrderedJson json = OrderedJson::parse(before);
     change(json);
-    json["xxh3"] = checksum_of(json);
-    put(out_ / "index.json", json.dump());
+    put_index(json);
     const std::string error = read_all();
     put(out_ / "index.json", before);
     return error;
@@ -69,8 +72,7 @@ class Damage : public testing::Test {
     OrderedJson json = OrderedJson::parse(read_file(out_ / "index.json"));
     json["shards"][0]["bytes"] = bytes.size();
     json["shards"][0]["xxh3"] = block_checksums(bytes);
-    json["xxh3"] = checksum_of(json);
-    put(out_ / "index.json", json.dump());
+    put_index(json);
   }
 
   Folder folder_;
@@ -215,11 +217,8 @@ TEST_F(Damage, AHostileIndexNeverGivesOtherRows) {
   for (int round = 0; round < 500; ++round) {
     std::string bad = index;
     for (std::size_t i = 0; i <= random() % 3; ++i) bad[random() % bad.size()] = static_cast<char>(32 + random() % 96);
-    if (OrderedJson json = OrderedJson::parse(bad, nullptr, /*allow_exceptions=*/false); json.is_object()) {
-      json["xxh3"] = checksum_of(json);
-      bad = json.dump();
-    }
-    put(out_ / "index.json", bad);
+    if (const OrderedJson json = OrderedJson::parse(bad, nullptr, /*allow_exceptions=*/false); json.is_object()) put_index(json);
+    else put(out_ / "index.json", bad);
     if (const std::string found = rows_of(out_); found.empty()) ++refused;
     else ASSERT_EQ(found, rows) << bad;
   }
