@@ -189,12 +189,14 @@ class TrainCommand {
     Trainer trainer(
         {recipe, ranks.comm, ranks.devices, *job.model, job.data, run_.get(), telemetry, export_best, ranks.placement.memory_bytes});
     std::int64_t from = 0;
+    bool evaluation_due = false;
     if (!found.empty()) {
       const State state = load_checkpoint(found);
       from = state.values.at("cursor").at("step");
+      evaluation_due = state.values.at("evaluation_due");
       trainer.load(state, options_.fork);
     }
-    if (run_) run_->truncate_log(from);  // a killed run may have logged further than it saved
+    if (run_) run_->truncate_log(from, evaluation_due);  // a killed run may have logged further than it saved
     banner(telemetry, job, trainer, ranks.placement, found.empty() ? "" : fs::path(found).filename().string());
     if (job.cut) telemetry.say(fmt::format("           max_length is the model's {}", recipe.data.max_length));
 

@@ -101,7 +101,7 @@ void RunDirectory::append_log(const Json& entry) {
   fail(path_ / "log.jsonl", "write", error);
 }
 
-void RunDirectory::truncate_log(std::int64_t step) {
+void RunDirectory::truncate_log(std::int64_t step, bool before_evaluation) {
   check();
   const fs::path path = path_ / "log.jsonl";
   const std::string text = read_file(path);
@@ -112,7 +112,7 @@ void RunDirectory::truncate_log(std::int64_t step) {
     const std::string line = text.substr(start, end - start);
     const Json entry = Json::parse(line, nullptr, false);
     if (entry.is_object() && entry.contains("step") && entry["step"].is_number())
-      keep = entry["step"].get<double>() <= static_cast<double>(step);
+      keep = entry["step"].get<double>() <= static_cast<double>(step - (before_evaluation && entry.contains("evaluation_s") ? 1 : 0));
     if (keep && !entry.is_discarded()) kept += line;
     start = end;
   }

@@ -26,8 +26,9 @@ class RunDirectory {
 
   std::int64_t generation() const { return lease_->generation(); }
 
-  void append_log(const Json& entry);    // log.jsonl, one object a line
-  void truncate_log(std::int64_t step);  // drops what was logged after `step`, before going on from there
+  void append_log(const Json& entry);  // log.jsonl, one object a line
+  // Drops what was logged after `step`, before going on from there, and its evaluation where that is to come once more.
+  void truncate_log(std::int64_t step, bool before_evaluation = false);
   void write_status(
       const Json& status);  // state: running, done, stopped or failed; exit_code, step, last_checkpoint, message; adds updated
   void write_result(const Json& result);  // result.json

@@ -300,6 +300,21 @@ TEST_F(RunDirectoryTest, the_log_is_cut_at_the_step_that_a_run_goes_on_from) {
   EXPECT_EQ(read_file(root_ / "log.jsonl"), "");
 }
 
+// A checkpoint may be of before its step's evaluation: a run that went on from it and was killed has logged that already.
+TEST_F(RunDirectoryTest, an_evaluation_that_comes_again_is_logged_once) {
+  RunDirectory run = RunDirectory::open(root_, recipe());
+  for (const int step : {1, 2}) {
+    run.append_log({{"step", step}, {"loss", 0.5}});
+    run.append_log({{"step", step}, {"evaluation_s", 0.1}});
+  }
+  run.append_log({{"step", 3}, {"loss", 0.5}});
+  const std::string whole = read_file(root_ / "log.jsonl");
+  run.truncate_log(2);
+  EXPECT_EQ(read_file(root_ / "log.jsonl"), whole.substr(0, whole.find("{\"loss\":0.5,\"step\":3")));
+  run.truncate_log(2, /*before_evaluation=*/true);
+  EXPECT_EQ(read_file(root_ / "log.jsonl"), whole.substr(0, whole.find("{\"evaluation_s\":0.1,\"step\":2")));
+}
+
 TEST_F(RunDirectoryTest, status_tells_the_outcome) {
   RunDirectory run = RunDirectory::open(root_, recipe());
   EXPECT_FALSE(run.status());
