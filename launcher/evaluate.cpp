@@ -19,7 +19,7 @@ struct EvalOptions {
 };
 
 int evaluate(Ranks& ranks, const EvalOptions& options) {
-  TrainedModel trained = open_trained_model(options.model, ranks.device);
+  TrainedModel trained = open_trained_model(options.model, ranks.device, ranks.comm.get());
   trained.recipe.task = trained.data.problem == Problem::regression ? Task::text_regression : Task::text_classification;
   trained.recipe.data.multi_label = trained.data.problem == Problem::multi_label;
   const DataSet set = open_set("eval", options.data, trained.recipe, trained.data.labels, *trained.tokenizer, trained.max_length,

@@ -28,7 +28,7 @@ int export_run(const ExportOptions& options) {
     for (Parameter& parameter : trained.model->parameters) {
       const auto found = state.tensors.find("model/" + parameter.name);
       if (found == state.tensors.end()) throw ModelError("{}: the checkpoint lacks {}", options.checkpoint, parameter.name);
-      parameter.value.copy_(found->second);
+      parameter.set(found->second);
     }
   }
   export_model(*trained.model, trained.data, trained.max_length, trained.directory, options.destination);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "framework/thaw/selection.h"
+#include "framework/thaw/shared_weights.h"
 #include "framework/train/batches.h"
 
 namespace thaw {
@@ -39,7 +40,9 @@ void load_job(Job& job, Ranks& ranks, const Say& say) {
     throw ModelError("tokenizer.json has {} tokens, but the model's embeddings only {}: they are of two models",
                      job.tokenizer->vocabulary_size(), job.model->vocabulary_size);
   job.model->to(ranks.device);
-  job.model->set_precision(recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+  const std::string problem =
+      set_precision_together(*job.model, recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat, *ranks.comm);
+  if (!problem.empty()) say(fmt::format("memory     each rank has bf16 weights of its own: {}", problem));
 }
 
 std::string count_of(double value) {

@@ -6,6 +6,7 @@
 #include "framework/base/file.h"
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
+#include "framework/thaw/shared_weights.h"
 
 namespace thaw {
 namespace {
@@ -28,7 +29,7 @@ std::vector<std::string> labels_in(const JsonView& config) {
 
 }  // namespace
 
-TrainedModel open_trained_model(const std::string& place, const at::Device& device) {
+TrainedModel open_trained_model(const std::string& place, const at::Device& device, Communicator* comm) {
   TrainedModel trained;
   const fs::path run = place;
   if (fs::exists(run / "best" / "config.json")) {
@@ -53,7 +54,9 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
     throw ModelError("{}: the weights lack {}: this is a pretrained model without a trained head; fine-tune it first (thaw train)",
                      trained.directory.string(), fmt::join(report.initialised, ", "));
   trained.model->to(device);
-  trained.model->set_precision(trained.recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+  const at::ScalarType type = trained.recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  if (comm == nullptr) trained.model->set_precision(type);
+  else set_precision_together(*trained.model, type, *comm);
   trained.max_length = std::min(trained.recipe.data.max_length, trained.model->max_positions);
   if (trained.data.problem == Problem::regression) trained.data.labels.clear();
   return trained;

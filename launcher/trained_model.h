@@ -6,6 +6,7 @@
 #include <string>
 
 #include "datasets/tokenizers/tokenizer.h"
+#include "framework/comm/communicator.h"
 #include "framework/models/model.h"
 #include "framework/train/data.h"
 #include "framework/train/recipe.h"
@@ -22,6 +23,7 @@ struct TrainedModel {
 };
 
 // `place`: a run directory (its best/ is taken), an exported directory, or a hub name.
-TrainedModel open_trained_model(const std::string& place, const at::Device& device = at::kCPU);
+// On the ranks of `comm` at once, which share what they can, or by one process alone.
+TrainedModel open_trained_model(const std::string& place, const at::Device& device = at::kCPU, Communicator* comm = nullptr);
 
 }  // namespace thaw

@@ -57,4 +57,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+// Pages of a MappedFile that lie within `bytes` leave this process's memory until they are read again. Memory that can be
+// written would be lost.
+void release_pages(std::span<const std::byte> bytes);
+
 }  // namespace thaw

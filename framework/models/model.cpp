@@ -5,14 +5,45 @@
 #include <numeric>
 
 #include "framework/base/error.h"
+#include "framework/tensor/safetensors.h"
 
 namespace thaw {
+namespace {
+
+// Whether a parameter is still the file's, which has just these values, bit by bit: most of what a checkpoint brings of a
+// frozen model.
+bool in_file(const Parameter& parameter, const at::Tensor& values) {
+  if (!parameter.mapped || values.scalar_type() != at::kFloat) return false;
+  const bool same = at::equal(parameter.value.view(at::kInt), values.view(at::kInt));
+  if (parameter.working.defined() && parameter.working.scalar_type() != at::kFloat) release_mapped(parameter.value);
+  return same;
+}
+
+}  // namespace
+
+void Parameter::own() {
+  if (!mapped) return;
+  const at::NoGradGuard no_grad;
+  // As far behind the start of a cache line, where at::empty begins, as in the file: the last bits of matrix times vector
+  // depend on it, and are not to depend on whether a weight is owned yet.
+  constexpr std::uintptr_t line = 64;
+  const auto skipped = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(value.data_ptr()) % line / sizeof(float));
+  const at::Tensor room = at::empty({skipped + value.numel()}, value.options()), view = value;
+  value = room.narrow(0, skipped, value.numel()).view(value.sizes()).copy_(view);
+  release_mapped(view);
+  if (working.defined()) working = working.scalar_type() == at::kFloat ? value.detach() : working.clone();
+  mapped = false;
+}
 
 void Parameter::set(const at::Tensor& values) {
   const at::NoGradGuard no_grad;
+  if (in_file(*this, values)) return;
+  own();
   value.copy_(values);
   if (working.defined() && working.scalar_type() != at::kFloat) working.copy_(value);
 }
+
+at::Tensor Parameter::kept(const at::Tensor& values) const { return in_file(*this, values) ? value : values.clone(); }
 
 Parameter& Model::add(std::string name, at::IntArrayRef shape, Role role, int group) {
   constexpr std::int64_t most = std::int64_t{1} << 40;
@@ -75,6 +106,7 @@ void Model::set_learning(const std::vector<bool>& learning) {
   layer_learns_.assign(layers.size(), false);
   frontier_ = frontier_of(learning);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (learning[i]) parameters[i].own();
     parameters[i].working.set_requires_grad(learning[i]);
     if (!learning[i]) continue;
     for (const int use : parameters[i].uses) layer_learns_[static_cast<std::size_t>(use)] = true;
@@ -88,17 +120,22 @@ int Model::frontier_of(const std::vector<bool>& learning) const {
   return frontier;
 }
 
-void Model::set_precision(at::ScalarType type) {
+void Model::set_precision(at::ScalarType type, const Copy& copy) {
   flow_type_ = type;
   for (Parameter& parameter : parameters) {
+    const bool copies = parameter.computes_with(type) != at::kFloat;
     // detach: `working` is its own autograd leaf, over the same memory where no copy is needed
-    parameter.working = (parameter.keep_fp32 ? parameter.value : parameter.value.to(type)).detach();
+    parameter.working = (copies && copy ? copy(parameter) : parameter.value.to(parameter.computes_with(type))).detach();
+    if (copies && parameter.mapped) release_mapped(parameter.value);
   }
-  set_learning(std::vector<bool>(parameters.size(), true));
+  set_learning(std::vector<bool>(parameters.size(), false));
 }
 
 void Model::to(const at::Device& device) {
-  for (Parameter& parameter : parameters) parameter.value = parameter.value.to(device);
+  for (Parameter& parameter : parameters) {
+    parameter.value = parameter.value.to(device);
+    parameter.mapped &= device.is_cpu();
+  }
 }
 
 }  // namespace thaw

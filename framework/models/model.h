@@ -28,8 +28,12 @@ struct Parameter {
   bool keep_fp32 = false;              // stays fp32 where the rest computes in bf16: norms, embeddings, the head
   at::Tensor value;                    // fp32: the master weights
   at::Tensor working;                  // what layers read: `value` itself, or its bf16 copy; an autograd leaf
-  void set(const at::Tensor& values);  // `value` and `working`, in place
+  bool mapped = false;                 // `value` is a view over the model's file, and others may share `working`: read-only
+  void own();                          // before anything writes into them: gives them memory of this process where it is mapped
+  void set(const at::Tensor& values);  // `value` and `working`, in place; fp32
+  at::Tensor kept(const at::Tensor& values) const;  // these, in memory that stays as it is: the file's where it has just them
   bool decays() const { return role == Role::matrix || role == Role::embedding; }
+  at::ScalarType computes_with(at::ScalarType type) const { return keep_fp32 ? at::kFloat : type; }
 };
 
 // What a forward pass is given besides the values that flow: the same for every layer.
@@ -86,15 +90,17 @@ struct Model {
   bool reads_first_tokens(int layer) const { return layer > 0 && layers[static_cast<std::size_t>(layer) - 1].gives_first_tokens; }
   at::ScalarType flow_type() const { return flow_type_; }  // of the values between layers, from the first block's output on
 
-  // Who learns, by parameter; after set_precision, which makes everything learn. At least one must.
+  // Who learns, by parameter, and so has memory of its own from now on; after set_precision, after which nobody does.
   void set_learning(const std::vector<bool>& learning);
   int frontier_of(const std::vector<bool>& learning) const;  // the lowest layer that reads a learning parameter
   int frontier() const { return frontier_; }                 // of those that learn now
   bool layer_learns(std::size_t layer) const { return layer_learns_[layer]; }
   int blocks() const { return static_cast<int>(layers.size()) - 2; }  // layers between the embeddings and the head
 
-  // Makes `working` what layers compute with: fp32 the values themselves, bf16 copies of all but keep_fp32.
-  void set_precision(at::ScalarType type);
+  // Makes `working` what layers compute with: fp32 the values themselves, bf16 copies of all but keep_fp32. `copy` makes them,
+  // where given, in memory that set_learning may leave for this process's own. See also thaw/shared_weights.h.
+  using Copy = std::function<at::Tensor(const Parameter&)>;
+  void set_precision(at::ScalarType type, const Copy& copy = {});
   void to(const at::Device& device);  // before set_precision
   at::Device device() const { return parameters.front().value.device(); }
 

@@ -102,7 +102,8 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
             "{}: {} has the shape [{}], but config.json asks for [{}]: weights and config.json are of two models; download both again",
             directory.string(), name, fmt::join(tensor.sizes(), ", "), fmt::join(parameter.value.sizes(), ", "));
       }
-      parameter.value = tensor.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
+      parameter.value = tensor.to(at::kFloat);  // no copy where the file has fp32
+      parameter.mapped = weights.maps(name) && tensor.scalar_type() == at::kFloat;
       loaded = true;
       break;
     }

@@ -134,18 +134,26 @@ std::vector<std::string> SafetensorsFile::names() const {
   return names;
 }
 
-at::Tensor SafetensorsFile::tensor(const std::string& name) const {
+const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) throw ModelError("{}: expected a tensor '{}', which is missing", path_, name);
-  const Entry& entry = found->second;
-  auto* const bytes = const_cast<std::byte*>(file_->bytes().data() + entry.begin);
-  const at::TensorOptions options = at::dtype(entry.type);
-  if (entry.end == entry.begin) return at::empty(entry.shape, options);
-  if (reinterpret_cast<std::uintptr_t>(bytes) % at::elementSize(entry.type) == 0)
+  return found->second;
+}
+
+bool SafetensorsFile::maps(const std::string& name) const {
+  const Entry& found = entry(name);
+  return found.end > found.begin && found.begin % at::elementSize(found.type) == 0;  // mappings begin at a page
+}
+
+at::Tensor SafetensorsFile::tensor(const std::string& name) const {
+  const Entry& found = entry(name);
+  auto* const bytes = const_cast<std::byte*>(file_->bytes().data() + found.begin);
+  const at::TensorOptions options = at::dtype(found.type);
+  if (maps(name))
     return at::from_blob(
-        bytes, entry.shape, [keep = file_](void*) {}, options);
-  at::Tensor copy = at::empty(entry.shape, options);
-  std::memcpy(copy.data_ptr(), bytes, entry.end - entry.begin);
+        bytes, found.shape, [keep = file_](void*) {}, options);
+  at::Tensor copy = at::empty(found.shape, options);
+  if (found.end > found.begin) std::memcpy(copy.data_ptr(), bytes, found.end - found.begin);
   return copy;
 }
 
@@ -184,8 +192,10 @@ std::vector<std::string> Weights::names() const {
 
 at::Tensor Weights::tensor(const std::string& name) const { return files_[file_of_.at(name)].tensor(name); }
 
+bool Weights::maps(const std::string& name) const { return files_[file_of_.at(name)].maps(name); }
+
 WrittenFile write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
-                              const std::map<std::string, std::string>& metadata) {
+                              const std::map<std::string, std::string>& metadata, const std::set<std::string>& mapped) {
   OrderedJson header = OrderedJson::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t at = 0;
@@ -212,10 +222,13 @@ WrittenFile write_safetensors(const fs::path& path, const std::vector<std::pair<
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor contiguous = tensor.detach().to(at::kCPU).contiguous();
     write(contiguous.data_ptr(), static_cast<std::size_t>(contiguous.numel()) * contiguous.element_size());
+    if (mapped.contains(name)) release_mapped(contiguous);
   }
   file.commit();
   written.xxh3 = hasher.hex();
   return written;
 }
+
+void release_mapped(const at::Tensor& view) { release_pages({static_cast<const std::byte*>(view.data_ptr()), view.nbytes()}); }
 
 }  // namespace thaw

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,8 +23,10 @@ class SafetensorsFile {
 
   std::vector<std::string> names() const;  // in alphabetical order
   bool has(const std::string& name) const { return entries_.contains(name); }
-  // A view over the mapping where the bytes are aligned for the dtype, else a copy. Read-only: do not write into it.
+  // A contiguous view over the mapping where the bytes are aligned for the dtype, else a copy. Read-only: do not write into it.
+  // The mapping stays as long as a view does.
   at::Tensor tensor(const std::string& name) const;
+  bool maps(const std::string& name) const;  // whether `tensor` gives a view
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
@@ -33,6 +36,7 @@ class SafetensorsFile {
     std::size_t begin, end;  // in the file
   };
   void read_header();
+  const Entry& entry(const std::string& name) const;
 
   std::string path_;
   std::shared_ptr<MappedFile> file_;
@@ -47,6 +51,7 @@ class Weights {
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return file_of_.contains(name); }
   at::Tensor tensor(const std::string& name) const;
+  bool maps(const std::string& name) const;
 
  private:
   std::vector<SafetensorsFile> files_;
@@ -58,8 +63,12 @@ struct WrittenFile {
   std::string xxh3;
 };
 
-// Writes atomically, a tensor at a time; tensors may be of any layout and device.
+// Writes atomically, a tensor at a time; tensors may be of any layout and device. Those named in `mapped` are views over a
+// mapped file, and are released once written.
 WrittenFile write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
-                       const std::map<std::string, std::string>& metadata = {});
+                              const std::map<std::string, std::string>& metadata = {}, const std::set<std::string>& mapped = {});
+
+// A view over a mapped file leaves this process's memory until it is read again. Never of memory that can be written.
+void release_mapped(const at::Tensor& view);
 
 }  // namespace thaw

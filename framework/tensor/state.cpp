@@ -19,7 +19,7 @@ State part(const State& whole, const std::string& prefix) {
 
 WrittenFile save_state(const fs::path& path, const State& state) {
   const std::vector<std::pair<std::string, at::Tensor>> tensors(state.tensors.begin(), state.tensors.end());
-  return write_safetensors(path, tensors, {{"thaw.values", state.values.dump()}});
+  return write_safetensors(path, tensors, {{"thaw.values", state.values.dump()}}, state.mapped);
 }
 
 State load_state(const fs::path& path) {
@@ -28,7 +28,10 @@ State load_state(const fs::path& path) {
   if (values == file.metadata().end()) throw ModelError("{}: no state of Thaw's: the metadata lacks thaw.values", path.string());
   State state;
   state.values = JsonFile(path.string() + " (values)", values->second).raw();
-  for (const std::string& name : file.names()) state.tensors[name] = file.tensor(name);
+  for (const std::string& name : file.names()) {
+    state.tensors[name] = file.tensor(name);
+    if (file.maps(name)) state.mapped.insert(name);
+  }
   return state;
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "framework/base/file.h"
@@ -14,10 +15,11 @@ namespace thaw {
 
 struct State {
   std::map<std::string, at::Tensor> tensors;
+  std::set<std::string> mapped;  // names of those that are views over a mapped file: nobody writes into them
   Json values = Json::object();
 };
 
-// Puts a part under "prefix/…" (tensors) and values[prefix]; `part` takes it out again.
+// Puts a part under "prefix/…" (tensors) and values[prefix]; `part` takes it out again. Neither says what is mapped.
 void merge(State& into, const std::string& prefix, const State& part);
 State part(const State& whole, const std::string& prefix);
 

@@ -132,6 +132,7 @@ State load_checkpoint(const fs::path& checkpoint) {
   for (const auto& [name, unused] : manifest.view()["files"].raw().items()) {
     State share = load_state(checkpoint / name);
     state.tensors.merge(share.tensors);
+    state.mapped.merge(share.mapped);
     if (!share.values.empty()) state.values = std::move(share.values);
   }
   return state;

@@ -19,7 +19,8 @@ bool ready(const std::future<T>& future) {
   return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
-// The tensors that one of some writers writes, copied, and with the first one's the values: by bytes, in the order of names.
+// The tensors that one of some writers writes, copied unless they are mapped, and with the first one's the values: by bytes,
+// in the order of names.
 State share_of(const State& state, int writer, int of) {
   State share;
   if (writer == 0) share.values = state.values;
@@ -27,8 +28,11 @@ State share_of(const State& state, int writer, int of) {
   for (const auto& [name, tensor] : state.tensors) total += tensor.nbytes();
   for (const auto& [name, tensor] : state.tensors) {
     const std::size_t middle = before + tensor.nbytes() / 2;
-    if (static_cast<int>(middle * static_cast<std::size_t>(of) / std::max<std::size_t>(total, 1)) == writer)
-      share.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+    if (static_cast<int>(middle * static_cast<std::size_t>(of) / std::max<std::size_t>(total, 1)) == writer) {
+      const bool mapped = state.mapped.contains(name);
+      share.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/!mapped);
+      if (mapped) share.mapped.insert(name);
+    }
     before += tensor.nbytes();
   }
   return share;

@@ -1,6 +1,6 @@
-// Writes checkpoints beside the training, each rank its share: `begin` copies what the rank is to write, a thread of the rank's own
-// writes it, and once all have, rank 0 publishes. Where ranks do not share the run's directory, rank 0 writes everything.
-// What a thread fails at is thrown by the next call on that rank.
+// Writes checkpoints beside the training, each rank its share: `begin` copies what the rank is to write and may change, a
+// thread of the rank's own writes it, and once all have, rank 0 publishes. Where ranks do not share the run's directory, rank 0
+// writes everything. What a thread fails at is thrown by the next call on that rank.
 #pragma once
 
 #include <future>

@@ -42,8 +42,12 @@ void export_model(const Model& model, const RunData& data, std::int64_t max_leng
   for (const char* name : tokenizer_files)
     if (fs::exists(source / name)) write_file_atomically(temporary / name, read_file(source / name));
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  for (const Parameter& parameter : model.parameters) tensors.emplace_back(parameter.name, parameter.value);
-  write_safetensors(temporary / "model.safetensors", tensors, {{"format", "pt"}, {"thaw.max_length", std::to_string(max_length)}});
+  std::set<std::string> mapped;
+  for (const Parameter& parameter : model.parameters) {
+    tensors.emplace_back(parameter.name, parameter.value);
+    if (parameter.mapped) mapped.insert(parameter.name);
+  }
+  write_safetensors(temporary / "model.safetensors", tensors, {{"format", "pt"}, {"thaw.max_length", std::to_string(max_length)}}, mapped);
   fs::remove_all(old, ignored);
   if (fs::exists(destination)) fs::rename(destination, old, error);
   if (!error) {

@@ -105,7 +105,7 @@ void Trainer::change_weights() {
   if (planned().recipe.restore_best)
     for (Parameter& p : parts_.model.parameters) {
       const auto best = best_weights_.find(p.name);
-      if (best == best_weights_.end() || at::equal(best->second, p.value)) continue;
+      if (best == best_weights_.end() || best->second.is_alias_of(p.value) || at::equal(best->second, p.value)) continue;
       cache_.forget_above(p.uses.front());
       p.set(best->second);
     }
@@ -198,7 +198,7 @@ std::int64_t Trainer::total_steps() const {
 
 void Trainer::keep_best() {
   if (!restores_) return;
-  for (const Parameter& p : parts_.model.parameters) best_weights_[p.name] = p.value.clone();
+  for (const Parameter& p : parts_.model.parameters) best_weights_[p.name] = p.kept(p.value);
 }
 
 }  // namespace thaw

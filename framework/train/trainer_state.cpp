@@ -41,8 +41,14 @@ State Trainer::state() const {
   state.values["made_with"] = made_with();
   if (!done()) merge(state, "optimizer", optimizer_->state());
   merge(state, "kept", kept_);
-  for (const Parameter& parameter : parts_.model.parameters) state.tensors["model/" + parameter.name] = parameter.value;
-  for (const auto& [name, value] : best_weights_) state.tensors["best/" + name] = value;
+  for (const Parameter& parameter : parts_.model.parameters) {
+    const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+      state.tensors[name] = tensor;
+      if (parameter.mapped && tensor.is_alias_of(parameter.value)) state.mapped.insert(name);
+    };
+    add("model/" + parameter.name, parameter.value);
+    if (const auto best = best_weights_.find(parameter.name); best != best_weights_.end()) add("best/" + parameter.name, best->second);
+  }
   state.values["cursor"] = {{"step", cursor_.step}, {"epoch", cursor_.at.epoch}, {"step_in_epoch", cursor_.at.step}};
   state.values["best"] = {{"metric", outcome_.metric},
                           {"value", outcome_.best},
@@ -78,7 +84,9 @@ void Trainer::load(const State& state, bool forked) {
       throw ModelError("the checkpoint lacks {} in its shape: it is of another model; choose another output_dir", parameter.name);
     parameter.set(found->second);
     if (const auto best = state.tensors.find("best/" + parameter.name); best != state.tensors.end())
-      best_weights_[parameter.name] = best->second.clone();
+      best_weights_[parameter.name] = parameter.kept(best->second);
+    for (const char* of : {"model/", "best/"})  // a whole model more than this rank needs
+      if (state.mapped.contains(of + parameter.name)) release_mapped(state.tensors.at(of + parameter.name));
   }
   const Json &cursor = state.values.at("cursor"), &best = state.values.at("best"), &spent = state.values.at("spent"),
              &phase = state.values.at("phase");

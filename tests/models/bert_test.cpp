@@ -63,6 +63,7 @@ TEST_P(BertParity, LogitsLossAndEveryGradient) {
   EXPECT_TRUE(report.initialised.empty());
   EXPECT_TRUE(report.unused.empty());
   model->set_precision(at::kFloat);
+  model->set_learning(std::vector<bool>(model->parameters.size(), true));
 
   std::vector<std::int64_t> cu_seqlens{0};
   std::vector<at::Tensor> positions;
