@@ -88,9 +88,10 @@ void banner(Telemetry& out, const Job& job, const Trainer& trainer, const Placem
   out.say(fmt::format("ranks      {}, {}{} thread{} each, {:.0f} GiB of memory a node", placement.hosts,
                       placement.gpu.empty() ? "" : placement.gpu + ", ", placement.threads, placement.threads == 1 ? "" : "s",
                       static_cast<double>(placement.memory_bytes) / 1073741824.0));
-  // weights, moments and gradients in fp32, and the bf16 copy
+  // weights and gradients in fp32, the bf16 copy, and moments, shared or not
+  const double of_parameter = 8 + (bf16 ? 2 : 0) + 8.0 / (recipe.optimizer.sharded ? placement.ranks : 1);
   out.say(fmt::format("precision  {}, {:.2f} GiB of weights, gradients and optimizer state a rank",
-                      bf16 ? "bf16 (fp32 master weights)" : "fp32", parameters * (bf16 ? 18 : 16) / 1073741824.0));
+                      bf16 ? "bf16 (fp32 master weights)" : "fp32", parameters * of_parameter / 1073741824.0));
   if (!resumed.empty()) out.say("resumed    from " + resumed);
   if (!placement.warning.empty()) out.say("warning    " + placement.warning);
   if (const std::int64_t grains = recipe.batch.size / recipe.batch.grain; grains % placement.ranks != 0)

@@ -16,6 +16,8 @@ namespace thaw {
 struct State {
   std::map<std::string, at::Tensor> tensors;
   std::set<std::string> mapped;  // names of those that are views over a mapped file: nobody writes into them
+  // Those of which every rank has another part: flat, from this element of the whole on.
+  std::map<std::string, std::int64_t> pieces;
   Json values = Json::object();
 };
 
@@ -23,8 +25,13 @@ struct State {
 void merge(State& into, const std::string& prefix, const State& part);
 State part(const State& whole, const std::string& prefix);
 
-// One safetensors file, the values in its metadata. `load_state` throws ModelError or FileError.
+// One safetensors file, the values in its metadata; a piece is NAME@FIRST there, and after loading. `load_state` throws
+// ModelError or FileError.
 WrittenFile save_state(const fs::path& path, const State& state);
 State load_state(const fs::path& path);
+
+// Elements `begin` to `end` of a tensor, flat and copied, from what was loaded of it: the whole, or any ranks' pieces of it.
+// Undefined where that lacks some.
+at::Tensor elements_of(const State& loaded, const std::string& name, std::int64_t begin, std::int64_t end);
 
 }  // namespace thaw

@@ -20,7 +20,7 @@ class CheckpointWriter {
   CheckpointWriter(Communicator& comm, RunDirectory* run, std::filesystem::path path, std::int64_t keep);
   ~CheckpointWriter();  // waits for this rank's thread; publishes nothing
 
-  // Collective. Takes the state as it is now, after the checkpoint before it was finished; every rank gives the same.
+  // Collective. Takes the state as it is now, after the checkpoint before it was finished; every rank gives the same, but for its pieces.
   void begin(std::int64_t step, const State& state, bool is_best);
   bool under_way() const { return place_.has_value(); }
   bool written();  // whether this rank has nothing left to write

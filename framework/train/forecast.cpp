@@ -184,7 +184,7 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
       if (count > 0)
         phase.peak_memory_bytes += static_cast<std::uint64_t>(looked_at(kept_bytes(model, corpus, layer), passes[layer], comm.size()));
     }
-    phase.network_bytes = comm.size() > 1 || count > 0 ? trainer.gradients().bytes_per_step() : 0;
+    phase.network_bytes = comm.size() > 1 || count > 0 ? trainer.bytes_per_step() : 0;
     add_up(phase, recipe.evaluate.every_steps, steps_of_epoch, evaluation_token_s * corpus.evaluation_tokens, filled);
     std::erase_if(passes, [&](const auto& entry) { return entry.first > planned.frontier; });
     out.time_s += phase.time_s;

@@ -51,21 +51,23 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) double sum_of_squar
 
 constexpr std::int64_t chunk = 1 << 16;  // small enough for the second look (bf16) to find it in the cache
 
-// Elements `begin` to `end` of one parameter.
+// Elements of one parameter. Moments are there from element `offset` on.
 struct Span {
   float *p, *m, *v;
   const float* g;
   std::uint16_t* working;  // null where the model computes with p
+  std::int64_t offset;
 
-  Span(const OptimizedParameter& parameter, const at::Tensor& m_all, const at::Tensor& v_all)
+  Span(const OptimizedParameter& parameter, const at::Tensor& m_kept, const at::Tensor& v_kept, std::int64_t first_kept)
       : p(parameter.master.data_ptr<float>()),
-        m(m_all.data_ptr<float>()),
-        v(v_all.data_ptr<float>()),
+        m(m_kept.data_ptr<float>()),
+        v(v_kept.data_ptr<float>()),
         g(parameter.gradient.data_ptr<float>()),
-        working(parameter.working.defined() ? static_cast<std::uint16_t*>(parameter.working.data_ptr()) : nullptr) {}
+        working(parameter.working.defined() ? static_cast<std::uint16_t*>(parameter.working.data_ptr()) : nullptr),
+        offset(first_kept) {}
 
   void step(std::int64_t begin, std::int64_t end, const Coefficients& c) const {
-    update(p + begin, m + begin, v + begin, g + begin, end - begin, c);
+    update(p + begin, m + (begin - offset), v + (begin - offset), g + begin, end - begin, c);
     if (working != nullptr) round_to_bf16(p + begin, working + begin, end - begin);
   }
   // The same where gradient and moments are zero.
@@ -76,13 +78,28 @@ struct Span {
   }
 };
 
+std::int64_t width_of(const at::Tensor& parameter) { return parameter.numel() / std::max<std::int64_t>(1, parameter.size(0)); }
+
+at::Tensor elements(const at::Tensor& whole, const Slice& slice) { return whole.view({-1}).narrow(0, slice.begin, slice.count()); }
+
 }  // namespace
 
-AdamW::AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> parameters)
+Slice slice_of(const at::Tensor& parameter, int rank, int ranks) {
+  const std::int64_t count = parameter.numel();
+  if (ranks == 1) return {0, count};
+  const std::int64_t unit = parameter.dim() > 1 ? std::max<std::int64_t>(1, width_of(parameter)) : 64;
+  const std::int64_t units = (count + unit - 1) / unit, each = (units + ranks - 1) / ranks * unit;
+  return {std::min(count, rank * each), std::min(count, (rank + 1) * each)};
+}
+
+AdamW::AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> parameters, std::shared_ptr<Communicator> sharers)
     : recipe_(recipe), parameters_(std::move(parameters)) {
-  for (const OptimizedParameter& p : parameters_) {
+  if (sharers && sharers->size() > 1) sharers_ = std::move(sharers);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const OptimizedParameter& p = parameters_[i];
     const std::int64_t rows = p.touched && p.master.is_cpu() ? p.master.size(0) : 0;
-    moments_.push_back({at::zeros_like(p.master), at::zeros_like(p.master), 0, std::vector<std::uint8_t>(static_cast<std::size_t>(rows))});
+    const at::Tensor kept = sharers_ ? elements(p.master, slice(parameters_[i].master)) : p.master;
+    moments_.push_back({at::zeros_like(kept), at::zeros_like(kept), 0, std::vector<std::uint8_t>(static_cast<std::size_t>(rows))});
   }
 }
 
@@ -91,6 +108,7 @@ void AdamW::step(double factor, double gradient_scale) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const OptimizedParameter& parameter = parameters_[i];
     Moments& moments = moments_[i];
+    const Slice own = slice(parameters_[i].master);
     const auto steps = static_cast<double>(++moments.steps);
     const double correction1 = 1 - std::pow(recipe_.beta1, steps), correction2 = 1 - std::pow(recipe_.beta2, steps);
     const double rate = parameter.lr * factor;
@@ -103,30 +121,108 @@ void AdamW::step(double factor, double gradient_scale) {
                          static_cast<float>(recipe_.eps),
                          static_cast<float>(gradient_scale)};
     if (!parameter.master.is_cpu()) {
-      const at::Tensor gradient = parameter.gradient * c.scale;
-      moments.m.lerp_(gradient, 1 - recipe_.beta1);
-      moments.v.mul_(recipe_.beta2).addcmul_(gradient, gradient, 1 - recipe_.beta2);
-      parameter.master.mul_(c.decay).addcdiv_(moments.m, moments.v.sqrt().mul_(c.inverse_root).add_(recipe_.eps), -c.step_size);
-      if (parameter.working.defined()) parameter.working.copy_(parameter.master);
+      const at::Tensor m = moments.m.view({-1}), v = moments.v.view({-1}), master = elements(parameter.master, own);
+      const at::Tensor gradient = elements(parameter.gradient, own) * c.scale;
+      m.lerp_(gradient, 1 - recipe_.beta1);
+      v.mul_(recipe_.beta2).addcmul_(gradient, gradient, 1 - recipe_.beta2);
+      master.mul_(c.decay).addcdiv_(m, v.sqrt().mul_(c.inverse_root).add_(recipe_.eps), -c.step_size);
+      if (parameter.working.defined()) elements(parameter.working, own).copy_(master);
       continue;
     }
-    const Span span(parameter, moments.m, moments.v);
-    const std::int64_t count = parameter.master.numel(), rows = static_cast<std::int64_t>(moments.started.size());
+    const Span span(parameter, moments.m, moments.v, own.begin);
+    const auto rows = static_cast<std::int64_t>(moments.started.size());
     if (rows == 0) {
-      at::parallel_for(0, (count + chunk - 1) / chunk, 1, [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t k = first; k < last; ++k) span.step(k * chunk, std::min(count, (k + 1) * chunk), c);
+      at::parallel_for(0, (own.count() + chunk - 1) / chunk, 1, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t k = first; k < last; ++k) span.step(own.begin + k * chunk, std::min(own.end, own.begin + (k + 1) * chunk), c);
       });
       continue;
     }
     const at::Tensor touched = parameter.touched();
     for (std::int64_t k = 0; k < touched.size(0); ++k) moments.started[static_cast<std::size_t>(touched.data_ptr<std::int64_t>()[k])] = 1;
-    const std::int64_t width = count / rows;
+    // Rows without moments every rank decays by itself, whoever's they are: they need no gathering.
+    const std::int64_t width = width_of(parameter.master);
     at::parallel_for(0, rows, std::max<std::int64_t>(1, chunk / width), [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t row = first; row < last; ++row) {
-        if (moments.started[static_cast<std::size_t>(row)] != 0) span.step(row * width, (row + 1) * width, c);
-        else span.decay(row * width, (row + 1) * width, c);
+        const std::int64_t begin = row * width, end = begin + width;
+        if (moments.started[static_cast<std::size_t>(row)] == 0) span.decay(begin, end, c);
+        else if (begin >= own.begin && end <= own.end) span.step(begin, end, c);
       }
     });
+  }
+  if (sharers_) gather();
+}
+
+// What a rank has updated of a parameter, as every rank knows.
+std::vector<Slice> AdamW::updated_by(std::size_t i, int rank) const {
+  const Slice all = slice_of(parameters_[i].master, rank, ranks());
+  const std::vector<std::uint8_t>& started = moments_[i].started;
+  if (all.count() == 0) return {};
+  if (started.empty()) return {all};
+  std::vector<Slice> runs;
+  const std::int64_t width = width_of(parameters_[i].master);
+  for (std::int64_t at = all.begin; at < all.end; at += width) {
+    if (started[static_cast<std::size_t>(at / width)] == 0) continue;
+    if (!runs.empty() && runs.back().end == at) runs.back().end += width;
+    else runs.push_back({at, at + width});
+  }
+  return runs;
+}
+
+// Brings every rank what the others have updated: each rank's runs lie end to end, and travel in rounds of a few MiB.
+void AdamW::gather() {
+  struct Run {
+    std::size_t parameter;
+    Slice elements;
+  };
+  std::vector<std::vector<Run>> runs(static_cast<std::size_t>(ranks()));
+  std::int64_t longest = 0;
+  for (int of = 0; of < ranks(); ++of) {
+    std::int64_t total = 0;
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      for (const Slice& run : updated_by(i, of)) {
+        runs[static_cast<std::size_t>(of)].push_back({i, run});
+        total += run.count();
+      }
+    longest = std::max(longest, total);
+  }
+  bytes_ = static_cast<std::uint64_t>(longest) * sizeof(float);
+  const std::int64_t round = std::min(longest, std::max<std::int64_t>(chunk, (std::int64_t{4} << 20) / ranks()));
+  const at::TensorOptions options = parameters_.front().master.options();
+  const at::Tensor mine = at::empty({round}, options), all = at::empty({round * ranks()}, options);
+  // Calls with each run, or part of one, of a rank's next `round` elements, and where in the round it begins.
+  const auto take = [&](std::vector<Run>& left, const auto& call) {
+    std::int64_t taken = 0;
+    std::size_t whole = 0;
+    for (; whole < left.size() && taken < round; ++whole) {
+      Run& run = left[whole];
+      const Slice part{run.elements.begin, std::min(run.elements.end, run.elements.begin + round - taken)};
+      call(parameters_[run.parameter], part, taken);
+      taken += part.count();
+      run.elements.begin = part.end;
+      if (run.elements.count() > 0) break;
+    }
+    left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(whole));
+  };
+  for (std::int64_t sent = 0; sent < longest; sent += round) {
+    take(runs[static_cast<std::size_t>(rank())], [&](const OptimizedParameter& p, const Slice& part, std::int64_t at) {
+      if (!p.master.is_cpu()) mine.narrow(0, at, part.count()).copy_(elements(p.master, part));
+      else std::copy_n(p.master.data_ptr<float>() + part.begin, part.count(), mine.data_ptr<float>() + at);
+    });
+    sharers_->all_gather(mine.data_ptr(), static_cast<std::size_t>(round) * sizeof(float), all.data_ptr());
+    for (int of = 0; of < ranks(); ++of) {
+      if (of == rank()) continue;
+      take(runs[static_cast<std::size_t>(of)], [&](const OptimizedParameter& p, const Slice& part, std::int64_t at) {
+        at += of * round;
+        if (!p.master.is_cpu()) {
+          elements(p.master, part).copy_(all.narrow(0, at, part.count()));
+          if (p.working.defined()) elements(p.working, part).copy_(elements(p.master, part));
+          return;
+        }
+        float* const master = p.master.data_ptr<float>() + part.begin;
+        std::copy_n(all.data_ptr<float>() + at, part.count(), master);
+        if (p.working.defined()) round_to_bf16(master, static_cast<std::uint16_t*>(p.working.data_ptr()) + part.begin, part.count());
+      });
+    }
   }
 }
 
@@ -134,25 +230,35 @@ State AdamW::state() const {
   State state;
   Json steps = Json::object();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    state.tensors["m/" + parameters_[i].name] = moments_[i].m;
-    state.tensors["v/" + parameters_[i].name] = moments_[i].v;
+    for (const auto& [name, tensor] : {std::pair{"m/" + parameters_[i].name, moments_[i].m}, {"v/" + parameters_[i].name, moments_[i].v}}) {
+      state.tensors[name] = tensor;
+      if (sharers_) state.pieces[name] = slice(parameters_[i].master).begin;
+    }
     steps[parameters_[i].name] = moments_[i].steps;
   }
   state.values["steps"] = steps;
   return state;
 }
 
-void AdamW::load(const State& state) {
+void AdamW::load(const State& loaded, bool all) {
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const std::string& of = parameters_[i].name;
-    for (const auto& [name, tensor] : {std::pair{"m/" + of, moments_[i].m}, {"v/" + of, moments_[i].v}}) {
-      const auto found = state.tensors.find(name);
-      if (found == state.tensors.end() || found->second.sizes() != tensor.sizes() || !state.values.at("steps").contains(of))
-        throw ModelError("the optimizer's state lacks {} in its shape", name);
-      tensor.copy_(found->second);
+    const OptimizedParameter& p = parameters_[i];
+    const Slice own = slice(parameters_[i].master);
+    Moments& moments = moments_[i];
+    const auto found = [&](const std::string& name) {
+      const auto whole = loaded.tensors.find(name);
+      const bool other = whole != loaded.tensors.end() && whole->second.sizes() != p.master.sizes();
+      return other ? at::Tensor() : elements_of(loaded, name, own.begin, own.end);
+    };
+    const at::Tensor m = found("m/" + p.name), v = found("v/" + p.name);
+    if (!m.defined() || !v.defined() || !loaded.values.at("steps").contains(p.name)) {
+      if (all) throw ModelError("the optimizer's state lacks the moments of {} in its shape", p.name);
+      continue;
     }
-    moments_[i].steps = state.values["steps"][of];
+    moments.m = m.to(p.master.device()).view(moments.m.sizes());
+    moments.v = v.to(p.master.device()).view(moments.v.sizes());
+    moments.steps = loaded.values["steps"][p.name];
   }
   find_started();
 }
@@ -177,10 +283,15 @@ void AdamW::expect(const std::string& name, const at::Tensor& rows) {
 
 void AdamW::find_started() {
   const at::NoGradGuard no_grad;
-  for (Moments& moments : moments_) {
-    if (moments.started.empty()) continue;
-    const at::Tensor started = moments.m.ne(0).logical_or_(moments.v.ne(0)).flatten(1).any(1).to(at::kByte);
-    std::copy_n(started.data_ptr<std::uint8_t>(), moments.started.size(), moments.started.begin());
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    std::vector<std::uint8_t>& started = moments_[i].started;
+    if (started.empty()) continue;
+    const Slice own = slice(parameters_[i].master);
+    const std::int64_t width = width_of(parameters_[i].master);
+    const at::Tensor rows = moments_[i].m.ne(0).logical_or_(moments_[i].v.ne(0)).view({own.count() / width, width}).any(1).to(at::kByte);
+    std::fill(started.begin(), started.end(), std::uint8_t{0});
+    std::copy_n(rows.data_ptr<std::uint8_t>(), rows.numel(), started.begin() + own.begin / width);
+    if (sharers_) sharers_->all_reduce(started.data(), started.size(), CommType::u8, CommOp::max);
   }
 }
 

@@ -124,6 +124,7 @@ void describe(const Io& io, OptimizerRecipe& r) {
       });
   io("eps", r.eps, positive);
   io("clip_norm", r.clip_norm, not_negative);
+  io("sharded", r.sharded);
 }
 
 template <typename Io>
@@ -225,8 +226,8 @@ void flatten(const YamlNode& node, const std::string& path, std::map<std::string
 }
 
 bool may_change(const std::string& key) {
-  return key == "output_dir" || key == "max_time" || key == "comm_timeout" || key == "data.cache_dir" || key.starts_with("cache.") ||
-         key.starts_with("checkpoint.") || key.starts_with("evaluate.");
+  return key == "output_dir" || key == "max_time" || key == "comm_timeout" || key == "data.cache_dir" || key == "optimizer.sharded" ||
+         key.starts_with("cache.") || key.starts_with("checkpoint.") || key.starts_with("evaluate.");
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ struct OptimizerRecipe {
   std::string name = "adamw";
   double lr = 2e-5, weight_decay = 0.01, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // keys: lr, weight_decay, betas: [b1, b2], eps
   double clip_norm = 1.0;                                                         // global L2 norm of the gradient; 0: no clipping
+  bool sharded = false;                                                           // over the ranks: each keeps its part of the moments
   bool operator==(const OptimizerRecipe&) const = default;
 };
 

@@ -82,6 +82,7 @@ class Trainer {
   const std::vector<int>& cached_layers() const { return cached_layers_; }  // whose input is kept, in this phase and later ones
   const Batches& batches() const { return batches_; }
   const GradientSync& gradients() const { return *sync_; }
+  std::uint64_t bytes_per_step() const { return sync_->bytes_per_step() + optimizer_->bytes_per_step(); }  // handed to collectives
 
  private:
   struct Cursor {
@@ -127,6 +128,7 @@ class Trainer {
   bool evaluate();  // false: left, as the ranks were asked to stop; to be done again
   void save();
   State moments_of_sleepers() const;
+  State own_moments(const State& loaded) const;
   Json made_with() const;  // what a run's bits depend on besides its recipe and model
   void compare_made_with(const Json& before, bool forked);
   void keep_best();

@@ -52,7 +52,8 @@ void Trainer::enter_phase(Kept kept) {
     optimized.push_back({p.name, p.value, sync_->gradient(k), copied ? p.working.detach() : at::Tensor(), rate.lr, rate.decays});
     if (p.role == Role::embedding) optimized.back().touched = [this, k] { return sync_->touched(k); };
   }
-  optimizer_ = std::make_unique<AdamW>(parts_.recipe.optimizer, std::move(optimized));
+  optimizer_ =
+      std::make_unique<AdamW>(parts_.recipe.optimizer, std::move(optimized), parts_.recipe.optimizer.sharded ? parts_.devices : nullptr);
   if (!phase.recipe.fresh_moments) optimizer_->adopt(kept_);
   for (const std::size_t i : learning) {
     for (const char* moment : {"m/", "v/"}) kept_.tensors.erase(moment + parameter(i).name);
@@ -161,6 +162,7 @@ void Trainer::end_phase(const std::string& by) {
 State Trainer::moments_of_sleepers() const {
   State all = optimizer_->state();
   for (const auto& [name, tensor] : kept_.tensors) all.tensors.emplace(name, tensor);
+  all.pieces.insert(kept_.pieces.begin(), kept_.pieces.end());
   if (kept_.values.contains("steps"))
     for (const auto& [name, steps] : kept_.values["steps"].items())
       if (!all.values["steps"].contains(name)) all.values["steps"][name] = steps;
@@ -171,7 +173,10 @@ State Trainer::moments_of_sleepers() const {
     bool again = false;
     for (std::size_t phase = phase_.number + 1; phase < plan_.phases.size(); ++phase) again = again || plan_.phases[phase].learning[i];
     if (!again || !all.tensors.contains("m/" + name)) continue;
-    for (const char* moment : {"m/", "v/"}) kept.tensors[moment + name] = all.tensors[moment + name];
+    for (const char* moment : {"m/", "v/"}) {
+      kept.tensors[moment + name] = all.tensors[moment + name];
+      if (const auto piece = all.pieces.find(moment + name); piece != all.pieces.end()) kept.pieces.insert(*piece);
+    }
     kept.values["steps"][name] = all.values["steps"][name];
   }
   return kept;

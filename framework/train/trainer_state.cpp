@@ -75,6 +75,24 @@ State Trainer::state() const {
   return state;
 }
 
+// Of what any number of ranks have kept, this rank's part.
+State Trainer::own_moments(const State& loaded) const {
+  State own;
+  own.values["steps"] = Json::object();
+  for (const Parameter& p : parts_.model.parameters) {
+    const Slice slice = optimizer_->slice(p.value);
+    for (const std::string& name : {"m/" + p.name, "v/" + p.name}) {
+      const at::Tensor moments = elements_of(loaded, name, slice.begin, slice.end);
+      if (!moments.defined() || !loaded.values.at("steps").contains(p.name)) continue;
+      own.tensors[name] = moments.to(p.value.device());
+      own.values["steps"][p.name] = loaded.values["steps"][p.name];
+      if (optimizer_->shares()) own.pieces[name] = slice.begin;
+      else own.tensors[name] = own.tensors[name].view(p.value.sizes());
+    }
+  }
+  return own;
+}
+
 void Trainer::load(const State& state, bool forked) {
   const at::NoGradGuard no_grad;
   compare_made_with(state.values.at("made_with"), forked);
@@ -109,14 +127,9 @@ void Trainer::load(const State& state, bool forked) {
                       parts_.recipe.file.string(), phase_.number);
   if (!done()) {
     cursor_.at = {phase.at("start_epoch"), phase.at("start_step")};
-    const auto copied = [&](State part) {  // to be written into later
-      for (auto& [name, moment] : part.tensors) moment = moment.to(parts_.model.device(), moment.scalar_type(), false, /*copy=*/true);
-      return part;
-    };
-    kept_ = copied(part(state, "kept"));
+    kept_ = own_moments(part(state, "kept"));
     enter_phase(phase.at("kept").get<bool>() ? Kept::filled : Kept::no);  // a row has the bits that it would have had
-    if (forked) optimizer_->adopt(copied(part(state, "optimizer")));
-    else optimizer_->load(part(state, "optimizer"));
+    optimizer_->load(part(state, "optimizer"), /*all=*/!forked);
   }
   cursor_ = {cursor.at("step"), {cursor.at("epoch"), cursor.at("step_in_epoch")}};
   phase_.steps = phase.at("steps");

@@ -30,16 +30,23 @@ def read_safetensors(path):
 
 
 def read_checkpoint(directory, ignored):
-    """All tensors of all its files, and the values beside them."""
-    tensors, values = {}, {}
+    """All tensors of all its files, as (dtype, bytes), pieces put together, and the values beside them."""
+    tensors, pieces, values = {}, {}, {}
     for path in sorted(directory.glob("**/*.safetensors")):
         of_file, metadata = read_safetensors(path)
-        tensors.update(of_file)
+        for name, (dtype, _, content) in of_file.items():
+            whole, _, first = name.partition("@")
+            if first:
+                pieces.setdefault((whole, dtype), []).append((int(first), content))
+            else:
+                tensors[name] = dtype, content
         for key, text in metadata.items():
             try:
                 values[key] = without(ignored, json.loads(text)) or values.get(key)  # one file has them, the others none
             except ValueError:
                 values[key] = text
+    for (whole, dtype), parts in pieces.items():
+        tensors[whole] = dtype, b"".join(content for _, content in sorted(parts))
     return tensors, values
 
 

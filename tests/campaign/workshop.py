@@ -57,6 +57,17 @@ batch: {tokens: 144, grain: 36}
 checkpoint: {every_steps: 2, keep: 2}
 evaluate: {every_steps: 1, metric: dev/loss}
 """,
+    # Ranks share the moments; those of the head sleep for a phase.
+    "sharded": """
+optimizer: {lr: 1.0e-03, sharded: true}
+precision: bf16
+checkpoint: {every_steps: 5, keep: 2}
+thaw:
+  phases:
+    - {trainable: head, until: {epochs: 3}, lr: 1.0e-02}
+    - {trainable: encoder.layer.2, until: {epochs: 2}}
+    - {trainable: all, until: {epochs: 8}}
+""",
     # Stops early; a killed run must not have more or less patience.
     "patience": """
 epochs: 40
@@ -77,6 +88,15 @@ checkpoint: {every_steps: 10}
 
 # For --across-ranks.
 REPRODUCIBLE = {
+    "sharded": """
+reproducible: true
+optimizer: {lr: 1.0e-03, sharded: true}
+checkpoint: {every_steps: 4, keep: 2}
+thaw:
+  phases:
+    - {trainable: [head, top 1], until: {epochs: 4}}
+    - {trainable: all, until: {epochs: 6}}
+""",
     "reproducible": """
 reproducible: true
 dropout: 0.1

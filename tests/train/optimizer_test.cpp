@@ -2,9 +2,14 @@
 #include "framework/train/optimizer.h"
 
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <mutex>
+
+#include "framework/base/error.h"
 #include "tests/support/reference.h"
+#include "tests/support/thread_ranks.h"
 
 namespace thaw {
 namespace {
@@ -119,6 +124,103 @@ TEST(AdamW, RowsWithoutGradientsAreDecayedAlone) {
   EXPECT_TRUE(at::equal(run(true, false), expected));
   EXPECT_TRUE(at::equal(run(true, true), expected));
   EXPECT_FALSE(at::equal(expected[1], start[1]));  // decay moves the row that never had a gradient
+}
+
+// Ranks that share moments and work: every value has the bits that one rank gives it, also after a resume on another number.
+class Shared : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Precision, Shared, ::testing::Values(false, true));
+
+struct SharedRun {
+  std::vector<at::Tensor> values, working, gradients;
+  at::Tensor rows;  // of the table that have gradients
+  std::unique_ptr<AdamW> optimizer;
+
+  // A matrix too large for one round of gathering, vectors shorter than ranks share, and a table.
+  SharedRun(bool bf16, const std::shared_ptr<Communicator>& sharers) {
+    const std::vector<std::vector<std::int64_t>> shapes{{1500, 1001}, {3, 70}, {5}, {700}, {400, 12}};
+    std::vector<OptimizedParameter> parameters;
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      values.push_back(at::sin(at::arange(c10::multiply_integers(shapes[i])) * 0.1).view(shapes[i]));
+      gradients.push_back(at::zeros_like(values[i]));
+      working.push_back(bf16 ? values[i].to(at::kBFloat16) : at::Tensor());
+      parameters.push_back({fmt::format("p{}", i), values[i], gradients[i], working[i], 1, i % 2 == 0});
+    }
+    parameters.back().touched = [this] { return rows; };
+    optimizer = std::make_unique<AdamW>(OptimizerRecipe{}, parameters, sharers);
+  }
+  void step(std::int64_t number) {
+    for (at::Tensor& g : gradients) g.copy_(at::cos(at::arange(g.numel()) * (0.01 * static_cast<double>(number + 1))).view(g.sizes()));
+    rows = (at::arange(9) * (17 * (number + 1))) % 400;
+    rows = std::get<0>(rows.sort());
+    const at::Tensor all = gradients.back().clone();
+    gradients.back().zero_().index_copy_(0, rows, all.index_select(0, rows));
+    optimizer->step(1e-2, 0.5);
+  }
+  // As a checkpoint has it: pieces under the names that they have in a file.
+  void write(State& into) const {
+    const State state = optimizer->state();
+    into.values = state.values;
+    for (const auto& [name, tensor] : state.tensors) {
+      const auto piece = state.pieces.find(name);
+      into.tensors[piece == state.pieces.end() ? name : fmt::format("{}@{}", name, piece->second)] = tensor.clone();
+    }
+  }
+};
+
+TEST_P(Shared, AsOneRankAlone) {
+  const int steps = 3;
+  SharedRun alone(GetParam(), nullptr);
+  for (int step = 0; step < 2 * steps; ++step) alone.step(step);
+  const auto expect_same = [&](const SharedRun& run, int ranks) {
+    for (std::size_t i = 0; i < run.values.size(); ++i) {
+      EXPECT_TRUE(at::equal(run.values[i], alone.values[i])) << ranks << " ranks, p" << i;
+      if (GetParam()) {
+        EXPECT_TRUE(at::equal(run.working[i], alone.working[i])) << ranks << " ranks, p" << i;
+      }
+    }
+  };
+  for (const int ranks : {2, 3, 4, 7}) {
+    State saved;
+    std::vector<at::Tensor> values;
+    std::mutex mutex;
+    std::atomic<std::int64_t> kept = 0;
+    test::ThreadRanks::run(ranks, [&](const auto& comm) {
+      at::set_num_threads(1);
+      SharedRun run(GetParam(), comm);
+      for (int step = 0; step < steps; ++step) run.step(step);
+      const std::lock_guard lock(mutex);
+      run.write(saved);
+      for (const auto& [name, tensor] : run.optimizer->state().tensors) kept += tensor.numel();
+      if (comm->rank() == ranks - 1) values = run.values;
+    });
+    std::int64_t all = 0;
+    for (const at::Tensor& value : alone.values) all += 2 * value.numel();
+    EXPECT_EQ(kept, all) << "moments are kept once";
+    test::ThreadRanks::run(ranks - 1, [&](const auto& comm) {
+      at::set_num_threads(1);
+      SharedRun run(GetParam(), comm);
+      for (std::size_t i = 0; i < values.size(); ++i) run.values[i].copy_(values[i]);
+      run.optimizer->load(saved);
+      for (int step = steps; step < 2 * steps; ++step) run.step(step);
+      const std::lock_guard lock(mutex);
+      expect_same(run, ranks);
+    });
+  }
+}
+
+TEST_P(Shared, APieceThatIsMissingIsNamed) {
+  State saved;
+  test::ThreadRanks::run(2, [&](const auto& comm) {
+    SharedRun run(GetParam(), comm);
+    if (comm->rank() == 1) run.write(saved);
+  });
+  SharedRun run(GetParam(), nullptr);
+  try {
+    run.optimizer->load(saved);
+    FAIL();
+  } catch (const ModelError& error) {
+    EXPECT_NE(std::string(error.what()).find("p0"), std::string::npos) << error.what();
+  }
 }
 
 }  // namespace
