@@ -9,6 +9,7 @@ usage: tests/run.sh [--only STAGE[,STAGE…]] [options of ctest]
   mpich    libthaw_mpi.so against MPICH, and a few training steps with it
   torch    the program against another LibTorch (2.10.0)
   asan     the tests that need no LibTorch, under the address and undefined-behaviour sanitizers
+  tsan     what has threads of our own, under the thread sanitizer
   fuzz     every parser's fuzz target on its corpus, 10 s each (THAW_FUZZ_SECONDS=600: longer)
   cuda     the preset cuda, compiled (skipped where there is no nvcc)
   release  every test; always last, so that ctest's summary closes the output
@@ -18,7 +19,7 @@ The stages' own output is in build/tests/STAGE.log.
 END
 }
 
-all=(mpich torch asan fuzz cuda release)
+all=(mpich torch asan tsan fuzz cuda release)
 stages=$(IFS=, && echo "${all[*]}")
 case ${1:-} in
   --help | -h) usage && exit 0 ;;

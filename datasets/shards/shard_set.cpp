@@ -81,7 +81,11 @@ const std::vector<std::int32_t>& ShardSet::labels() const {
     if (wrong != labels_.end())
       throw DataError("{}: row {}: label {} of {}: shard it again", directory_.string(), wrong - labels_.begin(), *wrong,
                       index_.labels.size());
-  } else if (label_kind() == LabelKind::several && labels_.empty()) {
+  } else if (label_kind() == LabelKind::several) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!labels_.empty()) return labels_;
+    }
     std::vector<std::int32_t> first;
     for (std::uint64_t row = 0; row < rows(); ++row) {
       const std::vector<std::int32_t> all = read(row).labels;

@@ -61,12 +61,26 @@ END
 }
 
 # ours NUMBER RECIPE [key=value…]
-ours() {
-  local name=ours-$1 recipe=$2 launched_at
-  shift 2
+ours() { run_of ours "$@"; }
+
+# run_of SIDE NUMBER RECIPE [key=value…]: SIDE is `peer` where ours is compared with itself.
+run_of() {
+  local name=$1-$2 recipe=$3 launched_at
+  shift 3
+  rm -rf "${out:?}/$name"
   launched_at=$(date +%s.%N)
   logged "$name" mpirun -n "$ranks" "$thaw" train "$recipe" "$@" "output_dir=$out/$name"
   measured "$name" "$launched_at" <"$out/$name/result.json"
+}
+
+# with_and_without KEY RECIPE [key=value…]: the recipe with KEY=true (ours) and false (peer), three times in turn.
+with_and_without() {
+  local number key=$1
+  shift
+  for number in 1 2 3; do
+    run_of peer "$number" "$@" "$key=false"
+    run_of ours "$number" "$@" "$key=true"
+  done
 }
 
 # peer NUMBER OPTION…

@@ -12,25 +12,7 @@ data: {train: $out/rows.tsv, max_length: 256}
 optimizer: {lr: 5.0e-5}
 END
 
-# once GRAIN REPRODUCIBLE: seconds of training
-once() {
-  rm -rf "$out/run"
-  logged train mpirun -n "$ranks" "$thaw" train "$out/recipe.yaml" output_dir="$out/run" batch.grain="$1" reproducible="$2"
-  "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["train_s"])' "$out/run/result.json"
-}
-
 for grain in 16 4 2 8; do
-  with=() without=()
-  for _ in 1 2 3; do
-    without+=("$(once "$grain" false)")
-    with+=("$(once "$grain" true)")
-  done
-  "$python" -c '
-import json, statistics, sys
-grain, ranks, hardware, commit, *seconds = sys.argv[1:]
-seconds = [float(s) for s in seconds]
-ours, peer = statistics.median(seconds[:3]), statistics.median(seconds[3:])
-print(json.dumps({"name": "reproducible", "grains_a_rank": 32 // int(grain) // int(ranks), "ours": round(ours, 2), "peer": round(peer, 2),
-                  "ratio": round(ours / peer, 3), "unit": "s", "hardware": hardware, "commit": commit}))
-' "$grain" "$ranks" "$(hardware_of)" "$(commit_of)" "${with[@]}" "${without[@]}"
+  with_and_without reproducible "$out/recipe.yaml" batch.grain="$grain"
+  compare "reproducible, $((32 / grain / ranks)) grains a rank" "s of training" median train_s
 done

@@ -1,5 +1,5 @@
 // The watchdog's view under fire: one thread runs collectives as fast as it can, others read whole entries all the time.
-// Run it under the thread sanitizer too (the preset tsan).
+// tests/stages/tsan.sh runs it under the thread sanitizer.
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -55,12 +55,22 @@ class ThreadRanks {
     std::unique_ptr<Request> do_all_reduce(void* data, std::size_t count, CommType type, CommOp op) override {
       if (type == CommType::u8) reduce<std::uint8_t>(data, count, op);
       else if (type == CommType::i64) reduce<std::int64_t>(data, count, op);
+      else if (type == CommType::f32) reduce<float>(data, count, op);
       else if (type == CommType::f64) reduce<double>(data, count, op);
       else throw std::logic_error("no sums of this type between threads");
       return done_already();
     }
-    std::unique_ptr<Request> do_tree_sum(std::shared_ptr<const SumTree>, std::vector<float*>, float*, std::size_t) override {
-      throw std::logic_error("no trees of threads");
+    std::unique_ptr<Request> do_tree_sum(std::shared_ptr<const SumTree> tree, std::vector<float*> pieces, float* sum,
+                                         std::size_t count) override {
+      std::vector<float> all(count);
+      together(&pieces, [&] {
+        add_pieces(
+            *tree,
+            [&](std::size_t from, std::size_t n) { return (*static_cast<const std::vector<float*>*>(of(static_cast<int>(from))))[n]; },
+            all.data(), count);
+      });
+      std::copy(all.begin(), all.end(), sum);
+      return done_already();
     }
     // A message's two ends meet; a rank sends to one other alone.
     void do_send(const void* data, std::size_t, int, int) override {

@@ -42,6 +42,27 @@ TEST(Shards, RowsComeBackAsTheyWentIn) {
   EXPECT_THROW(set.read(3), DataError);
 }
 
+// What several threads ask of one set at once they open, check and keep once; the thread sanitizer looks on (tests/stages/tsan.sh).
+TEST(Shards, SeveralThreadsReadOneSet) {
+  const Folder folder;
+  for (const LabelKind kind : {LabelKind::one, LabelKind::several}) {
+    ShardOptions options = small_shards();
+    options.read.label_kind = kind;
+    const fs::path out = folder / std::string(name_of(kind));
+    write_shards({folder.file("a.tsv", many_rows(200))}, out, ByteEncoder(), options);
+    const ShardSet alone(out), together(out);
+    on_ranks(4, [&](const ShardRanks& ranks) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50) * ranks.rank);  // so that no lock taken before orders them
+      EXPECT_EQ(together.labels().size(), 200u);
+      EXPECT_EQ(together.lengths().size(), 200u);
+      for (std::uint64_t row = 0; row < 200; ++row)
+        EXPECT_TRUE(together.text(row).starts_with("row number " + std::to_string(row) + " ")) << together.text(row);
+    });
+    EXPECT_EQ(together.lengths(), alone.lengths());
+    EXPECT_EQ(together.labels(), alone.labels());
+  }
+}
+
 TEST(Shards, NumbersAndWideIds) {
   const Folder folder;
   ShardOptions options = small_shards();
