@@ -9,6 +9,12 @@
 
 namespace thaw {
 
+void State::erase(const std::string& tensor) {
+  tensors.erase(tensor);
+  mapped.erase(tensor);
+  pieces.erase(tensor);
+}
+
 void merge(State& into, const std::string& prefix, const State& part) {
   for (const auto& [name, tensor] : part.tensors) into.tensors[prefix + "/" + name] = tensor;
   for (const auto& [name, first] : part.pieces) into.pieces[prefix + "/" + name] = first;

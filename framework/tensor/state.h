@@ -19,6 +19,8 @@ struct State {
   // Those of which every rank has another part: flat, from this element of the whole on.
   std::map<std::string, std::int64_t> pieces;
   Json values = Json::object();
+
+  void erase(const std::string& tensor);
 };
 
 // Puts a part under "prefix/…" (tensors) and values[prefix]; `part` takes it out again. Neither says what is mapped.

@@ -56,7 +56,7 @@ void Trainer::enter_phase(Kept kept) {
       std::make_unique<AdamW>(parts_.recipe.optimizer, std::move(optimized), parts_.recipe.optimizer.sharded ? parts_.devices : nullptr);
   if (!phase.recipe.fresh_moments) optimizer_->adopt(kept_);
   for (const std::size_t i : learning) {
-    for (const char* moment : {"m/", "v/"}) kept_.tensors.erase(moment + parameter(i).name);
+    for (const char* moment : {"m/", "v/"}) kept_.erase(moment + parameter(i).name);
     if (kept_.values.contains("steps")) kept_.values["steps"].erase(parameter(i).name);
   }
   by_name_.resize(learning.size());
@@ -115,7 +115,7 @@ void Trainer::change_weights() {
   reinitialise(parts_.model, planned().recipe.reinitialise_top, parts_.recipe.seeds.init);
   for (const Parameter& p : parts_.model.parameters)
     if (p.group > parts_.model.blocks() - planned().recipe.reinitialise_top)
-      for (const char* moment : {"m/", "v/"}) kept_.tensors.erase(moment + p.name);
+      for (const char* moment : {"m/", "v/"}) kept_.erase(moment + p.name);
 }
 
 std::string Trainer::end_of_phase() const {
