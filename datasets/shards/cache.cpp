@@ -58,19 +58,28 @@ void check_directory(const fs::path& source, const RowEncoder& encoder, const Sh
 // An entry that lacks shards is not finished, whatever its index says.
 bool finished(const fs::path& entry) { return fs::exists(entry / "index.json") && ShardIndex::read(entry).incomplete(entry).empty(); }
 
+// What a job left that died: of a finished entry the traces of the building, else all of it.
+void remove_remains(const fs::path& entry) {
+  const fs::path building = Construction::inside(entry);
+  try {
+    const Lease lease(building);  // nobody's, and from here on nobody else's
+    std::error_code ignored;
+    fs::remove_all(finished(entry) ? building : entry, ignored);
+  } catch (const Error&) {  // a living job's, or not ours to remove
+  }
+}
+
 // What jobs left that died and did not come back within a day, as one that is requeued would.
 void remove_abandoned(const fs::path& cache_dir, const fs::path& but) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(cache_dir)) {
-    const fs::path building = Construction::inside(entry.path());
-    const auto last = fs::last_write_time(building, error);  // changes with every shard
-    if (error || entry.path() == but || FileClock::now() - last < std::chrono::hours(24)) continue;
-    try {
-      const Lease lease(building);  // nobody's, and from here on nobody else's
-      fs::remove_all(finished(entry.path()) ? building : entry.path(), error);
-    } catch (const Error&) {  // a living job's, or not ours to remove
-    }
-  }
+  std::error_code error, ignored;
+  const auto old = [&](const fs::path& path) {
+    const auto last = fs::last_write_time(path, error);  // of what is being built it changes with every shard
+    return !error && FileClock::now() - last > std::chrono::hours(24);
+  };
+  for (const auto& entry : fs::directory_iterator(cache_dir))
+    if (entry.path() != but && old(Construction::inside(entry.path()))) remove_remains(entry.path());
+  for (const auto& entry : fs::directory_iterator(cache_dir / "sources", ignored))
+    if (entry.path().extension().string().starts_with(".tmp-") && old(entry.path())) fs::remove(entry.path(), ignored);
 }
 
 }  // namespace
@@ -100,7 +109,10 @@ fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const
     const std::string what = fmt::format("{} {} {} {}", content_hash(source, cache_dir), options_fingerprint(options, encoder),
                                          source.stem().string(), static_cast<int>(format_of(source, options.read.format)));
     const fs::path entry = cache_dir / hash_hex(what);
-    if (finished(entry)) return "use " + entry.string();
+    if (finished(entry)) {
+      if (fs::exists(Construction::inside(entry))) remove_remains(entry);
+      return "use " + entry.string();
+    }
     remove_abandoned(cache_dir, entry);
     return "build " + entry.string();
   })[0];

@@ -208,6 +208,30 @@ TEST(Cache, WhatNobodyGoesOnWithIsRemovedAfterADay) {
   EXPECT_FALSE(fs::exists(b / ".building"));
 }
 
+TEST(Cache, TheNextRunClearsAwayWhatAKilledOneLeft) {
+  const Folder folder;
+  const fs::path source = folder.file("a.tsv", many_rows(100)), cache = folder / "cache";
+  const fs::path entry = ensure_sharded(source, ByteEncoder(), options_for(), cache);
+  const auto whole = contents(entry);
+  fs::create_directories(entry / ".building/written");
+  {
+    const Lease living(entry / ".building");
+    EXPECT_EQ(ensure_sharded(source, ByteEncoder(), options_for(), cache), entry);
+    EXPECT_TRUE(fs::exists(entry / ".building/written")) << "a living job clears it away itself";
+  }
+  EXPECT_EQ(ensure_sharded(source, ByteEncoder(), options_for(), cache), entry);
+  EXPECT_FALSE(fs::exists(entry / ".building"));
+  EXPECT_TRUE(contents(entry) == whole);
+
+  fs::create_directories(cache / "sources");
+  const fs::path note = folder.file("cache/sources/0123456789abcdef.tmp-0123456789abcdef", "half"),
+                 fresh = folder.file("cache/sources/1.tmp-2", "");
+  age(note, std::chrono::hours(25));
+  ensure_sharded(folder.file("b.tsv", many_rows(10)), ByteEncoder(), options_for(), cache);
+  EXPECT_FALSE(fs::exists(note));
+  EXPECT_TRUE(fs::exists(fresh));
+}
+
 TEST(Cache, ADirectoryMustBeWhatIsAskedFor) {
   const Folder folder;
   const fs::path source = folder.file("a.tsv", many_rows(100)), shards = folder / "shards";
