@@ -32,7 +32,7 @@ State part(const State& whole, const std::string& prefix) {
 WrittenFile save_state(const fs::path& path, const State& state) {
   std::vector<std::pair<std::string, at::Tensor>> tensors(state.tensors.begin(), state.tensors.end());
   for (auto& [name, unused] : tensors)
-    if (const auto piece = state.pieces.find(name); piece != state.pieces.end()) name += fmt::format("@{}", piece->second);
+    if (const auto piece = state.pieces.find(name); piece != state.pieces.end()) name = piece_name(name, piece->second);
   return write_safetensors(path, tensors, {{"thaw.values", state.values.dump()}}, state.mapped);
 }
 
@@ -48,6 +48,8 @@ State load_state(const fs::path& path) {
   }
   return state;
 }
+
+std::string piece_name(const std::string& tensor, std::int64_t first) { return fmt::format("{}@{}", tensor, first); }
 
 at::Tensor elements_of(const State& loaded, const std::string& name, std::int64_t begin, std::int64_t end) {
   at::Tensor elements;

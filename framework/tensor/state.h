@@ -32,6 +32,7 @@ State part(const State& whole, const std::string& prefix);
 WrittenFile save_state(const fs::path& path, const State& state);
 State load_state(const fs::path& path);
 
+std::string piece_name(const std::string& tensor, std::int64_t first);
 // Elements `begin` to `end` of a tensor, flat and copied, from what was loaded of it: the whole, or any ranks' pieces of it.
 // Undefined where that lacks some.
 at::Tensor elements_of(const State& loaded, const std::string& name, std::int64_t begin, std::int64_t end);

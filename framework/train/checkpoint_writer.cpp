@@ -2,8 +2,6 @@
 
 #include <chrono>
 
-#include <fmt/format.h>
-
 #include "framework/base/error.h"
 #include "framework/base/signals.h"
 
@@ -66,7 +64,7 @@ State pieces_of_others(const State& state, Communicator& comm) {
       } else if (comm.rank() == 0) {
         const at::Tensor piece = at::empty({entry[2].get<std::int64_t>()}, static_cast<at::ScalarType>(entry[3].get<int>()));
         comm.receive(piece.data_ptr(), piece.nbytes(), of, 0);
-        others.tensors[fmt::format("{}@{}", name, entry[1].get<std::int64_t>())] = piece;
+        others.tensors[piece_name(name, entry[1].get<std::int64_t>())] = piece;
       }
     }
   return others;

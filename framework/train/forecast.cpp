@@ -121,7 +121,7 @@ PhaseForecast counted(const Trainer& trainer, const Model& model, const Corpus& 
   phase.tokens = std::llround(corpus.tokens * epochs);
   for (std::size_t i = 0; i < planned.learning.size(); ++i)
     if (planned.learning[i]) phase.learning += model.parameters[i].value.numel();
-  phase.learning_bytes = static_cast<std::uint64_t>(phase.learning) * 12;
+  phase.learning_bytes = trainer.learning_bytes();
   phase.buckets = trainer.gradients().bucket_count();
   phase.flops = flops_of(model, planned, static_cast<double>(phase.rows) / steps, static_cast<double>(phase.tokens) / steps,
                          corpus.squares * epochs / steps);

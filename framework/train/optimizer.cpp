@@ -173,56 +173,71 @@ void AdamW::gather() {
   struct Run {
     std::size_t parameter;
     Slice elements;
+    std::int64_t at = 0;  // in a round's buffer
   };
-  std::vector<std::vector<Run>> runs(static_cast<std::size_t>(ranks()));
+  std::vector<std::vector<Run>> left(static_cast<std::size_t>(ranks()));  // to be sent, by rank
   std::int64_t longest = 0;
   for (int of = 0; of < ranks(); ++of) {
     std::int64_t total = 0;
     for (std::size_t i = 0; i < parameters_.size(); ++i)
       for (const Slice& run : updated_by(i, of)) {
-        runs[static_cast<std::size_t>(of)].push_back({i, run});
+        left[static_cast<std::size_t>(of)].push_back({i, run});
         total += run.count();
       }
     longest = std::max(longest, total);
   }
   bytes_ = static_cast<std::uint64_t>(longest) * sizeof(float);
-  const std::int64_t round = std::min(longest, std::max<std::int64_t>(chunk, (std::int64_t{4} << 20) / ranks()));
+  // A rank's next `count` elements, which begin at `at` in the buffer.
+  const auto take = [&](int of, std::int64_t count, std::int64_t at) {
+    std::vector<Run> taken;
+    std::vector<Run>& runs = left[static_cast<std::size_t>(of)];
+    auto whole = runs.begin();
+    while (whole != runs.end() && count > 0) {
+      const std::int64_t end = std::min(whole->elements.end, whole->elements.begin + count);
+      taken.push_back({whole->parameter, {whole->elements.begin, end}, at});
+      at += taken.back().elements.count();
+      count -= taken.back().elements.count();
+      whole->elements.begin = end;
+      if (whole->elements.count() == 0) ++whole;
+    }
+    runs.erase(runs.begin(), whole);
+    return taken;
+  };
+  const auto each = [&](const std::vector<Run>& runs, const auto& call) {  // kernels are started by one thread
+    const auto count = static_cast<std::int64_t>(runs.size());
+    const auto some = [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        call(parameters_[runs[static_cast<std::size_t>(i)].parameter], runs[static_cast<std::size_t>(i)]);
+    };
+    if (parameters_.front().master.is_cpu()) at::parallel_for(0, count, 1, some);
+    else some(0, count);
+  };
+  const std::int64_t round = std::min(longest, std::max<std::int64_t>(1 << 12, (std::int64_t{4} << 20) / ranks()));
   const at::TensorOptions options = parameters_.front().master.options();
   const at::Tensor mine = at::empty({round}, options), all = at::empty({round * ranks()}, options);
-  // Calls with each run, or part of one, of a rank's next `round` elements, and where in the round it begins.
-  const auto take = [&](std::vector<Run>& left, const auto& call) {
-    std::int64_t taken = 0;
-    std::size_t whole = 0;
-    for (; whole < left.size() && taken < round; ++whole) {
-      Run& run = left[whole];
-      const Slice part{run.elements.begin, std::min(run.elements.end, run.elements.begin + round - taken)};
-      call(parameters_[run.parameter], part, taken);
-      taken += part.count();
-      run.elements.begin = part.end;
-      if (run.elements.count() > 0) break;
-    }
-    left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(whole));
-  };
   for (std::int64_t sent = 0; sent < longest; sent += round) {
-    take(runs[static_cast<std::size_t>(rank())], [&](const OptimizedParameter& p, const Slice& part, std::int64_t at) {
-      if (!p.master.is_cpu()) mine.narrow(0, at, part.count()).copy_(elements(p.master, part));
-      else std::copy_n(p.master.data_ptr<float>() + part.begin, part.count(), mine.data_ptr<float>() + at);
+    const std::int64_t count = std::min(round, longest - sent);
+    each(take(rank(), count, 0), [&](const OptimizedParameter& p, const Run& run) {
+      const std::int64_t length = run.elements.count();
+      if (!p.master.is_cpu()) mine.narrow(0, run.at, length).copy_(elements(p.master, run.elements));
+      else std::copy_n(p.master.data_ptr<float>() + run.elements.begin, length, mine.data_ptr<float>() + run.at);
     });
-    sharers_->all_gather(mine.data_ptr(), static_cast<std::size_t>(round) * sizeof(float), all.data_ptr());
-    for (int of = 0; of < ranks(); ++of) {
-      if (of == rank()) continue;
-      take(runs[static_cast<std::size_t>(of)], [&](const OptimizedParameter& p, const Slice& part, std::int64_t at) {
-        at += of * round;
-        if (!p.master.is_cpu()) {
-          elements(p.master, part).copy_(all.narrow(0, at, part.count()));
-          if (p.working.defined()) elements(p.working, part).copy_(elements(p.master, part));
-          return;
-        }
-        float* const master = p.master.data_ptr<float>() + part.begin;
-        std::copy_n(all.data_ptr<float>() + at, part.count(), master);
-        if (p.working.defined()) round_to_bf16(master, static_cast<std::uint16_t*>(p.working.data_ptr()) + part.begin, part.count());
-      });
-    }
+    sharers_->all_gather(mine.data_ptr(), static_cast<std::size_t>(count) * sizeof(float), all.data_ptr());
+    std::vector<Run> others;
+    for (int of = 0; of < ranks(); ++of)
+      if (of != rank())
+        for (const Run& run : take(of, count, of * count)) others.push_back(run);
+    each(others, [&](const OptimizedParameter& p, const Run& run) {
+      const std::int64_t length = run.elements.count();
+      if (!p.master.is_cpu()) {
+        elements(p.master, run.elements).copy_(all.narrow(0, run.at, length));
+        if (p.working.defined()) elements(p.working, run.elements).copy_(elements(p.master, run.elements));
+        return;
+      }
+      float* const master = p.master.data_ptr<float>() + run.elements.begin;
+      std::copy_n(all.data_ptr<float>() + run.at, length, master);
+      if (p.working.defined()) round_to_bf16(master, static_cast<std::uint16_t*>(p.working.data_ptr()) + run.elements.begin, length);
+    });
   }
 }
 

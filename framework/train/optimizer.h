@@ -34,8 +34,8 @@ struct Slice {
   std::int64_t count() const { return end - begin; }
 };
 
-// Those that one of some ranks keeps the moments of, and updates: as many rows (of a vector: elements, by 64) as the others
-// keep. It depends on nothing else, so that moments stay where they are from phase to phase.
+// Those that one of some ranks keeps the moments of, and updates: rows, or of a vector 64 elements each, side by side, as many
+// for each rank but the last ones. It depends on nothing else, so that moments stay where they are from phase to phase.
 Slice slice_of(const at::Tensor& parameter, int rank, int ranks);
 
 class AdamW {
@@ -51,7 +51,7 @@ class AdamW {
   State state() const;
   bool shares() const { return sharers_ != nullptr; }
   Slice slice(const at::Tensor& parameter) const { return slice_of(parameter, rank(), ranks()); }  // this rank's
-  // From what was loaded, of any number of ranks. What it lacks is a ModelError, or begins anew where not all is wanted.
+  // From what was loaded, of any number of ranks. What it lacks is a ModelError, or stays as it is where not all is wanted.
   void load(const State& loaded, bool all = true);
   // From now on goes over these rows of an embedding, as if each had had a gradient; int64.
   void expect(const std::string& name, const at::Tensor& rows);

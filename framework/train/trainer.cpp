@@ -236,7 +236,7 @@ StepReport Trainer::take(const Step& step) {
   report.lr = planned().highest_lr() * now;
   report.skipped = !divergence_.finite(report.loss, report.gradient_norm);
   if (!report.skipped) update(report.gradient_norm, now);
-  report.comm_bytes = bytes_per_step();
+  report.comm_bytes = report.skipped ? sync_->bytes_per_step() : bytes_per_step();
   report.comm_wait_s = sync_->wait_s();
   report.step_s = seconds_since(start);
   return report;

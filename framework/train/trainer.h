@@ -82,6 +82,7 @@ class Trainer {
   const std::vector<int>& cached_layers() const { return cached_layers_; }  // whose input is kept, in this phase and later ones
   const Batches& batches() const { return batches_; }
   const GradientSync& gradients() const { return *sync_; }
+  std::uint64_t learning_bytes() const;  // of this rank's gradients and moments
   std::uint64_t bytes_per_step() const { return sync_->bytes_per_step() + optimizer_->bytes_per_step(); }  // handed to collectives
 
  private:

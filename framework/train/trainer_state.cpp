@@ -102,7 +102,7 @@ void Trainer::load(const State& state, bool forked) {
       throw ModelError("the checkpoint lacks {} in its shape: it is of another model; choose another output_dir", parameter.name);
     parameter.set(found->second);
     if (const auto best = state.tensors.find("best/" + parameter.name); best != state.tensors.end())
-      best_weights_[parameter.name] = parameter.kept(best->second);
+      best_weights_[parameter.name] = parameter.kept(best->second).to(parameter.value.device());
     for (const char* of : {"model/", "best/"})  // a whole model more than this rank needs
       if (state.mapped.contains(of + parameter.name)) release_mapped(state.tensors.at(of + parameter.name));
   }

@@ -45,6 +45,15 @@ double Trainer::sample_evaluation(bool time_it) {
   return tokens > 0 ? seconds / tokens : 0;
 }
 
+std::uint64_t Trainer::learning_bytes() const {
+  std::int64_t elements = 0;
+  for (std::size_t i = 0; i < planned().learning.size(); ++i) {
+    const at::Tensor& value = parts_.model.parameters[i].value;
+    if (planned().learning[i]) elements += value.numel() + 2 * optimizer_->slice(value).count();
+  }
+  return static_cast<std::uint64_t>(elements) * sizeof(float);
+}
+
 void Trainer::expect_ids(const at::Tensor& ids) {
   for (const Parameter& parameter : parts_.model.parameters)
     if (parameter.role == Role::embedding && parameter.value.size(0) == parts_.model.vocabulary_size)

@@ -162,7 +162,7 @@ struct SharedRun {
     into.values = state.values;
     for (const auto& [name, tensor] : state.tensors) {
       const auto piece = state.pieces.find(name);
-      into.tensors[piece == state.pieces.end() ? name : fmt::format("{}@{}", name, piece->second)] = tensor.clone();
+      into.tensors[piece == state.pieces.end() ? name : piece_name(name, piece->second)] = tensor.clone();
     }
   }
 };
