@@ -78,12 +78,13 @@ State Trainer::state() const {
 // Of what any number of ranks have kept, this rank's part.
 State Trainer::own_moments(const State& loaded) const {
   State own;
+  if (!loaded.values.contains("steps")) return own;
   own.values["steps"] = Json::object();
   for (const Parameter& p : parts_.model.parameters) {
     const Slice slice = optimizer_->slice(p.value);
     for (const std::string& name : {"m/" + p.name, "v/" + p.name}) {
       const at::Tensor moments = elements_of(loaded, name, slice.begin, slice.end);
-      if (!moments.defined() || !loaded.values.at("steps").contains(p.name)) continue;
+      if (!moments.defined() || !loaded.values["steps"].contains(p.name)) continue;
       own.tensors[name] = moments.to(p.value.device());
       own.values["steps"][p.name] = loaded.values["steps"][p.name];
       if (optimizer_->shares()) own.pieces[name] = slice.begin;
