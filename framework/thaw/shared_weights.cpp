@@ -2,20 +2,12 @@
 
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
-#include <sys/statvfs.h>
 
+#include "framework/base/shared_memory.h"
 #include "framework/thaw/shared_file.h"
 
 namespace thaw {
 namespace {
-
-constexpr const char* directory = "/dev/shm";
-
-// At most half of what is free, as the sums of a node's ranks take: MPI needs some too.
-bool has_room(std::uint64_t bytes) {
-  struct statvfs space {};
-  return ::statvfs(directory, &space) == 0 && space.f_bavail * space.f_frsize / 2 >= bytes;
-}
 
 std::uint64_t room_of(const Parameter& parameter, at::ScalarType type) {
   const std::uint64_t bytes = static_cast<std::uint64_t>(parameter.value.numel()) * c10::elementSize(type);
@@ -32,10 +24,10 @@ std::string set_precision_together(Model& model, at::ScalarType type, Communicat
   std::shared_ptr<SharedFile> file;
   std::string problem;
   if (node->size() > 1 && bytes > 0) {
-    bool room = has_room(bytes);
+    bool room = shared_memory_holds(bytes);
     node->broadcast(&room, sizeof room, 0);  // as the node's first rank sees it
-    if (room) file = SharedFile::create(*node, directory, bytes, problem);
-    else problem = fmt::format("{} has no room for {} MiB", directory, bytes >> 20);
+    if (room) file = SharedFile::create(*node, shared_memory, bytes, problem);
+    else problem = fmt::format("{} has no room for {} MiB", shared_memory, bytes >> 20);
   }
   if (!file) {
     model.set_precision(type);

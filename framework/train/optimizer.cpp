@@ -95,10 +95,9 @@ Slice slice_of(const at::Tensor& parameter, int rank, int ranks) {
 AdamW::AdamW(const OptimizerRecipe& recipe, std::vector<OptimizedParameter> parameters, std::shared_ptr<Communicator> sharers)
     : recipe_(recipe), parameters_(std::move(parameters)) {
   if (sharers && sharers->size() > 1) sharers_ = std::move(sharers);
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const OptimizedParameter& p = parameters_[i];
+  for (const OptimizedParameter& p : parameters_) {
     const std::int64_t rows = p.touched && p.master.is_cpu() ? p.master.size(0) : 0;
-    const at::Tensor kept = sharers_ ? elements(p.master, slice(parameters_[i].master)) : p.master;
+    const at::Tensor kept = sharers_ ? elements(p.master, slice(p.master)) : p.master;
     moments_.push_back({at::zeros_like(kept), at::zeros_like(kept), 0, std::vector<std::uint8_t>(static_cast<std::size_t>(rows))});
   }
 }
@@ -108,7 +107,7 @@ void AdamW::step(double factor, double gradient_scale) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const OptimizedParameter& parameter = parameters_[i];
     Moments& moments = moments_[i];
-    const Slice own = slice(parameters_[i].master);
+    const Slice own = slice(parameter.master);
     const auto steps = static_cast<double>(++moments.steps);
     const double correction1 = 1 - std::pow(recipe_.beta1, steps), correction2 = 1 - std::pow(recipe_.beta2, steps);
     const double rate = parameter.lr * factor;
@@ -259,7 +258,7 @@ void AdamW::load(const State& loaded, bool all) {
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const OptimizedParameter& p = parameters_[i];
-    const Slice own = slice(parameters_[i].master);
+    const Slice own = slice(p.master);
     Moments& moments = moments_[i];
     const auto found = [&](const std::string& name) {
       const auto whole = loaded.tensors.find(name);

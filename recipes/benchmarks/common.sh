@@ -60,6 +60,17 @@ $(cat)
 END
 }
 
+# reviews_recipe COUNT EPOCHS: MiniLM in bf16 on so many of the reviews, everything learning, in $out/recipe.yaml.
+reviews_recipe() {
+  some_reviews "$1"
+  recipe "$out/recipe.yaml" <<END
+precision: bf16
+epochs: $2
+data: {train: $out/rows.tsv, max_length: 256}
+optimizer: {lr: 5.0e-5}
+END
+}
+
 # ours NUMBER RECIPE [key=value…]
 ours() { run_of ours "$@"; }
 

@@ -4,13 +4,7 @@
 set -euo pipefail
 # shellcheck source=recipes/benchmarks/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-some_reviews "${THAW_ROWS:-1500}"
-recipe "$out/recipe.yaml" <<END
-precision: bf16
-epochs: 1
-data: {train: $out/rows.tsv, max_length: 256}
-optimizer: {lr: 5.0e-5}
-END
+reviews_recipe "${THAW_ROWS:-1500}" 1
 
 for grain in 16 4 2 8; do
   with_and_without reproducible "$out/recipe.yaml" batch.grain="$grain"

@@ -4,13 +4,7 @@
 set -euo pipefail
 # shellcheck source=recipes/benchmarks/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-some_reviews 8500
-recipe "$out/recipe.yaml" <<END
-precision: bf16
-epochs: ${THAW_EPOCHS:-2}
-data: {train: $out/rows.tsv, max_length: 256}
-optimizer: {lr: 5.0e-5}
-END
+reviews_recipe 8500 "${THAW_EPOCHS:-2}"
 train() { mpirun -n "$ranks" "$thaw" train "$out/recipe.yaml" output_dir="$out/$1" "${@:2}"; }
 
 logged stalls train stalls checkpoint.every_steps=1000000 checkpoint.every_minutes=0.5

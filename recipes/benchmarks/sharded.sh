@@ -5,13 +5,7 @@ set -euo pipefail
 # shellcheck source=recipes/benchmarks/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 ranks=${THAW_RANKS:-2}
-some_reviews "${THAW_ROWS:-1500}"
-recipe "$out/recipe.yaml" <<END
-precision: bf16
-epochs: 1
-data: {train: $out/rows.tsv, max_length: 256}
-optimizer: {lr: 5.0e-5}
-END
+reviews_recipe "${THAW_ROWS:-1500}" 1
 with_and_without optimizer.sharded "$out/recipe.yaml" batch.grain=$((32 / ranks))
 compare sharded_memory "bytes, peak of the first rank" median 'phases[0]["peak_memory_bytes"]'
 compare sharded "s of training" median train_s

@@ -1,7 +1,6 @@
 #include "framework/comm/mpi/node_reduce.h"
 
 #include <sched.h>
-#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include <new>
 #include <string_view>
 
+#include "framework/base/shared_memory.h"
 #include "framework/comm/mpi/check.h"
 
 namespace thaw {
@@ -20,12 +20,6 @@ constexpr std::size_t chunk_floats = std::size_t{64} << 10;
 constexpr std::uint64_t slots = 32;  // a ring of 8 MiB a rank: one of GradientSync's buckets passes without waiting for anybody
 constexpr std::size_t ring_floats = chunk_floats * slots;
 constexpr std::size_t line_floats = 16;  // slices begin on cache lines
-
-// Pages of shared memory that the node lacks would end the program with SIGBUS at the first touch.
-bool shared_memory_holds(std::size_t bytes) {
-  struct statvfs space {};
-  return ::statvfs("/dev/shm", &space) == 0 && space.f_bavail * space.f_frsize / 2 >= bytes;
-}
 
 bool wanted() {
   const char* const text = std::getenv("THAW_NODE_REDUCE");
