@@ -11,6 +11,7 @@ namespace thaw {
 void add_shard(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
 void add_train(CLI::App& app, int& exit_code);
+void add_launch(CLI::App& app, int& exit_code);
 void add_eval(CLI::App& app, int& exit_code);
 void add_predict(CLI::App& app, int& exit_code);
 void add_export(CLI::App& app, int& exit_code);

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
     thaw::add_shard(app, exit_code);
     thaw::add_plan(app, exit_code);
     thaw::add_train(app, exit_code);
+    thaw::add_launch(app, exit_code);
     thaw::add_eval(app, exit_code);
     thaw::add_predict(app, exit_code);
     thaw::add_export(app, exit_code);

@@ -19,6 +19,7 @@
 #include "launcher/commands.h"
 #include "launcher/job.h"
 #include "launcher/ranks.h"
+#include "launcher/supervisor/reporter.h"
 
 namespace thaw {
 namespace {
@@ -148,7 +149,8 @@ class TrainCommand {
     std::vector<std::string> overrides;
     bool json = false, fork = false;
   };
-  explicit TrainCommand(Options options) : options_(std::move(options)) {}
+  // `reporter`: to the supervisor, where one started this rank.
+  TrainCommand(Options options, Reporter* reporter) : options_(std::move(options)), reporter_(reporter) {}
 
   int run(Ranks& ranks) {
     listen_to_signals();
@@ -176,13 +178,15 @@ class TrainCommand {
       return 0;
     }
 
-    auto watchdog = std::make_unique<Watchdog>(ranks.comm, recipe.comm_timeout_s, [this, &ranks](const std::string& who) {
+    const auto lost = [this, &ranks](const std::string& who) {
       fmt::print(stderr, "\nthaw: rank {} of {}: {}\n", ranks.comm->rank(), ranks.comm->size(), who);
       std::fflush(stderr);
       failed(CommError(who));
       std::_Exit(static_cast<int>(ExitCode::peer_lost));
-    });
+    };
+    auto watchdog = std::make_unique<Watchdog>(ranks.comm, recipe.comm_timeout_s, lost);
     Telemetry telemetry(run_.get(), !ranks.first());
+    std::unique_ptr<Reporter::Following> following = report(*ranks.comm, telemetry, *watchdog, recipe.without_supervisor, lost);
     load_job(job, ranks, [&](const std::string& line) { telemetry.say(printable(line)); });
     const auto export_best = [&] {
       export_model(*job.model, job.data, recipe.data.max_length, job.place.directory, run_->path() / "best");
@@ -204,12 +208,14 @@ class TrainCommand {
     const double first_step = process_age_s(), started = unix_now();
     const Outcome outcome = trainer.run();
     if (run_) close(recipe, job.place, outcome, ranks.placement, started, first_step, export_best);
+    following.reset();
     watchdog.reset();
     ranks.comm->barrier();  // nobody leaves before all that was written is
     return static_cast<int>(outcome.finished ? ExitCode::done : ExitCode::requeue);
   }
 
   void failed(const Error& error) {
+    if (reporter_ != nullptr) reporter_->last_words(static_cast<int>(error.code()), error.what());
     if (!run_) return;
     try {
       run_->write_status({{"state", "failed"}, {"exit_code", static_cast<int>(error.code())}, {"message", error.what()}});
@@ -229,6 +235,39 @@ class TrainCommand {
     }
     comm.broadcast(&grain, sizeof grain, 0);
     return grain;
+  }
+
+  // Tells the supervisor, if there is one, what this rank is at, and does as it says.
+  std::unique_ptr<Reporter::Following> report(const Communicator& comm, const Telemetry& telemetry, const Watchdog& watchdog,
+                                              WithoutSupervisor without, const std::function<void(const std::string&)>& lost) {
+    if (reporter_ == nullptr) return nullptr;
+    Reporter::Duties duties;
+    duties.look = [&] {
+      const Activity now = telemetry.activity();
+      const CurrentCollective collective = comm.current();
+      Pulse pulse;
+      pulse.state = now.state;
+      pulse.step = now.step;
+      pulse.total_steps = now.total_steps;
+      pulse.phase = now.phase;
+      pulse.loss = now.loss;
+      pulse.collective = collective.name;
+      pulse.collectives = collective.sequence;
+      pulse.bytes = collective.bytes;
+      pulse.since_s = collective.seconds();
+      pulse.waited_s = comm.waited_s();
+      pulse.stopped = watchdog.stopped();
+      return pulse;
+    };
+    duties.stop = [](int signal) { stop_signal = signal; };
+    duties.alone = [&comm, without] {
+      if (comm.rank() == 0)
+        fmt::print(stderr, "thaw: the supervisor has gone: {} (without_supervisor)\n",
+                   without == WithoutSupervisor::stop ? "a checkpoint is saved, then the run stops" : "the run goes on without it");
+      if (without == WithoutSupervisor::stop) stop_signal = SIGTERM;
+    };
+    duties.cut_off = lost;
+    return reporter_->follow(std::move(duties));
   }
 
   void close(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started,
@@ -258,6 +297,7 @@ class TrainCommand {
   }
 
   Options options_;
+  Reporter* reporter_;
   std::unique_ptr<RunDirectory> run_;
 };
 
@@ -276,8 +316,10 @@ void add_train(CLI::App& app, int& exit_code) {
       "RUN/save-now` "
       "saves a checkpoint; TERM, INT, USR1 and USR2 stop with one (exit code 75).");
   command->callback([=, &exit_code] {
-    TrainCommand run(*options);
+    const std::unique_ptr<Reporter> reporter = Reporter::of_environment(launched_world());
+    TrainCommand run(*options, reporter.get());
     exit_code = run_on_ranks([&](Ranks& ranks) { return run.run(ranks); }, [&](const Error& error) { run.failed(error); });
+    if (reporter && exit_code % static_cast<int>(ExitCode::requeue) == 0) reporter->last_words(exit_code, "");
   });
 }
 

@@ -70,6 +70,8 @@ Json ourselves() {
           {"since", utc_now()},
           {"job", environment("SLURM_JOB_ID")},
           {"restart", environment("SLURM_RESTART_COUNT")},
+          {"launch", environment("THAW_LAUNCH")},
+          {"attempt", environment("THAW_ATTEMPT")},
           {"released", false}};
 }
 
@@ -113,9 +115,12 @@ bool over(const Json& lease, const Json& us) {
   if (text_of(lease, "machine") == text_of(us, "machine") && lease.contains("pid") && lease["pid"].is_number_integer() &&
       look_at_process(lease["pid"].get<std::int64_t>()).start != text_of(lease, "pid_start"))
     return true;
-  // Slurm starts a requeued job only after its earlier start has ended.
-  const std::string job = text_of(us, "job");
-  return !job.empty() && job == text_of(lease, "job") && number_of(text_of(us, "restart")) > number_of(text_of(lease, "restart"));
+  // Slurm starts a requeued job, and `thaw launch` an attempt, only after having ended the earlier one.
+  const auto later_start_of_same = [&](const char* id, const char* count) {
+    return !text_of(us, id).empty() && text_of(us, id) == text_of(lease, id) &&
+           number_of(text_of(us, count)) > number_of(text_of(lease, count));
+  };
+  return later_start_of_same("job", "restart") || later_start_of_same("launch", "attempt");
 }
 
 std::optional<Json> read_lease(const fs::path& path) {

@@ -35,7 +35,7 @@ class Lease {
  public:
   // Takes the lease of `directory`, made where needed. LeaseHeld where a live owner has it, FileError (73) where it cannot be written.
   // An owner is dead at once, without waiting for stale_s, where its process on this machine is gone, or where it was an
-  // earlier start of this same Slurm job.
+  // earlier start of this same Slurm job or an earlier attempt of this same `thaw launch` (THAW_LAUNCH, THAW_ATTEMPT).
   explicit Lease(std::filesystem::path directory, LeaseTimes times = {});
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace thaw {
 
@@ -11,5 +12,7 @@ struct ProcessSeen {
   std::string start;  // when it began: together with the number names one process
 };
 ProcessSeen look_at_process(std::int64_t pid);
+
+std::vector<std::int64_t> children_of(std::int64_t pid);
 
 }  // namespace thaw

@@ -18,13 +18,22 @@ std::size_t size_of(CommType type) {
   return 0;
 }
 
+double CurrentCollective::seconds() const {
+  if (*name == '\0') return 0;
+  return 1e-9 * static_cast<double>(std::chrono::steady_clock::now().time_since_epoch().count() - since_ns);
+}
+
 // Names the collective for as long as the object lives. One writer; readers see a whole entry or try again.
 class Communicator::Published {
  public:
-  Published(Communicator& comm, const char* name, std::uint64_t bytes, std::uint64_t sequence) : comm_(comm), sequence_(sequence) {
-    set(name, bytes, std::chrono::steady_clock::now().time_since_epoch().count());
+  Published(Communicator& comm, const char* name, std::uint64_t bytes, std::uint64_t sequence)
+      : comm_(comm), sequence_(sequence), since_(std::chrono::steady_clock::now().time_since_epoch().count()) {
+    set(name, bytes, since_);
   }
-  ~Published() { set("", 0, 0); }
+  ~Published() {
+    comm_.waited_ns_.fetch_add(std::chrono::steady_clock::now().time_since_epoch().count() - since_, std::memory_order_relaxed);
+    set("", 0, 0);
+  }
   Published(const Published&) = delete;
   Published& operator=(const Published&) = delete;
 
@@ -39,6 +48,7 @@ class Communicator::Published {
   }
   Communicator& comm_;
   std::uint64_t sequence_;
+  std::int64_t since_;
 };
 
 CurrentCollective Communicator::current() const {

@@ -25,6 +25,7 @@ struct CurrentCollective {
   std::uint64_t bytes = 0;
   std::uint64_t sequence = 0;  // counts the collectives of this communicator, the same on every rank; the last one's between them
   std::int64_t since_ns = 0;   // std::chrono::steady_clock
+  double seconds() const;      // so far; 0 between collectives
 };
 
 // A reduction under way. Its buffer must live and stay untouched until `test` said true or `wait` returned.
@@ -65,6 +66,8 @@ class Communicator {
   [[noreturn]] virtual void abort(int exit_code) = 0;
 
   CurrentCollective current() const;
+  // Seconds that this rank has spent in collectives and messages since it began; from any thread.
+  double waited_s() const { return 1e-9 * static_cast<double>(waited_ns_.load(std::memory_order_relaxed)); }
 
   // Of values that differ in size between ranks: every rank gets all, in rank order. Built on all_gather.
   std::vector<std::string> all_gather_text(const std::string& mine);
@@ -88,6 +91,7 @@ class Communicator {
   std::atomic<const char*> name_{""};
   std::atomic<std::uint64_t> bytes_{0}, sequence_{0};
   std::atomic<std::int64_t> since_ns_{0};
+  std::atomic<std::int64_t> waited_ns_{0};
 };
 
 // One process, no launcher: every collective is the identity.

@@ -10,15 +10,6 @@
 #include "framework/base/signals.h"
 
 namespace thaw {
-namespace {
-
-double seconds_in(const CurrentCollective& collective) {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch() - std::chrono::nanoseconds(collective.since_ns);
-  return std::chrono::duration<double>(since).count();
-}
-
-}  // namespace
-
 Watchdog::Watchdog(std::shared_ptr<Communicator> comm, double timeout_s, std::function<void(const std::string&)> lost)
     : comm_(std::move(comm)), timeout_s_(timeout_s), lost_(std::move(lost)), launcher_(::getppid()) {
   if (comm_->size() == 1) return;
@@ -43,21 +34,27 @@ Watchdog::Watchdog(std::shared_ptr<Communicator> comm, double timeout_s, std::fu
 
 Watchdog::~Watchdog() = default;
 
+std::vector<int> Watchdog::stopped() const {
+  std::vector<int> ranks;
+  for (const Peer& peer : peers_)
+    if (look_at_process(peer.pid).state == 'T') ranks.push_back(peer.rank);
+  return ranks;
+}
+
 std::string Watchdog::missing() const {
   for (const Peer& peer : peers_)
     if (look_at_process(peer.pid).start != peer.start) return fmt::format("rank {} (pid {}) has died", peer.rank, peer.pid);
   if (::getppid() != launcher_) return fmt::format("the launcher (pid {}) has gone", launcher_);
   const CurrentCollective now = comm_->current();
-  if (*now.name == '\0' || seconds_in(now) < timeout_s_) return "";
-  for (const Peer& peer : peers_)
-    if (look_at_process(peer.pid).state == 'T') return fmt::format("rank {} (pid {}) is stopped", peer.rank, peer.pid);
+  if (*now.name == '\0' || now.seconds() < timeout_s_) return "";
+  if (const std::vector<int> ranks = stopped(); !ranks.empty()) return fmt::format("rank {} is stopped", ranks.front());
   return fmt::format("no answer within {:.0f} s (comm_timeout)", timeout_s_);
 }
 
 std::string Watchdog::waiting() const {
   const CurrentCollective now = comm_->current();
   if (*now.name == '\0') return "";
-  return fmt::format("; this rank waits in {} number {} ({} bytes) since {:.1f} s", now.name, now.sequence, now.bytes, seconds_in(now));
+  return fmt::format("; this rank waits in {} number {} ({} bytes) since {:.1f} s", now.name, now.sequence, now.bytes, now.seconds());
 }
 
 }  // namespace thaw

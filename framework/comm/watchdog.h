@@ -19,7 +19,8 @@ class Watchdog {
   // Collective. `lost` is told who is missing, on the watchdog's thread, while the rank's own may be stuck for good: it has to
   // end the process. `timeout_s`: of one collective.
   Watchdog(std::shared_ptr<Communicator> comm, double timeout_s, std::function<void(const std::string&)> lost);
-  ~Watchdog();  // before the last barrier: after it ranks may leave
+  ~Watchdog();                       // before the last barrier: after it ranks may leave
+  std::vector<int> stopped() const;  // the ranks of this node whose process is stopped; from any thread
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 

@@ -189,6 +189,8 @@ void describe(const Io& io, Recipe& r) {
   io("threads", r.threads, count_or_0);
   io.special(
       "comm_timeout", [&](const YamlView& v) { r.comm_timeout_s = read_time(v); }, [&] { return yaml_text(write_time(r.comm_timeout_s)); });
+  io("without_supervisor", r.without_supervisor,
+     Names<WithoutSupervisor>{{"finish", WithoutSupervisor::finish}, {"stop", WithoutSupervisor::stop}});
   io.special(
       "max_time",
       [&](const YamlView& v) {
@@ -226,8 +228,8 @@ void flatten(const YamlNode& node, const std::string& path, std::map<std::string
 }
 
 bool may_change(const std::string& key) {
-  return key == "output_dir" || key == "max_time" || key == "comm_timeout" || key == "data.cache_dir" || key == "optimizer.sharded" ||
-         key.starts_with("cache.") || key.starts_with("checkpoint.") || key.starts_with("evaluate.");
+  return key == "output_dir" || key == "max_time" || key == "comm_timeout" || key == "without_supervisor" || key == "data.cache_dir" ||
+         key == "optimizer.sharded" || key.starts_with("cache.") || key.starts_with("checkpoint.") || key.starts_with("evaluate.");
 }
 
 }  // namespace

@@ -86,6 +86,8 @@ struct DivergenceRecipe {
   bool operator==(const DivergenceRecipe&) const = default;
 };
 
+enum class WithoutSupervisor { finish, stop };  // what ranks do whose `thaw launch` has gone: go on, or save and stop
+
 struct Seeds {
   std::uint64_t init = 42, order = 42, dropout = 42;  // default to `seed`
   bool operator==(const Seeds&) const = default;
@@ -104,7 +106,8 @@ struct Recipe {
   Duration length{Duration::Unit::epochs, 3};  // epochs: N or steps: N; not read where there are thaw.phases
   std::int64_t threads = 0;                    // of a rank; 0: its share of the cores
   double comm_timeout_s = 1800;                // a collective that takes longer is taken for one that never ends
-  std::optional<double> dropout;               // overrides the model's own hidden and attention dropout
+  WithoutSupervisor without_supervisor = WithoutSupervisor::finish;
+  std::optional<double> dropout;  // overrides the model's own hidden and attention dropout
   DataRecipe data;
   BatchRecipe batch;
   OptimizerRecipe optimizer;

@@ -40,7 +40,21 @@ void Telemetry::say(const std::string& line) {
   drawn_ = 0;
 }
 
+Activity Telemetry::activity() const {
+  const std::lock_guard lock(mutex_);
+  return activity_;
+}
+
+void Telemetry::now_at(const char* state) {
+  const std::lock_guard lock(mutex_);
+  activity_.state = state;
+}
+
 void Telemetry::step(const StepReport& r) {
+  {
+    const std::lock_guard lock(mutex_);
+    activity_ = {"training", r.step, r.total_steps, r.phase, r.loss};
+  }
   const double rate = r.step_s > 0 ? static_cast<double>(r.rows) / r.step_s : 0;
   const double token_rate = r.step_s > 0 ? static_cast<double>(r.tokens) / r.step_s : 0;
   const double keep = smooth_step_ == 0 ? 0 : 0.95;
@@ -91,6 +105,7 @@ void Telemetry::step(const StepReport& r) {
 }
 
 void Telemetry::evaluation(std::int64_t step, std::int64_t epoch, const Metrics& metrics, double seconds, bool best) {
+  now_at("training");
   if (run_ != nullptr) {
     Json entry{{"step", step}, {"epoch", epoch}, {"evaluation_s", seconds}, {"best", best}};
     for (const auto& [name, value] : metrics) entry["metrics"][name] = value;
@@ -113,6 +128,7 @@ void Telemetry::evaluation(std::int64_t step, std::int64_t epoch, const Metrics&
 }
 
 void Telemetry::progress(const std::string& what, std::int64_t done, std::int64_t total) {
+  now_at("evaluating");
   if (silent_ || !terminal_.there()) return;
   const auto now = std::chrono::steady_clock::now();
   if (std::chrono::duration<double>(now - last_draw_).count() < 0.1) return;

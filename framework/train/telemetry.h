@@ -1,10 +1,11 @@
 // What people and machines see of a run: one live bar on a terminal, plain lines in a log, and log.jsonl.
-// Only rank 0 shows anything; on other ranks every call is a no-op.
+// Only rank 0 shows anything; the others keep what they are at, for whoever asks.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <mutex>
 #include <string>
 
 #include "framework/base/terminal.h"
@@ -22,6 +23,13 @@ struct StepReport {
   std::uint64_t comm_bytes = 0;
 };
 
+// What this rank is at.
+struct Activity {
+  const char* state = "starting";  // then "training" or "evaluating"
+  std::int64_t step = 0, total_steps = 0, phase = 0;
+  double loss = 0;
+};
+
 class Telemetry {
  public:
   // `run` is null on ranks that stay silent.
@@ -32,9 +40,11 @@ class Telemetry {
   void evaluation(std::int64_t step, std::int64_t epoch, const Metrics& metrics, double seconds, bool best);
   void progress(const std::string& what, std::int64_t done, std::int64_t total);  // of an evaluation
   void end_bar();
+  Activity activity() const;  // from any thread
 
  private:
   void draw(const std::string& line);
+  void now_at(const char* state);
 
   RunDirectory* run_;
   bool silent_;
@@ -43,6 +53,8 @@ class Telemetry {
   std::chrono::steady_clock::time_point last_draw_{}, start_ = std::chrono::steady_clock::now();
   double smooth_rows_ = 0, smooth_tokens_ = 0, smooth_step_ = 0, loss_sum_ = 0;
   std::int64_t loss_count_ = 0;
+  mutable std::mutex mutex_;
+  Activity activity_;
 };
 
 }  // namespace thaw
