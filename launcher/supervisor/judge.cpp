@@ -165,7 +165,7 @@ void find_slow(const World& world, double, const JudgeTimes& times, std::vector<
   const double median = world.median_own_s();
   for (std::size_t i = 0; i < world.ranks().size(); ++i) {
     const RankSeen& rank = world.ranks()[i];
-    if (rank.measured < times.slow_pulses || rank.own_s < times.slow_least_s || rank.own_s < times.slow_factor * median) continue;
+    if (rank.measured < times.slow_pulses || rank.own_s - median < times.slow_least_s || rank.own_s < times.slow_factor * median) continue;
     found.push_back(
         {Kind::slow,
          static_cast<int>(i),

@@ -16,7 +16,7 @@ struct JudgeTimes {
   double start_s = 120;         // for all ranks to come
   double slow_factor = 1.5;     // own work a step, against the median
   int slow_pulses = 5;          // that it takes to tell
-  double slow_least_s = 0.002;  // below it, differences are noise
+  double slow_least_s = 0.010;  // longer than the median: below it, differences are noise
 };
 
 struct Finding {

@@ -109,13 +109,12 @@ bool Child::running() {
   const pid_t reaped = ::waitpid(pid_, &status, WNOHANG);
   if (reaped == 0 || (reaped < 0 && errno == EINTR)) return true;
   running_ = false;
+  killed_ = reaped > 0 && WIFSIGNALED(status);
   exit_code_ = reaped < 0 ? 255 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return false;
 }
 
-std::string Child::ending() const {
-  return exit_code_ > 128 ? fmt::format("signal {}", exit_code_ - 128) : fmt::format("exit code {}", exit_code_);
-}
+std::string Child::ending() const { return killed_ ? fmt::format("signal {}", exit_code_ - 128) : fmt::format("exit code {}", exit_code_); }
 
 void Child::signal(int number) {
   if (running()) ::kill(pid_, number);

@@ -38,6 +38,7 @@ class Child {
 
   bool running();                               // looks, and reaps
   int exit_code() const { return exit_code_; }  // of one that has ended; 128 + signal where a signal ended it
+  bool killed() const { return killed_; }       // by a signal
   std::string ending() const;                   // "exit code 66", "signal 9"
   pid_t pid() const { return pid_; }
   void signal(int number);  // to the process itself
@@ -48,7 +49,7 @@ class Child {
  private:
   boost::asio::io_context& io_;
   pid_t pid_ = -1;
-  bool running_ = false;
+  bool running_ = false, killed_ = false;
   int exit_code_ = -1;
 };
 

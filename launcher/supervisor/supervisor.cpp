@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <fstream>
+#include <set>
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
@@ -25,6 +26,7 @@ constexpr double late_s = 3;              // a look that comes so late says more
 constexpr double gentle_end_s = 4;        // for mpirun to end its ranks
 constexpr double last_connections_s = 8;  // for ranks that can be heard to be gone, before others take their place
 constexpr double roll_call_s = 8;
+constexpr double tell_again_s = 60;  // after so long without it
 
 asio::awaitable<void> sleep(asio::io_context& io, double seconds) {
   asio::steady_timer timer(io, std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)));
@@ -87,11 +89,12 @@ asio::awaitable<int> Supervisor::run() {
 
 asio::awaitable<AttemptEnd> Supervisor::attempt() {
   ++number_;
-  told_.clear();
+  told_s_.clear();
   const fs::path folder = attempt_folder();
   make_directory(folder);
   world_ = std::make_unique<World>(options_.ranks, now_s());
-  output_ = std::make_unique<Output>(folder / "output.log", folder, [](const OutputLine& line) {
+  output_ = std::make_unique<Output>(folder / "output.log", folder, [this](const OutputLine& line) {
+    if (line.rank < 0 && world_->came_so_far() > 0) return;  // mpirun's own account of an end comes after ours: it is in mpirun.log
     std::FILE* const to = line.rank >= 0 && line.standard_output ? stdout : stderr;
     fmt::print(to, "{}{}\n", line.rank > 0 ? fmt::format("[{}] ", line.rank) : "", line.text);
     std::fflush(to);
@@ -171,39 +174,48 @@ AttemptEnd Supervisor::outcome(Child& child, const std::optional<Finding>& fatal
   if (end.all_ended_well) end.exit_code = ranks.front().last_words->exit_code;
   if (end.exit_code == 0 || end.all_ended_well) return end;
 
-  // The first failure: what a rank said of itself, else who mpirun saw killed, else what was found from outside.
-  JudgeTimes at_once = options_.times;
-  at_once.reconnect_s = -1;
-  const std::vector<Finding> findings = judge(*world_, now_s(), at_once);
-  const auto failed = std::find_if(findings.begin(), findings.end(), [&](const Finding& finding) {
-    return finding.kind == Finding::Kind::failed && ranks[static_cast<std::size_t>(finding.rank)].last_words->exit_code != 69;
-  });
-  int rank = fatal ? fatal->rank : -1;
-  end.cause = fatal ? fatal->message : fmt::format("mpirun ended with {}", child.ending());
-  for (int i = 0; i < options_.ranks; ++i)
-    if (const std::string signal = output_->killed_by(i); !signal.empty() && !fatal) {
-      rank = i;
-      end.cause = fmt::format("{} was killed by {}, {}; it held {:.2f} GiB", world_->name(i), signal, world_->at(i),
-                              static_cast<double>(ranks[static_cast<std::size_t>(i)].pulse.memory_bytes) / 1073741824.0);
-    }
-  if (failed != findings.end()) {
-    rank = failed->rank;
-    end.cause = failed->message;
+  const auto [cause, rank] = first_failure(fatal, child);
+  end.cause = cause;
+  if (rank >= 0 && ranks[static_cast<std::size_t>(rank)].last_words)
     end.exit_code = ranks[static_cast<std::size_t>(rank)].last_words->exit_code;
-  }
-  tell_failure(end.cause, rank);
+  tell_failure(cause, rank);
   return end;
 }
 
-// Told once, and again where it has passed in between.
+// What a rank said of itself comes before who was killed as mpirun saw it, that before what was found from outside, and last
+// comes what ranks say of others (69).
+std::pair<std::string, int> Supervisor::first_failure(const std::optional<Finding>& fatal, const Child& child) const {
+  const std::vector<RankSeen>& ranks = world_->ranks();
+  JudgeTimes at_once = options_.times;
+  at_once.reconnect_s = -1;
+  const std::vector<Finding> findings = judge(*world_, now_s(), at_once);
+  const auto of_kind = [&](Finding::Kind kind, bool of_itself) -> const Finding* {
+    for (const Finding& finding : findings)
+      if (finding.kind == kind && (!of_itself || ranks[static_cast<std::size_t>(finding.rank)].last_words->exit_code != 69))
+        return &finding;
+    return nullptr;
+  };
+  if (const Finding* const failed = of_kind(Finding::Kind::failed, true)) return {failed->message, failed->rank};
+  for (int rank = 0; rank < options_.ranks; ++rank)
+    if (const std::string signal = output_->killed_by(rank); !signal.empty() && (!fatal || fatal->kind != Finding::Kind::silent))
+      return {fmt::format("{} was killed by {}, {}; it held {:.2f} GiB", world_->name(rank), signal, world_->at(rank),
+                          static_cast<double>(ranks[static_cast<std::size_t>(rank)].pulse.memory_bytes) / 1073741824.0),
+              rank};
+  if (!fatal && child.killed()) return {"mpirun was ended by " + child.ending(), -1};
+  if (fatal && fatal->kind != Finding::Kind::failed) return {fatal->message, fatal->rank};
+  for (const Finding::Kind kind : {Finding::Kind::lost, Finding::Kind::failed})
+    if (const Finding* const found = of_kind(kind, false)) return {found->message, found->rank};
+  return {"mpirun ended with " + child.ending(), -1};
+}
+
+// Once, and again where it had passed for a while.
 void Supervisor::tell(const std::vector<Finding>& findings) {
-  std::set<std::pair<Finding::Kind, int>> now;
   for (const Finding& finding : findings) {
-    now.emplace(finding.kind, finding.rank);
-    if (!told_.contains({finding.kind, finding.rank}) && finding.kind != Finding::Kind::failed)
-      events_.tell(name_of(finding.kind), finding.message, finding.rank);
+    if (finding.kind == Finding::Kind::failed) continue;  // told with its log, when the job has ended
+    const auto [told, first] = told_s_.try_emplace({finding.kind, finding.rank}, now_s());
+    if (first || now_s() - told->second > tell_again_s) events_.tell(name_of(finding.kind), finding.message, finding.rank);
+    told->second = now_s();
   }
-  told_ = std::move(now);
 }
 
 void Supervisor::tell_failure(const std::string& cause, int rank) {

@@ -7,9 +7,9 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +46,7 @@ class Supervisor {
   boost::asio::awaitable<AttemptEnd> attempt();
   boost::asio::awaitable<std::optional<Finding>> watch(Child& child);  // until it has ended, or has to be
   boost::asio::awaitable<void> end_job(Child& child);
+  std::pair<std::string, int> first_failure(const std::optional<Finding>& fatal, const Child& child) const;  // and whose
   AttemptEnd outcome(Child& child, const std::optional<Finding>& fatal);
   boost::asio::awaitable<bool> answers(const Host& host);
   boost::asio::awaitable<std::vector<Host>> roll_call(const std::optional<Finding>& fatal);
@@ -65,7 +66,7 @@ class Supervisor {
   std::unique_ptr<World> world_;
   std::unique_ptr<Output> output_;
   std::unique_ptr<ControlPlane> plane_;
-  std::set<std::pair<Finding::Kind, int>> told_;
+  std::map<std::pair<Finding::Kind, int>, double> told_s_;  // when it was last found
   Orders orders_;
   bool end_now_ = false;
 };
