@@ -128,11 +128,13 @@ asio::awaitable<void> ControlPlane::serve(Held session) {
     if (session->rank < 0) session->socket.close(ignored);
   });
   try {
-    welcome(session, hello_of(co_await first_frame(session->socket)));
+    const std::string first = co_await first_frame(session->socket);
+    welcome(session, hello_of(first));
     --strangers_;
     session->frames_left = 2 * limits_.frames_per_s;
     while (true) {
-      const RankMessage message = read_message(co_await read_frame(session->socket));
+      const std::string content = co_await read_frame(session->socket);
+      const RankMessage message = read_message(content);
       session->frames_left += limits_.frames_per_s * seconds_since(std::exchange(session->refilled, Clock::now()));
       session->frames_left = std::min(session->frames_left, 2 * limits_.frames_per_s) - 1;
       if (session->frames_left < 0) throw DataError("sends more than {} frames a second", limits_.frames_per_s);

@@ -1,5 +1,6 @@
 // Frames over a socket, for coroutines of Boost.Asio. What goes wrong is thrown: boost::system::system_error where the
 // connection ends, DataError where the other side does not keep to frames.
+// (Arguments of a co_await are named variables here and where these are called: GCC 12 destroys some temporaries there twice.)
 #pragma once
 
 #include <utility>

@@ -10,7 +10,7 @@
 namespace thaw {
 namespace {
 
-constexpr std::size_t longest_text = 8 * 1024;
+constexpr std::size_t longest_text = 2 * 1024;  // six times as much where every byte has to be escaped: less than a frame
 
 // JSON from another process: what cannot be kept as it is, bytes that are no UTF-8, is replaced.
 std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }

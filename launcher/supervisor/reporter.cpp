@@ -129,14 +129,19 @@ class Reporter::Talk {
   // Until the connection ends, or the last words are said.
   asio::awaitable<void> pulse(tcp::socket& socket) {
     try {
-      co_await write_frame(socket, write_message(hello_));
+      const std::string hello = write_message(hello_);
+      co_await write_frame(socket, hello);
       while (!last_words_ && socket.is_open()) {
         const Pulse now = look();
-        co_await write_frame(socket, write_message(now));
+        const std::string text = write_message(now);
+        co_await write_frame(socket, text);
         if (seconds_since(heard_) > cut_off_s && now.since_s > cut_off_s) cut_off(now);
         co_await sleep(between_pulses);
       }
-      if (last_words_) co_await write_frame(socket, write_message(*last_words_));
+      if (last_words_) {
+        const std::string text = write_message(*last_words_);
+        co_await write_frame(socket, text);
+      }
     } catch (const std::exception&) {
       // the connection has ended
     }
@@ -147,7 +152,8 @@ class Reporter::Talk {
   asio::awaitable<void> listen(Socket socket) {
     try {
       while (true) {
-        const Orders orders = read_orders(co_await read_frame(*socket));
+        const std::string text = co_await read_frame(*socket);
+        const Orders orders = read_orders(text);
         heard_ = Clock::now();
         const std::lock_guard lock(reporter_.mutex_);
         if (orders.stop_signal > 0 && reporter_.duties_.stop) reporter_.duties_.stop(orders.stop_signal);
