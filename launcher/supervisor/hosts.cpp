@@ -131,6 +131,13 @@ std::string hosts_text(const std::vector<Host>& hosts) {
   return text;
 }
 
+std::vector<Host> first_for(const std::vector<Host>& hosts, int ranks) {
+  std::vector<Host> first;
+  for (const Host& host : hosts)
+    if (slots_of(first) < ranks) first.push_back(host);
+  return first;
+}
+
 int slots_of(const std::vector<Host>& hosts) {
   return std::accumulate(hosts.begin(), hosts.end(), 0, [](int sum, const Host& host) { return sum + host.slots; });
 }

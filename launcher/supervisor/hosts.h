@@ -25,6 +25,8 @@ std::vector<std::string> expand_nodelist(std::string_view list);
 std::vector<int> expand_counts(std::string_view counts);
 
 std::string hosts_text(const std::vector<Host>& hosts);  // "a:4,b:4"
+// The first of them that have room for so many ranks; the others are spare.
+std::vector<Host> first_for(const std::vector<Host>& hosts, int ranks);
 int slots_of(const std::vector<Host>& hosts);
 // Names are compared by their first part, "node1" of "node1.cluster"; addresses whole.
 bool same_host(std::string_view a, std::string_view b);

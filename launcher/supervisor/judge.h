@@ -15,7 +15,7 @@ struct JudgeTimes {
   double stall_s = 1800;        // and after so long they are given up (the recipe's comm_timeout)
   double start_s = 120;         // for all ranks to come
   double slow_factor = 1.5;     // own work a step, against the median
-  int slow_pulses = 5;          // that it takes to tell
+  int slow_pulses = 10;         // that it takes to tell
   double slow_least_s = 0.010;  // longer than the median: below it, differences are noise
 };
 

@@ -35,6 +35,10 @@ asio::awaitable<void> sleep(asio::io_context& io, double seconds) {
 
 bool this_host(const std::string& name) { return name == "localhost" || name == "127.0.0.1" || same_host(name, this_machine().host); }
 
+std::string ranks_on(int ranks, const std::vector<Host>& hosts) {
+  return fmt::format("{} rank{} on {}", ranks, ranks == 1 ? "" : "s", hosts_text(first_for(hosts, ranks)));
+}
+
 std::string newest_checkpoint_name(const fs::path& run) {
   std::ifstream latest(run / "checkpoints" / "latest");
   std::string name;
@@ -82,8 +86,8 @@ asio::awaitable<int> Supervisor::run() {
     ++restarts.done;
     options_.hosts = end.left;
     options_.ranks = std::min(options_.ranks, slots_of(end.left));
-    events_.tell("restart", fmt::format("restart {} of {}: {} ranks on {}, from {}", restarts.done, restarts.max, options_.ranks,
-                                        hosts_text(options_.hosts), newest_checkpoint_name(options_.run)));
+    events_.tell("restart", fmt::format("restart {} of {}: {}, from {}", restarts.done, restarts.max,
+                                        ranks_on(options_.ranks, options_.hosts), newest_checkpoint_name(options_.run)));
   }
 }
 
@@ -107,9 +111,9 @@ asio::awaitable<AttemptEnd> Supervisor::attempt() {
                                                                      {SupervisorPlace::attempt_key, std::to_string(number_)}};
   MpirunOptions mpirun = options_.mpirun;
   for (const auto& [name, value] : environment) mpirun.environment.push_back(name);
-  Child child(io_, mpirun_command(mpirun, options_.hosts, options_.ranks, options_.program), folder / "output.log", environment);
-  events_.tell("started", fmt::format("{} rank{} on {}; logs by rank in {}", options_.ranks, options_.ranks == 1 ? "" : "s",
-                                      hosts_text(options_.hosts), folder.string()));
+  Child child(io_, mpirun_command(mpirun, first_for(options_.hosts, options_.ranks), options_.ranks, options_.program),
+              folder / "output.log", environment);
+  events_.tell("started", fmt::format("{}; logs by rank in {}", ranks_on(options_.ranks, options_.hosts), folder.string()));
 
   const std::optional<Finding> fatal = co_await watch(child);
   co_await end_job(child);
@@ -136,6 +140,8 @@ asio::awaitable<std::optional<Finding>> Supervisor::watch(Child& child) {
       looked_s = now_s();
       continue;
     }
+    if (world_->all_ended_well() && now_s() - world_->last_words_s() > last_connections_s)
+      co_return std::nullopt;  // mpirun waits for a host
     const std::vector<Finding> findings = judge(*world_, now_s(), options_.times);
     tell(findings);
     const auto fatal = std::find_if(findings.begin(), findings.end(), [](const Finding& finding) { return finding.fatal; });
@@ -170,7 +176,7 @@ AttemptEnd Supervisor::outcome(Child& child, const std::optional<Finding>& fatal
   const std::vector<RankSeen>& ranks = world_->ranks();
   end.reached_a_step = world_->first_step_s() > 0;
   end.exit_code = child.exit_code();
-  end.all_ended_well = std::all_of(ranks.begin(), ranks.end(), [](const RankSeen& rank) { return rank.well_ended(); });
+  end.all_ended_well = world_->all_ended_well();
   if (end.all_ended_well) end.exit_code = ranks.front().last_words->exit_code;
   if (end.exit_code == 0 || end.all_ended_well) return end;
 

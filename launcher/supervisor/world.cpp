@@ -21,7 +21,7 @@ void World::pulse(int number, const Pulse& pulse, double now_s) {
   if (steps > 0 && rank.pulse.step > 0 && pulse.state == "training" && rank.pulse.state == "training") {
     ++rank.measured;
     const double own = std::max(0.0, now_s - rank.heard_s - (pulse.waited_s - rank.pulse.waited_s)) / static_cast<double>(steps);
-    rank.own_s = rank.own_s == 0 ? own : 0.8 * rank.own_s + 0.2 * own;
+    rank.own_s = rank.own_s == 0 ? own : 0.9 * rank.own_s + 0.1 * own;
   }
   if (first_step_s_ == 0 && pulse.step > 0) first_step_s_ = now_s;
   rank.pulse = pulse;
@@ -38,6 +38,16 @@ void World::gone(int number, double now_s) {
   RankSeen& rank = seen(number);
   rank.connected = false;
   rank.gone_s = now_s;
+}
+
+bool World::all_ended_well() const {
+  return std::all_of(ranks_.begin(), ranks_.end(), [](const RankSeen& rank) { return rank.well_ended(); });
+}
+
+double World::last_words_s() const {
+  double last = 0;
+  for (const RankSeen& rank : ranks_) last = std::max(last, rank.last_words_s);
+  return last;
 }
 
 int World::came_so_far() const {

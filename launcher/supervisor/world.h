@@ -35,6 +35,8 @@ class World {
 
   const std::vector<RankSeen>& ranks() const { return ranks_; }
   double began_s() const { return began_s_; }
+  bool all_ended_well() const;
+  double last_words_s() const;  // when the last of them came
   int came_so_far() const;
   std::int64_t step() const;                             // the furthest
   double first_step_s() const { return first_step_s_; }  // when a step was first heard of; 0: none was

@@ -128,11 +128,11 @@ TEST_F(Judge, AStragglerIsNamedWithItsFactor) {
     pulse(second, second, {}, waited);
   }
   EXPECT_TRUE(found(4.5).empty()) << "too early to tell";
-  for (int second = 5; second <= 8; ++second) {
+  for (int second = 5; second <= 12; ++second) {
     for (int rank = 0; rank < 4; ++rank) waited[static_cast<std::size_t>(rank)] += rank == 2 ? 0.1 : 0.6;
     pulse(second, second, {}, waited);
   }
-  const auto findings = found(8.5);
+  const auto findings = found(12.5);
   ASSERT_EQ(findings.size(), 1U);
   EXPECT_EQ(findings[0].kind, Finding::Kind::slow);
   EXPECT_EQ(findings[0].rank, 2);
