@@ -20,6 +20,12 @@ thaw_need(ICU_FOUND libicu-dev)
 find_path(XXHASH_INCLUDE xxhash.h)
 thaw_need(XXHASH_INCLUDE libxxhash-dev)
 
+find_path(BOOST_INCLUDE boost/beast/http.hpp)
+thaw_need(BOOST_INCLUDE libboost-dev)
+add_library(thaw_boost INTERFACE)  # Asio and Beast: headers alone
+target_include_directories(thaw_boost SYSTEM INTERFACE ${BOOST_INCLUDE})
+target_link_libraries(thaw_boost INTERFACE Threads::Threads)
+
 find_package(HDF5 QUIET COMPONENTS C)
 thaw_need(HDF5_FOUND libhdf5-dev)
 add_library(thaw_hdf5 INTERFACE)
