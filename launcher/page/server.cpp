@@ -48,9 +48,10 @@ Response answer_to_bad_request(const error_code& error) {
   return plain_answer(http::status::bad_request, "this is no request that is understood here");
 }
 
-bool is_of_peer(const error_code& error) {  // that went away, or was too slow: nobody waits for an answer
+// The peer went away, or was too slow: nobody waits for an answer. Other errors are what it wrote.
+bool is_of_peer(const error_code& error) {
   return error == http::error::end_of_stream || error == http::error::partial_message || error == beast::error::timeout ||
-         error.category() == asio::error::get_system_category() || error == asio::error::operation_aborted;
+         (error && error.category() == asio::error::get_system_category());
 }
 
 }  // namespace
