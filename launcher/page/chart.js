@@ -33,9 +33,9 @@ function logTicks(low, high) {
 function heights(series, spec) {
   let low = Infinity, high = -Infinity;
   for (const one of series) {
-    const values = one.points.map((point) => point[1]).filter((y) => finite(y) && (!spec.log || y > 0)).sort((a, b) => a - b);
+    const values = one.points.map((point) => point[1]).filter((y) => finite(y) && (!spec.log || y > 0 || spec.floor)).map((y) => Math.max(y, spec.floor || y)).sort((a, b) => a - b);
     if (values.length === 0) continue;
-    const cut = one.kind === 'raw' && values.length > 60 ? 0.01 : 0;
+    const cut = (spec.robust || one.kind === 'raw') && values.length > 60 ? 0.01 : 0;
     low = Math.min(low, values[Math.floor((values.length - 1) * cut)]);
     high = Math.max(high, values[Math.ceil((values.length - 1) * (1 - cut))]);
   }
@@ -69,7 +69,9 @@ class Chart {
     this.root.addEventListener('pointerleave', () => Chart.all.forEach((chart) => chart.showAt(null)));
   }
 
-  // {end, bands, lane, series: [{name, colour, kind: line|raw|area|dots|step, points: [[x, y]…], quiet}], format, log, fromZero, marks, ring, note, title}
+  // {title, end, bands, lane, series: [{name, colour, kind, points: [[x, y]…], quiet}], format, tickFormat, log, floor, fromZero, robust,
+  //  marks, ring, note, empty}. kind: line, raw, area or dots; a quiet series has no place in the legend. floor: what is lower is
+  //  drawn there. robust: the few highest and lowest values may leave the picture. marks: steps to point out; ring: [x, y] to circle.
   update(spec) {
     this.spec = spec;
     this.draw();
@@ -94,7 +96,7 @@ class Chart {
     const range = heights(spec.series, spec);
     if (range) {
       const [low, high] = spec.log ? range.map(Math.log) : range;
-      const y = (value) => bottom - (((spec.log ? Math.log(value) : value) - low) / (high - low)) * (bottom - top);
+      const y = (value) => bottom - (((spec.log ? Math.log(Math.max(value, spec.floor || value)) : value) - low) / (high - low)) * (bottom - top);
       this.axesInto(svg, x, y, range, width, top, bottom);
       this.curvesInto(svg, x, y, range, top, bottom);
     } else {
@@ -129,7 +131,7 @@ class Chart {
 
   axesInto(svg, x, y, range, width, top, bottom) {
     const {format, log, end} = this.spec;
-    const ticks = log ? logTicks(range[0], range[1]) : linearTicks(range[0], range[1], Math.max(2, Math.round((bottom - top) / 44)));
+    const ticks = log ? logTicks(range[0], range[1]) : linearTicks(range[0], range[1], Math.max(2, Math.round((bottom - top) / 34)));
     for (const tick of ticks) {
       const at = y(tick);
       if (at < top - 1 || at > bottom + 1) continue;
@@ -148,12 +150,12 @@ class Chart {
     for (const series of this.spec.series) {
       let path = '', before = null;
       for (const [step, value] of series.points) {
-        if (!finite(value) || (this.spec.log && value <= 0)) {
+        if (!finite(value) || (this.spec.log && value <= 0 && !this.spec.floor)) {
           before = null;
           continue;
         }
         const at = `${x(step).toFixed(1)} ${y(value).toFixed(1)}`;
-        path += before === null ? `M${at}` : series.kind === 'step' ? `H${x(step).toFixed(1)}V${y(value).toFixed(1)}` : `L${at}`;
+        path += before === null ? `M${at}` : `L${at}`;
         before = value;
       }
       const kept = series.points.filter((point) => finite(point[1]));

@@ -30,7 +30,8 @@ const compact = (value) => scaled(value, ['', 'k', 'M', 'G'], 1000);
 
 function duration(seconds) {
   if (!finite(seconds)) return missing;
-  if (seconds < 1) return `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)}\u00a0ms`;
+  if (seconds === 0) return '0';
+  if (seconds < 1) return `${(seconds * 1000).toFixed(seconds < 0.001 ? 2 : seconds < 0.01 ? 1 : 0)}\u00a0ms`;
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)}\u00a0s`;
   const total = Math.round(seconds), two = (n) => String(n).padStart(2, '0');
   const days = Math.floor(total / 86400), hours = Math.floor(total / 3600) % 24, minutes = Math.floor(total / 60) % 60;

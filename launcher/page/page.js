@@ -7,13 +7,11 @@ let shown = null;
 
 const column = (columns, name) => columns.step.map((step, i) => [step, columns[name][i]]);
 
-// An average that forgets by half within a fiftieth of the steps so far; each phase begins anew.
+// An average that forgets by half within a thirtieth of the steps so far.
 function smoothed(means) {
-  const half = Math.max(4, (means.step[means.step.length - 1] || 0) / 50), points = [];
-  let sum = 0, weight = 0, before = 0, phase = null;
+  const half = Math.max(4, (means.step[means.step.length - 1] || 0) / 30), points = [];
+  let sum = 0, weight = 0, before = 0;
   means.step.forEach((step, i) => {
-    if (means.phase[i] !== phase) sum = weight = 0;
-    phase = means.phase[i];
     const keep = 0.5 ** ((step - before) / half);
     before = step;
     if (!finite(means.loss[i])) return;
@@ -49,20 +47,24 @@ function timeLeft(view) {
   return (view.total_steps - view.step) * pace;
 }
 
+const ranksOf = (view) => (view.live && Array.isArray(view.live.ranks) ? view.live.ranks.length : 0);
+
 function showHead(view) {
+  const ranks = ranksOf(view) || view.ranks;
+  document.querySelector('.columns').classList.toggle('with-ranks', ranksOf(view) > 0);
   const words = {waiting: 'waiting', starting: 'starting', running: 'running', done: 'done', stopped: 'stopped', failed: 'failed', interrupted: 'interrupted'};
   byId('name').textContent = view.name;
   byId('state').textContent = words[view.state] || view.state;
   byId('state').className = `state ${words[view.state] || ''}`;
   byId('since').textContent = view.live && view.live.attempt > 1 ? `attempt ${view.live.attempt}` : '';
   const r = view.recipe, base = (path) => String(path).split('/').filter(Boolean).pop();
-  byId('recipe').textContent = !r ? view.directory : r.error ? r.error : [base(r.model), r.task, r.precision, `${r.batch} a step`, `${r.optimizer}, ${r.schedule}`, finite(view.ranks) ? `${view.ranks} rank${view.ranks === 1 ? '' : 's'}` : null, `seed ${r.seed}`].filter(Boolean).join(' · ');
+  byId('recipe').textContent = !r ? view.directory : r.error ? r.error : [base(r.model), r.task, r.precision, `${r.batch} a step`, `${r.optimizer}, ${r.schedule}`, finite(ranks) ? `${count(ranks)} rank${ranks === 1 ? '' : 's'}` : null, `seed ${r.seed}`].filter(Boolean).join(' · ');
   const total = view.total_steps, share = finite(total) && total > 0 ? view.step / total : NaN;
   document.title = `${finite(share) && view.state === 'running' ? `${Math.floor(share * 100)} % · ` : ''}${view.name} · Thaw`;
   const phase = view.phases.find((one) => one.state === 'learning'), left = timeLeft(view);
   fill('position', view.step > 0 ? [el('strong', {}, `step ${count(view.step)}`), finite(total) && view.state !== 'done' ? ` of ${view.total_steps_exact ? '' : 'about '}${count(total)}` : '', finite(share) && view.state !== 'done' ? ` · ${percent(share)}` : '', finite(view.epoch) ? ` · epoch ${view.epoch + 1}` : '', phase && view.phases.length > 1 ? ` · phase ${phase.number} of ${view.phases.length}: ${phase.trainable.join(', ')}` : '', finite(left) ? ` · about ${duration(left)} left at this pace` : '', view.state === 'done' && view.result ? ` · took ${duration(view.result.wall_s)}` : '', view.complete ? '' : ' · reading the log …'] : 'No step yet.');
   const bands = bandsOf(view, Math.max(finite(total) ? total : view.step, 1));
-  fill('progress', bands.map((band) => el('div', {class: 'part', style: {flex: `${band.to - band.from} 1 0`}}, el('div', {class: 'fill', style: {width: `${Math.min(Math.max((band.done - band.from) / (band.to - band.from), 0), 1) * 100}%`, background: band.colour}}))));
+  fill('progress', bands.map((band) => el('div', {class: 'part', style: {flex: `${band.to - band.from} 1 0`}}, el('div', {class: 'fill', style: {width: `${Math.min(Math.max((band.done - band.from) / (band.to - band.from), 0), 1) * 100}%`, background: finite(total) ? band.colour : 'var(--line)'}}))));
 }
 
 function showNotice(view, unreachable) {
@@ -88,7 +90,7 @@ function showTiles(view, curve) {
     ['learning rate', rate(last('lr')), '', view.recipe && view.recipe.schedule ? view.recipe.schedule : ''],
     ['speed', compact(recent(means, 'rows_per_s')), 'rows/s', some ? `${compact(recent(means, 'tokens_per_s'))} tokens/s` : ''],
     ['a step takes', duration(step), '', some ? `${duration(view.train_s)} of training so far` : ''],
-    ['open communication', percent(step > 0 ? wait / step : NaN), '', shared > 0 ? `${bytes(shared)} shared a step` : 'nothing is shared'],
+    ['open communication', percent(step > 0 ? wait / step : NaN), '', shared > 0 ? `of ${bytes(shared)} a step; the rest hidden` : some ? 'one rank: nothing is shared' : ''],
   ];
   fill('tiles', tiles.map(([label, value, unit, note]) => el('div', {class: 'tile'}, el('div', {class: 'label', title: label}, label), el('div', {class: 'value'}, value, unit ? el('small', {}, unit) : ''), el('div', {class: 'note', title: note}, note || '\u00a0'))));
 }
@@ -100,7 +102,9 @@ function showLoss(view, shared, curve) {
   const single = view.steps.step.length === view.step;
   charts.loss.update({...shared, lane: true, log, title: 'Loss by optimizer step', format: fixed, tickFormat: (y) => fixed(y, 3), marks: raw.filter((point) => !finite(point[1])).map((point) => point[0]),
     series: [{name: single ? 'each step' : 'single steps', colour: 'var(--accent)', kind: 'raw', points: raw}, {name: 'smoothed', colour: 'var(--accent)', kind: 'line', points: curve}]});
-  charts.lr.update({...shared, title: 'Learning rate by optimizer step', format: rate, tickFormat: (y) => (y === 0 ? '0' : y.toExponential(0).replace('e-', 'e\u2212')), fromZero: true, series: [{name: '', colour: 'var(--third)', kind: 'line', points: column(view.steps, 'lr')}]});
+  // Phases whose rates lie far apart are all seen on a logarithmic axis, whose lowest part stands for all that is below it.
+  const highest = view.phases.map((phase) => phase.highest_lr).filter((lr) => lr > 0), apart = highest.length > 1 && Math.max(...highest) > 4 * Math.min(...highest);
+  charts.lr.update({...shared, title: 'Learning rate by optimizer step', format: rate, tickFormat: (y) => (y === 0 ? '0' : y.toExponential(0).replace('e-', 'e\u2212')), fromZero: true, log: apart, floor: apart ? Math.min(...highest) / 30 : null, series: [{name: '', colour: 'var(--third)', kind: 'line', points: column(view.steps, 'lr')}]});
 }
 
 function showMetrics(view, shared) {
@@ -122,9 +126,9 @@ function showMetrics(view, shared) {
 }
 
 function showPace(view, shared) {
-  const means = view.means, wait = recent(means, 'comm_wait_s'), bytesShared = recent(means, 'comm_bytes');
-  charts.speed.update({...shared, title: 'Rows a second by optimizer step', fromZero: true, format: compact, series: [{name: 'all ranks', colour: 'var(--accent)', kind: 'line', points: column(means, 'rows_per_s')}]});
-  charts.time.update({...shared, title: 'Step time by optimizer step, and the open communication in it', fromZero: true, format: duration, note: bytesShared > 0 ? (finite(wait) ? 'the rest of the sharing is hidden' : '') : 'nothing is shared',
+  const means = view.means;
+  charts.speed.update({...shared, title: 'Rows a second by optimizer step', fromZero: true, robust: true, format: compact, series: [{name: 'all ranks', colour: 'var(--accent)', kind: 'line', points: column(means, 'rows_per_s')}]});
+  charts.time.update({...shared, title: 'Step time by optimizer step, and the open communication in it', fromZero: true, robust: true, format: duration, 
     series: [{name: 'a step', colour: 'var(--accent)', kind: 'line', points: column(means, 'step_s')}, {name: 'open communication', colour: 'var(--warm)', kind: 'area', points: column(means, 'comm_wait_s')}, {colour: 'var(--warm)', kind: 'line', points: column(means, 'comm_wait_s'), quiet: true}]});
   const norms = column(view.steps, 'grad_norm'), positive = norms.map((point) => point[1]).filter((y) => y > 0);
   charts.norm.update({...shared, title: 'Gradient norm by optimizer step', log: positive.length > 2 && Math.max(...positive) > 20 * Math.min(...positive), format: fixed, tickFormat: (y) => fixed(y, 3), series: [{name: 'before clipping', colour: 'var(--fourth)', kind: norms.length > 60 ? 'raw' : 'line', points: norms}, {colour: 'var(--fourth)', kind: 'line', quiet: true, points: norms.length > 60 ? column(means, 'grad_norm') : []}]});

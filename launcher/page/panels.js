@@ -2,13 +2,14 @@
 
 function phaseItems(view) {
   return view.phases.map((phase, i) => {
-    const ended = phase.ended_by ? `ended by ${phase.ended_by}` : `until ${phase.until || 'the end'}`;
+    const early = phase.ended_by && !['steps', 'epochs', 'rows'].includes(phase.ended_by);
+    const ended = early ? `ended by ${phase.ended_by}` : phase.until ? `for ${phase.until}` : null;
     const more = [
       ended,
       finite(phase.highest_lr) && phase.highest_lr > 0 ? `lr ≤ ${rate(phase.highest_lr)}` : finite(phase.lr) ? `lr ${rate(phase.lr)}` : null,
       phase.train_s > 0 ? `${count(phase.rows / phase.train_s)} rows/s` : null,
       phase.steps > 0 && phase.comm_bytes > 0 ? `${bytes(phase.comm_bytes / phase.steps)} shared a step` : null,
-      finite(phase.peak_memory_bytes) ? `${memory(phase.peak_memory_bytes)} at most` : null,
+      finite(phase.peak_memory_bytes) ? `peak memory ${memory(phase.peak_memory_bytes)}` : null,
     ].filter(Boolean);
     const planned = finite(phase.planned_steps) ? `${phase.open_ended ? '≤ ' : ''}${count(phase.planned_steps)}` : '?';
     const when = phase.state === 'learning' ? `${count(phase.steps)} of ${planned} steps` : phase.state === 'done' ? `${count(phase.steps)} steps` : `${planned} steps`;
@@ -25,37 +26,47 @@ const median = (values) => {
   return sorted.length > 0 ? sorted[Math.floor(sorted.length / 2)] : NaN;
 };
 
+const collectiveOf = (rank) => (rank.in ? `${rank.in.name} ${rank.in.sequence}` : '');
+
+// The collective that most wait in for longer than a second while others have not come to it, and who those are; null where all
+// is well. It is they who are in trouble, not the waiting ones.
+function heldUp(ranks) {
+  const inside = new Map();
+  for (const rank of ranks) if (rank.in && rank.in.since_s > 1) inside.set(collectiveOf(rank), [...(inside.get(collectiveOf(rank)) || []), rank]);
+  const [name, waiting] = [...inside].sort((a, b) => b[1].length - a[1].length)[0] || ['', []];
+  const awaited = ranks.filter((rank) => collectiveOf(rank) !== name);
+  return waiting.length === 0 || awaited.length === 0 ? null : {name, waiting, awaited: new Set(awaited), since: Math.max(...waiting.map((rank) => rank.in.since_s))};
+}
+
 // What is wrong with a rank, in a few words; '' where nothing is.
-function troubleOf(rank) {
+function troubleOf(rank, held) {
+  const silent = finite(rank.seen_s) && rank.seen_s > 5 ? `silent for ${duration(rank.seen_s)}` : '';
+  const awaited = held && held.since > 5 && held.awaited.has(rank) ? `others wait for it in ${held.name}` : '';
+  if (silent || awaited) return [silent, awaited].filter(Boolean).join(', ');
   if (['lost', 'dead', 'silent', 'stuck', 'stopped', 'failed'].includes(rank.state)) return rank.state;
-  if (finite(rank.seen_s) && rank.seen_s > 5) return `silent for ${duration(rank.seen_s)}`;
-  if (rank.in && rank.in.since_s > 5) return `in ${rank.in.name} for ${duration(rank.in.since_s)}`;
-  return finite(rank.slow) && rank.slow >= 1.5 ? `${rank.slow.toFixed(1)} × the median's step` : '';
+  if (!held && rank.in && rank.in.since_s > 5) return `in ${collectiveOf(rank)} for ${duration(rank.in.since_s)}`;
+  return '';
 }
+const slowness = (rank) => (finite(rank.slow) && rank.slow >= 1.5 ? `${rank.slow.toFixed(1)} × the median's step` : '');
 
-function cellClass(rank) {
-  const trouble = troubleOf(rank);
-  if (trouble) return finite(rank.slow) && rank.slow >= 1.5 && trouble.includes('×') ? 'cell slow' : 'cell trouble';
-  return rank.state === 'training' ? 'cell' : rank.state === 'done' || rank.state === 'waiting' || rank.state === 'starting' ? 'cell quiet-state' : 'cell other';
-}
-
-// Who is in a collective that others have not come to yet.
-function collectiveNotes(ranks) {
-  const waiting = ranks.filter((rank) => rank.in && rank.in.since_s > 1);
-  if (waiting.length === 0 || waiting.length === ranks.length) return [];
-  const groups = new Map();
-  for (const rank of waiting) {
-    const name = `${rank.in.name} ${rank.in.sequence}`;
-    groups.set(name, [...(groups.get(name) || []), rank]);
-  }
-  return [...groups].slice(0, 4).map(([name, inside]) => {
-    const missingRanks = ranks.filter((rank) => !rank.in || `${rank.in.name} ${rank.in.sequence}` !== name);
-    const who = missingRanks.slice(0, 8).map((rank) => `${rank.rank} (${rank.host})`).join(', ');
-    return el('div', {class: 'collectives'}, `${count(inside.length)} of ${count(ranks.length)} ranks wait in ${name}, the longest for ${duration(Math.max(...inside.map((rank) => rank.in.since_s)))}; not there: rank ${who}${missingRanks.length > 8 ? ` and ${count(missingRanks.length - 8)} more` : ''}`);
+// Each rank with what is to be said of it, and how loud.
+function judged(ranks) {
+  const held = heldUp(ranks);
+  const quiet = ['done', 'waiting', 'starting'];
+  return ranks.map((rank) => {
+    const trouble = troubleOf(rank, held), slow = slowness(rank);
+    const level = trouble ? 'trouble' : slow ? 'slow' : rank.state === 'training' ? '' : quiet.includes(rank.state) ? 'quiet-state' : 'other';
+    return {...rank, level, says: trouble || slow, loud: trouble ? 'bad' : 'warn'};
   });
 }
 
-const inText = (rank) => (rank.in ? `${rank.in.name} ${rank.in.sequence}, ${duration(rank.in.since_s)}` : '');
+function heldUpNote(ranks) {
+  const held = heldUp(ranks);
+  if (!held) return null;
+  const awaited = [...held.awaited], who = awaited.slice(0, 8).map((rank) => `${rank.rank} (${rank.host})`).join(', ');
+  return el('div', {class: 'collectives'}, `${count(held.waiting.length)} of ${count(ranks.length)} ranks wait in ${held.name}, the longest for ${duration(held.since)}. Not there: rank ${who}${awaited.length > 8 ? ` and ${count(awaited.length - 8)} more` : ''}.`);
+}
+
 const openShare = (rank) => (rank.step_s > 0 && finite(rank.wait_s) ? Math.min(rank.wait_s / rank.step_s, 1) : NaN);
 
 // A bar of a step: working (communication that hides behind it included), then waiting for others.
@@ -71,20 +82,20 @@ function byHost(ranks) {
     if (!hosts.has(rank.host)) hosts.set(rank.host, []);
     hosts.get(rank.host).push(rank);
   }
-  const troubled = (group) => group.filter((rank) => troubleOf(rank)).length;
+  const troubled = (group) => group.filter((rank) => rank.says).length;
   return [...hosts].sort((a, b) => troubled(b[1]) - troubled(a[1]) || String(a[0]).localeCompare(String(b[0]), 'en', {numeric: true}));
 }
 
 function hostRow([host, ranks]) {
   const shares = median(ranks.map(openShare)), steps = ranks.map((rank) => rank.step).filter(finite);
   const low = Math.min(...steps), high = Math.max(...steps);
-  const troubles = ranks.filter((rank) => troubleOf(rank));
-  const cells = ranks.length <= 64 ? el('div', {class: 'cells'}, ranks.map((rank) => el('span', {class: cellClass(rank), title: `rank ${rank.rank}: ${rank.state}`}))) : null;
+  const troubles = ranks.filter((rank) => rank.says);
+  const cells = ranks.length <= 64 ? el('div', {class: 'cells'}, ranks.map((rank) => el('span', {class: `cell ${rank.level}`, title: `rank ${rank.rank}: ${rank.state}${rank.in ? `, in ${collectiveOf(rank)}` : ''}`}))) : null;
   return el('div', {class: 'host-row'},
     el('div', {class: 'host-line'}, el('span', {class: 'name'}, host), el('span', {class: 'soft'}, `${count(ranks.length)} rank${ranks.length === 1 ? '' : 's'}${steps.length > 0 ? ` · step ${count(low)}${high > low ? `–${count(high)}` : ''}` : ''}`)),
     cells, stepBar(shares),
     el('div', {class: 'host-line soft'}, el('span', {}, `${duration(median(ranks.map((rank) => rank.step_s)))} a step, ${percent(shares)} open`), el('span', {}, memory(ranks.reduce((sum, rank) => sum + (rank.memory_bytes || 0), 0)))),
-    troubles.slice(0, 4).map((rank) => el('div', {class: cellClass(rank).endsWith('slow') ? 'warn' : 'bad'}, `rank ${rank.rank}: ${troubleOf(rank)}`)),
+    troubles.slice(0, 4).map((rank) => el('div', {class: rank.loud}, `rank ${rank.rank}: ${rank.says}`)),
     troubles.length > 4 ? el('div', {class: 'bad'}, `and ${count(troubles.length - 4)} more`) : null);
 }
 
@@ -93,9 +104,9 @@ function rankTable(hosts) {
   const rows = hosts.flatMap(([host, ranks]) => [
     el('tr', {class: 'host'}, el('td', {colspan: 6}, host)),
     ...ranks.flatMap((rank) => [
-      el('tr', {}, el('td', {}, rank.rank), el('td', {class: 'text'}, el('span', {class: cellClass(rank), style: {display: 'inline-block', 'margin-right': '6px'}}), rank.state),
+      el('tr', {title: rank.in ? `in ${collectiveOf(rank)} for ${duration(rank.in.since_s)}` : null}, el('td', {}, rank.rank), el('td', {class: 'text'}, el('span', {class: `cell inline ${rank.level}`}), rank.state),
         el('td', {}, count(rank.step)), el('td', {}, duration(rank.step_s)), el('td', {}, percent(openShare(rank))), el('td', {}, memory(rank.memory_bytes))),
-      troubleOf(rank) || rank.in ? el('tr', {}, el('td', {}), el('td', {colspan: 5, class: `text ${troubleOf(rank) ? (cellClass(rank).endsWith('slow') ? 'warn' : 'bad') : 'faint'}`}, [troubleOf(rank), inText(rank)].filter(Boolean).join(' · '))) : null,
+      rank.says && rank.says !== rank.state ? el('tr', {class: 'more'}, el('td', {}), el('td', {colspan: 5, class: `text ${rank.loud}`}, rank.says)) : null,
     ]),
   ]);
   return el('table', {}, el('thead', {}, el('tr', {}, head.map((name, i) => el('th', {class: i === 1 ? 'text' : ''}, name)))), el('tbody', {}, rows));
@@ -105,14 +116,14 @@ function showRanks(view) {
   const live = view.live, ranks = live && Array.isArray(live.ranks) ? live.ranks : [];
   if (ranks.length === 0) {
     byId('ranks-summary').textContent = finite(view.ranks) ? `${count(view.ranks)}` : '';
-    fill('ranks', el('p', {class: 'soft'}, live ? 'No rank has reported yet.' : 'Ranks tell about themselves to a supervisor: start the run by `thaw launch` to see each of them here.'));
+    fill('ranks', el('p', {class: 'soft'}, live ? 'No rank has reported yet.' : ['A run that is started by ', el('code', {}, 'thaw launch'), ' shows each of its ranks here.']));
     return;
   }
-  const hosts = byHost(ranks);
+  const hosts = byHost(judged(ranks));
   byId('ranks-summary').textContent = `${count(ranks.length)} on ${count(hosts.length)} host${hosts.length === 1 ? '' : 's'}${finite(live.restarts) ? ` · ${count(live.restarts)} of at most ${count(live.max_restarts)} restarts` : ''}`;
   const most = 200;
   const list = ranks.length <= 16 ? rankTable(hosts) : el('div', {class: 'scroll', style: {'max-height': '520px'}}, hosts.slice(0, most).map(hostRow), hosts.length > most ? el('p', {class: 'soft'}, `and ${count(hosts.length - most)} hosts more, all well or less troubled`) : null);
-  fill('ranks', collectiveNotes(ranks), list);
+  fill('ranks', heldUpNote(ranks), list);
 }
 
 function showEvents(view) {

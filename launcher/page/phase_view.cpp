@@ -21,14 +21,26 @@ std::string until_text(const Until& until) {
 }
 
 // Steps of a phase at its longest, that begins after `start` steps; nothing where the log does not tell yet.
-std::optional<std::int64_t> longest(const Until& until, const RunLog& log, std::int64_t start) {
+std::optional<std::int64_t> longest(const Until& until, const RunLog& log, std::optional<double> epoch, std::int64_t start) {
   if (until.steps) return until.steps;
-  const auto epoch = log.steps_per_epoch();
-  if (until.epochs && epoch) return static_cast<std::int64_t>(std::ceil(*until.epochs * static_cast<double>(*epoch)));
-  if (until.end_epoch && epoch) return std::max<std::int64_t>(*until.end_epoch * *epoch - start, 1);
+  if (until.epochs && epoch) return std::max<std::int64_t>(std::llround(*until.epochs * *epoch), 1);
+  if (until.end_epoch && epoch) return std::max<std::int64_t>(std::llround(static_cast<double>(*until.end_epoch) * *epoch) - start, 1);
   if (until.rows && log.rows() > 0)
     return static_cast<std::int64_t>(std::ceil(static_cast<double>(*until.rows) * static_cast<double>(log.steps().count()) / log.rows()));
   return std::nullopt;
+}
+
+// Steps an epoch: as the log counts them once one is over; before, by what the trainer reckons for the whole run.
+std::optional<double> steps_of_epoch(const std::vector<PhaseRecipe>& phases, const RunLog& log) {
+  if (log.steps_per_epoch()) return static_cast<double>(*log.steps_per_epoch());
+  if (!log.total_steps()) return std::nullopt;
+  double steps = static_cast<double>(*log.total_steps()), epochs = 0;
+  for (const PhaseRecipe& phase : phases) {
+    if (phase.until.steps) steps -= static_cast<double>(*phase.until.steps);
+    else if (phase.until.epochs) epochs += *phase.until.epochs;
+    else return std::nullopt;
+  }
+  return epochs > 0 && steps > 0 ? std::optional(steps / epochs) : std::nullopt;
 }
 
 Json as_seen(const PhaseSeen& phase) {
@@ -54,6 +66,7 @@ PhaseTimeline phase_timeline(const Recipe* recipe, const RunLog& log, const Json
   const bool ended = result.is_object();
   PhaseTimeline line;
   line.exact = recipe != nullptr;
+  const std::optional<double> epoch = steps_of_epoch(phases, log);
   std::optional<std::int64_t> start = 0;  // of the phase in hand, counted in steps of the run
   for (std::size_t i = 0; i < phases.size(); ++i) {
     const auto number = static_cast<std::int64_t>(i) + 1;
@@ -69,7 +82,7 @@ PhaseTimeline phase_timeline(const Recipe* recipe, const RunLog& log, const Json
     const bool may_end_early = phase.until.patience > 0 || !phase.until.metrics.empty();
     entry["open_ended"] = may_end_early;
     if (seen != log.phases().end()) start = seen->second.first - 1;
-    const auto planned = start ? longest(phase.until, log, *start) : std::nullopt;
+    const auto planned = start ? longest(phase.until, log, epoch, *start) : std::nullopt;
     entry["planned_steps"] = planned ? Json(*planned) : Json();
     if (ended && result.contains("phases") && result["phases"].is_array() && i < result["phases"].size())
       for (const char* key : {"ended_by", "peak_memory_bytes", "cache_hits", "cache_misses", "metrics"})
