@@ -6,7 +6,7 @@ const finite = (value) => typeof value === 'number' && Number.isFinite(value);
 function fixed(value, digits = 4) {
   if (!finite(value)) return missing;
   if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)) return value.toExponential(2);
-  const places = Math.max(0, digits - Math.max(1, Math.floor(Math.log10(Math.abs(value) || 1)) + 1));
+  const places = Math.max(0, digits - Math.max(0, Math.floor(Math.log10(Math.abs(value) || 1)) + 1));
   return value.toFixed(Math.min(places, digits));
 }
 

@@ -8,14 +8,15 @@ let shown = null;
 const column = (columns, name) => columns.step.map((step, i) => [step, columns[name][i]]);
 
 // An average that forgets by half within a thirtieth of the steps so far.
-function smoothed(means) {
+function smoothed(means, name) {
   const half = Math.max(4, (means.step[means.step.length - 1] || 0) / 30), points = [];
   let sum = 0, weight = 0, before = 0;
   means.step.forEach((step, i) => {
     const keep = 0.5 ** ((step - before) / half);
     before = step;
-    if (!finite(means.loss[i])) return;
-    sum = keep * sum + (1 - keep) * means.loss[i];
+    const value = means[name][i];
+    if (!finite(value)) return;
+    sum = keep * sum + (1 - keep) * value;
     weight = keep * weight + (1 - keep);
     points.push([step, sum / weight]);
   });
@@ -127,16 +128,17 @@ function showMetrics(view, shared) {
 
 function showPace(view, shared) {
   const means = view.means;
-  charts.speed.update({...shared, title: 'Rows a second by optimizer step', fromZero: true, robust: true, format: compact, series: [{name: 'all ranks', colour: 'var(--accent)', kind: 'line', points: column(means, 'rows_per_s')}]});
+  const curves = (name, label, colour, raw = column(means, name)) => [{colour, kind: 'raw', points: raw, quiet: true}, {name: label, colour, kind: 'line', points: smoothed(means, name)}];
+  charts.speed.update({...shared, title: 'Rows a second by optimizer step', fromZero: true, robust: true, format: compact, series: curves('rows_per_s', 'all ranks', 'var(--accent)')});
   charts.time.update({...shared, title: 'Step time by optimizer step, and the open communication in it', fromZero: true, robust: true, format: duration, 
-    series: [{name: 'a step', colour: 'var(--accent)', kind: 'line', points: column(means, 'step_s')}, {name: 'open communication', colour: 'var(--warm)', kind: 'area', points: column(means, 'comm_wait_s')}, {colour: 'var(--warm)', kind: 'line', points: column(means, 'comm_wait_s'), quiet: true}]});
+    series: [...curves('step_s', 'a step', 'var(--accent)'), {name: 'open communication', colour: 'var(--warm)', kind: 'area', points: smoothed(means, 'comm_wait_s')}, {colour: 'var(--warm)', kind: 'line', points: smoothed(means, 'comm_wait_s'), quiet: true}]});
   const norms = column(view.steps, 'grad_norm'), positive = norms.map((point) => point[1]).filter((y) => y > 0);
-  charts.norm.update({...shared, title: 'Gradient norm by optimizer step', log: positive.length > 2 && Math.max(...positive) > 20 * Math.min(...positive), format: fixed, tickFormat: (y) => fixed(y, 3), series: [{name: 'before clipping', colour: 'var(--fourth)', kind: norms.length > 60 ? 'raw' : 'line', points: norms}, {colour: 'var(--fourth)', kind: 'line', quiet: true, points: norms.length > 60 ? column(means, 'grad_norm') : []}]});
+  charts.norm.update({...shared, title: 'Gradient norm by optimizer step', log: positive.length > 2 && Math.max(...positive) > 20 * Math.min(...positive), format: fixed, tickFormat: (y) => fixed(y, 3), series: curves('grad_norm', 'before clipping', 'var(--fourth)', norms)});
 }
 
 function show(view) {
   shown = view;
-  const end = Math.max(finite(view.total_steps) ? view.total_steps : 0, view.step, 1), curve = smoothed(view.means), shared = {end, bands: bandsOf(view, end)};
+  const end = Math.max(finite(view.total_steps) ? view.total_steps : 0, view.step, 1), curve = smoothed(view.means, 'loss'), shared = {end, bands: bandsOf(view, end)};
   showHead(view);
   showNotice(view, '');
   showTiles(view, curve);

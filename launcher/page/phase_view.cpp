@@ -21,10 +21,11 @@ std::string until_text(const Until& until) {
 }
 
 // Steps of a phase at its longest, that begins after `start` steps; nothing where the log does not tell yet.
-std::optional<std::int64_t> longest(const Until& until, const RunLog& log, std::optional<double> epoch, std::int64_t start) {
+std::optional<std::int64_t> longest(const Until& until, const RunLog& log, std::optional<double> epoch, std::optional<std::int64_t> start) {
   if (until.steps) return until.steps;
   if (until.epochs && epoch) return std::max<std::int64_t>(std::llround(*until.epochs * *epoch), 1);
-  if (until.end_epoch && epoch) return std::max<std::int64_t>(std::llround(static_cast<double>(*until.end_epoch) * *epoch) - start, 1);
+  if (until.end_epoch && epoch && start)
+    return std::max<std::int64_t>(std::llround(static_cast<double>(*until.end_epoch) * *epoch) - *start, 1);
   if (until.rows && log.rows() > 0)
     return static_cast<std::int64_t>(std::ceil(static_cast<double>(*until.rows) * static_cast<double>(log.steps().count()) / log.rows()));
   return std::nullopt;
@@ -82,7 +83,7 @@ PhaseTimeline phase_timeline(const Recipe* recipe, const RunLog& log, const Json
     const bool may_end_early = phase.until.patience > 0 || !phase.until.metrics.empty();
     entry["open_ended"] = may_end_early;
     if (seen != log.phases().end()) start = seen->second.first - 1;
-    const auto planned = start ? longest(phase.until, log, epoch, *start) : std::nullopt;
+    const auto planned = longest(phase.until, log, epoch, start);
     entry["planned_steps"] = planned ? Json(*planned) : Json();
     if (ended && result.contains("phases") && result["phases"].is_array() && i < result["phases"].size())
       for (const char* key : {"ended_by", "peak_memory_bytes", "cache_hits", "cache_misses", "metrics"})

@@ -2,9 +2,9 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -13,6 +13,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
+#include <exception>
 #include <list>
 
 #include "framework/base/clock.h"
@@ -67,7 +68,8 @@ class PageServer::Site : public std::enable_shared_from_this<Site> {
     answers_.allow(std::move(names));
   }
 
-  void start() { asio::co_spawn(acceptor_.get_executor(), accept(shared_from_this()), asio::detached); }
+  // An exception (no memory left) ends what it struck, never the io_context, in which a supervisor may work.
+  void start() { spawn(accept(shared_from_this())); }
 
   void close() {
     error_code ignored;
@@ -88,6 +90,10 @@ class PageServer::Site : public std::enable_shared_from_this<Site> {
     Clock::time_point since = Clock::now();
   };
   using Place = std::list<Connection>::iterator;
+
+  void spawn(asio::awaitable<void> work) {
+    asio::co_spawn(acceptor_.get_executor(), std::move(work), [](const std::exception_ptr&) {});
+  }
 
   void listen() {
     const auto check = [&](const error_code& error, const char* remedy) {
@@ -131,7 +137,7 @@ class PageServer::Site : public std::enable_shared_from_this<Site> {
       }
       if (!make_room()) continue;
       const Place place = connections_.emplace(connections_.end(), std::move(socket));
-      asio::co_spawn(acceptor_.get_executor(), serve(self, place), asio::detached);
+      spawn(serve(self, place));
     }
   }
 
@@ -147,17 +153,35 @@ class PageServer::Site : public std::enable_shared_from_this<Site> {
       parser.header_limit(static_cast<std::uint32_t>(options_.limits.header_bytes));
       stream.expires_after(duration_of(options_.limits.request_s));
       error_code error;
-      co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+      co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
       if (is_of_peer(error)) co_return;
+      if (!error && !parser.is_done()) error = http::error::unexpected_body;
       place->waiting = false;
-      Response response = error ? answer_to_bad_request(error) : answers_.to(parser.get());
+      Response response = error ? answer_to_bad_request(error) : answer(parser.get());
       keep = !error && parser.get().keep_alive();
       response.keep_alive(keep);
       const bool head = !error && parser.get().method() == http::verb::head;
       if (!co_await send(stream, response, head)) co_return;
     }
-    error_code ignored;
-    stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    place->waiting = true;
+    co_await part(stream);
+  }
+
+  // Reads for a moment what is still coming: a connection that is closed over unread bytes is reset, and the answer lost.
+  asio::awaitable<void> part(beast::tcp_stream& stream) {
+    error_code error;
+    stream.socket().shutdown(tcp::socket::shutdown_send, error);
+    stream.expires_after(std::chrono::seconds(1));
+    std::array<char, 4096> unread{};
+    while (!error) co_await stream.async_read_some(asio::buffer(unread), asio::redirect_error(asio::use_awaitable, error));
+  }
+
+  Response answer(const Request& request) {
+    try {
+      return answers_.to(request);
+    } catch (const std::exception& exception) {  // a look that failed is not the end of a supervisor
+      return plain_answer(http::status::internal_server_error, as_error(exception).what());
+    }
   }
 
   // Whether the client took it in time.
