@@ -10,6 +10,7 @@ function fixed(value, digits = 4) {
   return value.toFixed(Math.min(places, digits));
 }
 
+const tickText = (value) => (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5) ? value.toExponential(0) : String(Number(value.toPrecision(4))));
 const count = (value) => (finite(value) ? Math.round(value).toLocaleString('en-US').replace(/,/g, '\u202f') : missing);
 const percent = (share) => (finite(share) ? `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %` : missing);
 const rate = (value) => (finite(value) ? (value === 0 ? '0' : value.toExponential(2).replace('e-', 'e\u2212').replace('e+', 'e')) : missing);

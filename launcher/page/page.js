@@ -101,7 +101,7 @@ function showLoss(view, shared, curve) {
   const log = choice.log === null ? values.length > 2 && Math.max(...values) > 20 * Math.min(...values) : choice.log;
   byId('log-scale').setAttribute('aria-pressed', String(log));
   const single = view.steps.step.length === view.step;
-  charts.loss.update({...shared, lane: true, log, title: 'Loss by optimizer step', format: fixed, tickFormat: (y) => fixed(y, 3), marks: raw.filter((point) => !finite(point[1])).map((point) => point[0]),
+  charts.loss.update({...shared, lane: true, log, title: 'Loss by optimizer step', format: fixed, tickFormat: tickText, marks: raw.filter((point) => !finite(point[1])).map((point) => point[0]),
     series: [{name: single ? 'each step' : 'single steps', colour: 'var(--accent)', kind: 'raw', points: raw}, {name: 'smoothed', colour: 'var(--accent)', kind: 'line', points: curve}]});
   // Phases whose rates lie far apart are all seen on a logarithmic axis, whose lowest part stands for all that is below it.
   const highest = view.phases.map((phase) => phase.highest_lr).filter((lr) => lr > 0), apart = highest.length > 1 && Math.max(...highest) > 4 * Math.min(...highest);
@@ -121,7 +121,7 @@ function showMetrics(view, shared) {
     show(shown);
   }}, name.replace(/_/g, ' '))) : []);
   const best = view.best, ring = best && best.metric && best.metric.split('/')[1] === metric && finite(best.value) ? [best.step, best.value] : null;
-  charts.metrics.update({...shared, title: `${metric || 'Metrics'} by optimizer step`, empty: 'no evaluation yet', format: fixed, tickFormat: (y) => fixed(y, 3), ring, note: ring ? `best at step ${count(best.step)}` : '',
+  charts.metrics.update({...shared, title: `${metric || 'Metrics'} by optimizer step`, empty: 'no evaluation yet', format: fixed, tickFormat: tickText, ring, note: ring ? `best at step ${count(best.step)}` : '',
     series: sets.map((set, i) => ({name: set, colour: colours[i % colours.length], kind: 'dots', points: view.evaluations.map((e) => [e.step, e.metrics[`${set}/${metric}`]]).filter((point) => finite(point[1]))}))});
   showEvaluations(view, metric);
 }
@@ -133,7 +133,7 @@ function showPace(view, shared) {
   charts.time.update({...shared, title: 'Step time by optimizer step, and the open communication in it', fromZero: true, robust: true, format: duration, 
     series: [...curves('step_s', 'a step', 'var(--accent)'), {name: 'open communication', colour: 'var(--warm)', kind: 'area', points: smoothed(means, 'comm_wait_s')}, {colour: 'var(--warm)', kind: 'line', points: smoothed(means, 'comm_wait_s'), quiet: true}]});
   const norms = column(view.steps, 'grad_norm'), positive = norms.map((point) => point[1]).filter((y) => y > 0);
-  charts.norm.update({...shared, title: 'Gradient norm by optimizer step', log: positive.length > 2 && Math.max(...positive) > 20 * Math.min(...positive), format: fixed, tickFormat: (y) => fixed(y, 3), series: curves('grad_norm', 'before clipping', 'var(--fourth)', norms)});
+  charts.norm.update({...shared, title: 'Gradient norm by optimizer step', log: positive.length > 2 && Math.max(...positive) > 20 * Math.min(...positive), format: fixed, tickFormat: tickText, series: curves('grad_norm', 'before clipping', 'var(--fourth)', norms)});
 }
 
 function show(view) {
