@@ -41,7 +41,8 @@ function heights(series, spec) {
   }
   if (low > high) return null;
   if (spec.log) return low === high ? [low / 2, high * 2] : [low * (low / high) ** 0.05, high * (high / low) ** 0.05];
-  const pad = (high - low) * 0.07 || Math.abs(high) * 0.1 || 1;
+  const flat = high - low < 1e-6 * Math.abs(high);  // but for the last digits
+  const pad = (flat ? Math.abs(high) * 0.1 : (high - low) * 0.07) || 1;
   return [spec.fromZero || (low >= 0 && low - pad < 0) ? Math.min(0, low) : low - pad, high + pad];
 }
 

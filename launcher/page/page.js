@@ -7,14 +7,17 @@ let shown = null;
 
 const column = (columns, name) => columns.step.map((step, i) => [step, columns[name][i]]);
 
-// An average that forgets by half within a thirtieth of the steps so far.
-function smoothed(means, name) {
-  const half = Math.max(4, (means.step[means.step.length - 1] || 0) / 30), points = [];
-  let sum = 0, weight = 0, before = 0;
+// An average that forgets by half within a tenth of the way up to a step, and never more slowly than a thirtieth of all: where a
+// curve is steep, at its beginning, it keeps close to it. Where a phase changes what is measured, each begins `anew`.
+function smoothed(means, name, anew = false) {
+  const slowest = (means.step[means.step.length - 1] || 0) / 30, points = [];
+  let sum = 0, weight = 0, before = 0, phase = null;
   means.step.forEach((step, i) => {
-    const keep = 0.5 ** ((step - before) / half);
+    const keep = 0.5 ** ((step - before) / Math.max(4, Math.min(step / 10, slowest)));
     before = step;
     const value = means[name][i];
+    if (anew && means.phase[i] !== phase) sum = weight = 0;
+    phase = means.phase[i];
     if (!finite(value)) return;
     sum = keep * sum + (1 - keep) * value;
     weight = keep * weight + (1 - keep);
@@ -128,10 +131,10 @@ function showMetrics(view, shared) {
 
 function showPace(view, shared) {
   const means = view.means;
-  const curves = (name, label, colour, raw = column(means, name)) => [{colour, kind: 'raw', points: raw, quiet: true}, {name: label, colour, kind: 'line', points: smoothed(means, name)}];
+  const curves = (name, label, colour, raw = column(means, name)) => [{colour, kind: 'raw', points: raw, quiet: true}, {name: label, colour, kind: 'line', points: smoothed(means, name, true)}];
   charts.speed.update({...shared, title: 'Rows a second by optimizer step', fromZero: true, robust: true, format: compact, series: curves('rows_per_s', 'all ranks', 'var(--accent)')});
   charts.time.update({...shared, title: 'Step time by optimizer step, and the open communication in it', fromZero: true, robust: true, format: duration, 
-    series: [...curves('step_s', 'a step', 'var(--accent)'), {name: 'open communication', colour: 'var(--warm)', kind: 'area', points: smoothed(means, 'comm_wait_s')}, {colour: 'var(--warm)', kind: 'line', points: smoothed(means, 'comm_wait_s'), quiet: true}]});
+    series: [...curves('step_s', 'a step', 'var(--accent)'), {name: 'open communication', colour: 'var(--warm)', kind: 'area', points: smoothed(means, 'comm_wait_s', true)}, {colour: 'var(--warm)', kind: 'line', points: smoothed(means, 'comm_wait_s', true), quiet: true}]});
   const norms = column(view.steps, 'grad_norm'), positive = norms.map((point) => point[1]).filter((y) => y > 0);
   charts.norm.update({...shared, title: 'Gradient norm by optimizer step', log: positive.length > 2 && Math.max(...positive) > 20 * Math.min(...positive), format: fixed, tickFormat: tickText, series: curves('grad_norm', 'before clipping', 'var(--fourth)', norms)});
 }
