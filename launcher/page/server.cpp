@@ -129,7 +129,7 @@ class PageServer::Site : public std::enable_shared_from_this<Site> {
       error_code error;
       tcp::socket socket(acceptor_.get_executor());
       co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
-      if (error == asio::error::operation_aborted) break;
+      if (!acceptor_.is_open()) break;  // also where one came in at that very moment
       if (error) {  // no descriptors left, say: whoever ends a connection frees one
         retry_.expires_after(std::chrono::milliseconds(100));
         co_await retry_.async_wait(asio::redirect_error(asio::use_awaitable, error));
