@@ -11,12 +11,14 @@
 #include <boost/asio/signal_set.hpp>
 #include <exception>
 #include <memory>
+#include <optional>
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/machine.h"
 #include "framework/train/recipe.h"
 #include "launcher/commands.h"
+#include "launcher/page/server.h"
 #include "launcher/supervisor/supervisor.h"
 
 namespace thaw {
@@ -26,7 +28,9 @@ struct LaunchArguments {
   std::string recipe, hosts, hostfile, mpirun = "mpirun";
   std::vector<std::string> overrides, more, environment;
   int ranks = 0, max_restarts = 3, min_ranks = 1;
-  bool fork = false, json = false;
+  std::string page_address = "127.0.0.1";
+  std::uint16_t page_port = 0;
+  bool fork = false, json = false, no_page = false;
 };
 
 // From the command line, else from Slurm, else this host with as many ranks as were asked for.
@@ -68,7 +72,13 @@ void allow_many_connections() {
 int launch(const LaunchArguments& arguments) {
   allow_many_connections();
   boost::asio::io_context io(1);
-  Supervisor supervisor(io, options_of(arguments));
+  const Supervisor::Options options = options_of(arguments);
+  Supervisor supervisor(io, options);
+  std::optional<PageServer> page;
+  if (!arguments.no_page) {
+    page.emplace(io, PageOptions{options.run, arguments.page_address, arguments.page_port, {}, [&] { return supervisor.live(); }});
+    fmt::print(stderr, "page       {}\n", page->url());
+  }
 
   boost::asio::signal_set signals(io, SIGINT, SIGTERM, SIGHUP);
   signals.add(SIGUSR1);
@@ -113,6 +123,9 @@ void add_launch(CLI::App& app, int& exit_code) {
       ->add_option("-x,--environment", arguments->environment,
                    "A variable for all ranks, besides THAW_*, HF_*, CUDA_*, NCCL_*, UCX_*, OMP_*, PATH and LD_LIBRARY_PATH")
       ->allow_extra_args(false);
+  command->add_option("--page-port", arguments->page_port, "The live page's port (any free one)");
+  command->add_option("--page-address", arguments->page_address, "The live page's address (127.0.0.1: this machine alone)");
+  command->add_flag("--no-page", arguments->no_page, "No live page");
   command->add_flag("--fork", arguments->fork, "As for `thaw train`");
   command->add_flag("--json", arguments->json, "At the end, the result as one JSON object on standard output");
   command->footer(

@@ -305,4 +305,15 @@ void Lease::discard() noexcept {
   ::rmdir(leases_of(directory_).c_str());  // fails, as it should, where another's claim is in it already
 }
 
+std::optional<LeaseSeen> look_at_lease(const fs::path& directory, LeaseTimes times) {
+  const std::int64_t generation = highest(leases_of(directory));
+  const std::optional<Json> lease = generation > 0 ? read_lease(file_of(directory, generation)) : std::nullopt;
+  if (!lease) return std::nullopt;
+  LeaseSeen seen{false, text_of(*lease, "host"), text_of(*lease, "job"), text_of(*lease, "since"), number_of(text_of(*lease, "pid"))};
+  seen.heartbeat_at = modified_s(file_of(directory, generation));
+  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  seen.alive = !over(*lease, {{"machine", machine()}}) && now - seen.heartbeat_at <= times.stale_s;
+  return seen;
+}
+
 }  // namespace thaw

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -64,5 +65,14 @@ class Lease {
   std::condition_variable_any wake_;
   std::jthread heartbeat_;
 };
+
+// The owner of a directory as one sees it who only looks: nothing is taken, written or touched. Nothing where there is no lease.
+struct LeaseSeen {
+  bool alive = false;  // neither released nor gone, and with a heartbeat within stale_s by this machine's clock
+  std::string host, job, since;
+  std::int64_t pid = 0;
+  double heartbeat_at = 0;  // unix seconds
+};
+std::optional<LeaseSeen> look_at_lease(const std::filesystem::path& directory, LeaseTimes times = {});
 
 }  // namespace thaw

@@ -65,6 +65,7 @@ void Telemetry::step(const StepReport& r) {
   ++loss_count_;
   if (run_ != nullptr)
     run_->append_log({{"step", r.step},
+                      {"total_steps", r.total_steps},
                       {"epoch", r.epoch},
                       {"phase", r.phase},
                       {"loss", r.loss},

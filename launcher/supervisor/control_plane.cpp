@@ -1,7 +1,6 @@
 #include "launcher/supervisor/control_plane.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 
@@ -13,6 +12,7 @@
 
 #include "framework/base/clock.h"
 #include "framework/base/error.h"
+#include "framework/base/secret.h"
 #include "launcher/supervisor/frames.h"
 
 namespace thaw {
@@ -36,9 +36,6 @@ std::vector<std::string> interface_addresses() {
   return found;
 }
 
-// mpirun must not inherit it: a connection would seem alive when the supervisor is not.
-void keep_from_children(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
-
 constexpr std::size_t most_refusals = 256;  // that are told apart: whoever knocks from ever new addresses fills no memory
 
 }  // namespace
@@ -47,7 +44,6 @@ struct ControlPlane::Session {
   Session(tcp::socket connected, asio::io_context& io) : socket(std::move(connected)), deadline(io) {
     boost::system::error_code error;
     address = socket.remote_endpoint(error).address().to_string();
-    keep_from_children(socket.native_handle());
   }
   tcp::socket socket;
   asio::steady_timer deadline;  // for the Hello
@@ -63,7 +59,6 @@ ControlPlane::ControlPlane(asio::io_context& io, bool this_host_alone, std::stri
   try {
     acceptor_ = tcp::acceptor(io, {this_host_alone ? asio::ip::address_v4::loopback() : asio::ip::address_v4::any(), 0});
     acceptor_.listen(4096);
-    keep_from_children(acceptor_.native_handle());
   } catch (const boost::system::system_error& error) {
     throw FileError("the supervisor cannot listen for its ranks: {}", error.code().message());
   }

@@ -1,7 +1,5 @@
 #include "launcher/supervisor/messages.h"
 
-#include <sys/random.h>
-
 #include <limits>
 
 #include "framework/base/error.h"
@@ -125,22 +123,6 @@ std::size_t frame_length(const unsigned char (&header)[4]) {
   for (const unsigned char byte : header) length = length << 8 | byte;
   if (length == 0 || length > largest_frame) throw DataError("a frame of {} bytes: expected 1 to {}", length, largest_frame);
   return length;
-}
-
-bool same_secret(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
-  return difference == 0;
-}
-
-std::string random_secret() {
-  unsigned char bytes[32];
-  if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes))
-    throw Error(ExitCode::io_error, "the system gives no random numbers (getrandom)");
-  std::string text;
-  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
 }
 
 }  // namespace thaw

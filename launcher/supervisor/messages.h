@@ -52,8 +52,4 @@ Orders read_orders(std::string_view json);  // DataError
 std::string frame(std::string_view content);
 std::size_t frame_length(const unsigned char (&header)[4]);
 
-// Takes as long whatever differs, so that its time tells nothing of a secret. Lengths may show.
-bool same_secret(std::string_view a, std::string_view b);
-std::string random_secret();  // 256 bits from the system, in hexadecimal
-
 }  // namespace thaw

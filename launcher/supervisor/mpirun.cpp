@@ -9,11 +9,13 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <set>
 
 #include "framework/base/clock.h"
 #include "framework/base/error.h"
+#include "framework/base/file.h"
 
 namespace thaw {
 namespace {
@@ -31,6 +33,13 @@ std::vector<std::string> names_of_environment() {
   std::vector<std::string> names;
   for (char** entry = environ; *entry != nullptr; ++entry) names.push_back(std::string(*entry).substr(0, std::string(*entry).find('=')));
   return names;
+}
+
+// Sockets above all: a rank's connection would seem alive when the supervisor is not.
+void keep_descriptors_from_children() {
+  std::error_code error;
+  for (fs::directory_iterator entry("/proc/self/fd", error), end; !error && entry != end; entry.increment(error))
+    if (const int descriptor = std::atoi(entry->path().filename().c_str()); descriptor > 2) ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
 
 }  // namespace
@@ -72,6 +81,7 @@ Child::Child(boost::asio::io_context& io, const std::vector<std::string>& comman
     return all;
   };
 
+  keep_descriptors_from_children();
   const int log = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0) throw FileError(ExitCode::cannot_write, "{}: cannot write: {}", output.string(), std::strerror(errno));
   posix_spawn_file_actions_t files;

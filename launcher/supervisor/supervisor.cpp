@@ -13,6 +13,7 @@
 #include "framework/base/file.h"
 #include "framework/base/machine.h"
 #include "framework/base/process.h"
+#include "framework/base/secret.h"
 #include "launcher/supervisor/reporter.h"
 
 namespace thaw {
@@ -51,8 +52,8 @@ Supervisor::Supervisor(asio::io_context& io, Options options)
     : io_(io),
       options_(std::move(options)),
       folder_(options_.run / "launch"),
-      id_(random_secret().substr(0, 16)),
-      token_(random_secret()),
+      id_(random_token().substr(0, 16)),
+      token_(random_token()),
       events_(folder_ / "events.jsonl") {
   make_directory(folder_);
   plane_ = std::make_unique<ControlPlane>(io_, !on_other_hosts(), token_,

@@ -20,8 +20,11 @@ void World::pulse(int number, const Pulse& pulse, double now_s) {
   const std::int64_t steps = pulse.step - rank.pulse.step;
   if (steps > 0 && rank.pulse.step > 0 && pulse.state == "training" && rank.pulse.state == "training") {
     ++rank.measured;
-    const double own = std::max(0.0, now_s - rank.heard_s - (pulse.waited_s - rank.pulse.waited_s)) / static_cast<double>(steps);
-    rank.own_s = rank.own_s == 0 ? own : 0.9 * rank.own_s + 0.1 * own;
+    const double wait = (pulse.waited_s - rank.pulse.waited_s) / static_cast<double>(steps);
+    const double own = std::max(0.0, (now_s - rank.heard_s) / static_cast<double>(steps) - wait);
+    const double keep = rank.measured == 1 ? 0 : 0.9;
+    rank.own_s = keep * rank.own_s + (1 - keep) * own;
+    rank.wait_s = keep * rank.wait_s + (1 - keep) * wait;
   }
   if (first_step_s_ == 0 && pulse.step > 0) first_step_s_ = now_s;
   rank.pulse = pulse;
@@ -99,7 +102,8 @@ Json World::as_json(double now_s) const {
       one["in"] =
           pulse.collective.empty() ? Json() : Json{{"name", pulse.collective}, {"sequence", pulse.collectives}, {"since_s", pulse.since_s}};
       one["memory_bytes"] = pulse.memory_bytes;
-      one["own_s"] = rank.own_s;
+      one["step_s"] = rank.own_s + rank.wait_s;
+      one["wait_s"] = rank.wait_s;
       one["slow"] = median > 0 && rank.own_s > 0 ? Json(rank.own_s / median) : Json();
       one["seen_s"] = now_s - rank.heard_s;
     }

@@ -19,8 +19,9 @@ struct RankSeen {
   double gone_s = 0;   // when its connection ended
   std::optional<LastWords> last_words;
   double last_words_s = 0;
-  double own_s = 0;  // its own work a step, without waiting for others: a running mean
-  int measured = 0;  // of so many pulses
+  double own_s = 0;   // its own work a step, without waiting for others: a running mean
+  double wait_s = 0;  // what it waits a step
+  int measured = 0;   // of so many pulses
   bool well_ended() const { return last_words && (last_words->exit_code == 0 || last_words->exit_code == 75); }
 };
 

@@ -10,6 +10,7 @@
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/json.h"
+#include "framework/base/secret.h"
 #include "launcher/supervisor/decision.h"
 #include "launcher/supervisor/hosts.h"
 #include "launcher/supervisor/messages.h"
@@ -188,16 +189,18 @@ TEST(Messages, NonsenseIsRefused) {
   EXPECT_EQ(frame_length(most), largest_frame);
 }
 
-TEST(Messages, Secrets) {
-  const std::string secret = random_secret();
-  EXPECT_EQ(secret.size(), 64U);
-  EXPECT_NE(secret, random_secret());
+TEST(Secrets, AreLongAndComparedWhole) {
+  const std::string secret = random_token();
+  EXPECT_EQ(secret.size(), 32U);
+  EXPECT_NE(secret, random_token());
   EXPECT_TRUE(same_secret(secret, secret));
   EXPECT_FALSE(same_secret(secret, secret.substr(1)));
-  EXPECT_FALSE(same_secret(secret, ""));
-  std::string other = secret;
-  other.back() = other.back() == '0' ? '1' : '0';
-  EXPECT_FALSE(same_secret(secret, other));
+  EXPECT_FALSE(same_secret("", ""));
+  for (std::size_t i = 0; i < secret.size(); ++i) {
+    std::string other = secret;
+    other[i] = other[i] == '0' ? '1' : '0';
+    EXPECT_FALSE(same_secret(secret, other)) << i;
+  }
 }
 
 TEST(Mpirun, TheTokenIsNotOnItsCommandLine) {
