@@ -34,7 +34,7 @@ double process_age_s() {
 }
 
 // The first signal asks for a stop with a checkpoint; a second one ends the process at once. What comes within a second of the
-// first is the same wish: Slurm and mpirun may both hand it on.
+// first is the same wish: a shell and its terminal may both hand it on.
 void on_signal(int signal) {
   static std::atomic<std::int64_t> first_ns{0};
   timespec now{};
@@ -49,9 +49,15 @@ void on_signal(int signal) {
   }
 }
 
+// Under a launcher or in a Slurm job a second signal is no person's impatience: mpirun repeats TERM three seconds after the
+// first, and Slurm sends it at the beginning and at the end of a grace period. Whoever has waited enough there sends KILL.
+void on_signal_in_job(int signal) {
+  if (stop_signal.load() == 0) stop_signal = signal;
+}
+
 void listen_to_signals() {
   struct sigaction action {};
-  action.sa_handler = on_signal;
+  action.sa_handler = launched_world().launcher.empty() && std::getenv("SLURM_JOB_ID") == nullptr ? on_signal : on_signal_in_job;
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
 }

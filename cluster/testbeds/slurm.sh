@@ -83,7 +83,7 @@ ClusterName=thaw
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=$user
 SlurmdUser=$user
-AuthInfo=socket=$dir/munge/socket
+AuthInfo=socket=$dir/munge/socket,cred_expire=5
 SlurmctldPort=$(free_port)
 StateSaveLocation=$dir/state
 SlurmdSpoolDir=$dir/spool/%n
@@ -100,7 +100,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0,bf_interval=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-KillWait=10
+KillWait=5
 MinJobAge=300
 SlurmdTimeout=10
 ReturnToService=2
