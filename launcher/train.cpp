@@ -153,6 +153,7 @@ class TrainCommand {
     std::string recipe;
     std::vector<std::string> overrides;
     bool json = false, fork = false;
+    int stopped_exit_code = static_cast<int>(ExitCode::requeue);
   };
   explicit TrainCommand(Options options) : options_(std::move(options)) {}
 
@@ -212,7 +213,7 @@ class TrainCommand {
     if (run_) close(recipe, job.place, outcome, ranks.placement, started, first_step, export_best);
     watchdog.reset();
     ranks.comm->barrier();  // nobody leaves before all that was written is
-    return static_cast<int>(outcome.finished ? ExitCode::done : ExitCode::requeue);
+    return outcome.finished ? static_cast<int>(ExitCode::done) : options_.stopped_exit_code;
   }
 
   void failed(const Error& error) {
@@ -276,6 +277,11 @@ void add_train(CLI::App& app, int& exit_code) {
   command->add_option("overrides", options->overrides, "key.sub=value: changes to the recipe");
   command->add_flag("--fork", options->fork,
                     "Go on from the run's last checkpoint although the recipe has changed; what it was is kept beside it");
+  command
+      ->add_option("--stopped-exit-code", options->stopped_exit_code,
+                   "Instead of 75: mpirun takes what is not 0 for a crash, and waits for twice its odls_base_sigkill_timeout; status.json "
+                   "tells what became of the run")
+      ->check(CLI::Range(0, 125));
   command->add_flag("--json", options->json, "At the end, the result as one JSON object on standard output");
   command->footer(
       "Example:  mpirun -n 2 thaw train recipes/quickstart.yaml seed=7 optimizer.lr=3e-5\nRun again, it goes on where it stopped. `touch "

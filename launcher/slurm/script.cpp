@@ -38,7 +38,7 @@ echo "thaw: job $job, start $((1 + ${SLURM_RESTART_COUNT:-0})), on $SLURM_JOB_NO
 )bash";
 
 constexpr const char* signals = R"bash(
-# The program saves a checkpoint and ends with 75 when it gets USR2. Slurm gives TERM before it kills.
+# The program saves a checkpoint and ends when it gets USR2. Slurm gives TERM before it kills.
 launcher='' asked='' interrupted=''
 ask_to_stop() {
   asked=yes interrupted=yes
@@ -48,8 +48,8 @@ trap ask_to_stop USR2 TERM
 )bash";
 
 constexpr const char* with_mpirun = R"bash(
-# mpirun answers TERM by killing its ranks: after so many seconds, the time that Slurm too leaves them (its KillWait).
-export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-30}
+# mpirun answers TERM by killing its ranks, after twice so many seconds: about the time that Slurm leaves them (KillWait).
+export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-15}
 # Each rank takes its share of the node's cores by itself. mpirun starts a daemon a node by srun, which must have them all.
 export OMPI_MCA_hwloc_base_binding_policy=none
 unset SLURM_CPUS_PER_TASK SRUN_CPUS_PER_TASK
@@ -65,12 +65,13 @@ std::string start(const JobScript& job) {
   std::string command = mpirun ? "mpirun" : "srun --mpi=pmix --kill-on-bad-exit=1";
   if (!job.container.empty()) command += " apptainer exec --nv " + shell_quoted(job.container);
   return std::string(mpirun ? with_mpirun : with_srun) + fmt::format(R"bash(
-# A launcher has exit codes of its own (1 after TERM, 137): what became of the run stands in its status.json.
+# What became of the run stands in its status.json. A launcher has exit codes of its own (1 after TERM, 137), and takes ranks
+# that end with 75 for crashed: they say 0 instead.
 status() {{ cat "$run/status.json" 2>/dev/null; }}
 before=$(status)
 code=75
 if [ -z "$asked" ]; then
-  {} "$thaw" train "$recipe" "${{overrides[@]}}" &
+  {} "$thaw" train --stopped-exit-code 0 "$recipe" "${{overrides[@]}}" &
   launcher=$!
   [ -z "$asked" ] || ask_to_stop
   # A trapped signal ends `wait` before the launcher has ended.
@@ -82,10 +83,12 @@ if [ -z "$asked" ]; then
   do :; done
 fi
 after=$(status)
-[ "$after" = "$before" ] || case $after in
-  *'"state": "stopped"'*) code=75 ;;
-  *'"state": "done"'*) code=0 ;;
-esac
+if [ $code = 0 ] || [ "$after" != "$before" ]; then
+  case $after in
+    *'"state": "stopped"'*) code=75 ;;
+    *'"state": "done"'*) code=0 ;;
+  esac
+fi
 # Asked to stop, but ended before it could save (140: before it listened to USR2): it goes on from its last checkpoint.
 [ $code != 140 ] || asked=yes
 [ -z "$asked" ] || case $code in

@@ -48,12 +48,12 @@ class Script : public ::testing::Test {
 };
 
 TEST_F(Script, DoneIsDone) {
-  EXPECT_EQ(run("[ \"$*\" = \"thaw train " + shop.path("recipe.yaml") + "\" ] && " + says("done")).exit_code, 0);
+  EXPECT_EQ(run("[ \"$*\" = \"thaw train --stopped-exit-code 0 " + shop.path("recipe.yaml") + "\" ] && " + says("done")).exit_code, 0);
   EXPECT_EQ(said("requeued"), "");
 }
 
 TEST_F(Script, StoppedWithACheckpointGoesBackIntoTheQueue) {
-  EXPECT_EQ(run(says("stopped") + "exit 75").exit_code, 75);
+  EXPECT_EQ(run(says("stopped")).exit_code, 75);
   EXPECT_EQ(said("requeued"), "requeue 7\n");
 }
 
@@ -74,6 +74,7 @@ TEST_F(Script, AStatusOfAnEarlierStartDoesNotCount) {
   shop.write("run/status.json", "{\n  \"state\": \"stopped\"\n}\n");
   EXPECT_EQ(run("exit 137").exit_code, 137);
   EXPECT_EQ(said("requeued"), "");
+  EXPECT_EQ(run("exit 0").exit_code, 75) << "stopped once more, at the same step and in the same second";
 }
 
 TEST_F(Script, AFailureStays) {
@@ -134,11 +135,13 @@ TEST_F(Script, WhatTheLauncherIsGiven) {
   const std::string tell =
       "echo \"$SLURM_EXPORT_ENV/${SRUN_CPUS_PER_TASK-}/${SLURM_CPUS_PER_TASK-}/$OMPI_MCA_odls_base_sigkill_timeout $*\" >told";
   run(tell);
-  EXPECT_EQ(said("told"), "///30 thaw train " + job.recipe + "\n") << "mpirun's daemons must have all cores of a node";
+  EXPECT_EQ(said("told"), "///15 thaw train --stopped-exit-code 0 " + job.recipe + "\n")
+      << "mpirun's daemons must have all cores of a node";
   job.launcher = JobScript::Launcher::srun;
   job.container = "/images/it's.sif";
   run(tell);
-  EXPECT_EQ(said("told"), "/4/4/ --mpi=pmix --kill-on-bad-exit=1 apptainer exec --nv /images/it's.sif thaw train " + job.recipe + "\n");
+  EXPECT_EQ(said("told"), "/4/4/ --mpi=pmix --kill-on-bad-exit=1 apptainer exec --nv /images/it's.sif thaw train --stopped-exit-code 0 " +
+                              job.recipe + "\n");
 }
 
 TEST_F(Script, ASweepsRunIsChosenByItsNumber) {
@@ -146,7 +149,7 @@ TEST_F(Script, ASweepsRunIsChosenByItsNumber) {
   environment += " SLURM_ARRAY_JOB_ID=5 SLURM_ARRAY_TASK_ID=1";
   job.overrides = {"model=it's \"here\""};
   EXPECT_EQ(run("printf '%s|' \"$@\" >told").exit_code, 0);
-  EXPECT_EQ(said("told"), "thaw|train|" + job.recipe + "|model=it's \"here\"|seed=2|output_dir='$(touch gone) b'|");
+  EXPECT_EQ(said("told"), "thaw|train|--stopped-exit-code|0|" + job.recipe + "|model=it's \"here\"|seed=2|output_dir='$(touch gone) b'|");
   EXPECT_FALSE(fs::exists(shop.path("gone")));
 }
 
