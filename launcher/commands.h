@@ -18,5 +18,7 @@ void add_export(CLI::App& app, int& exit_code);
 void add_lr_find(CLI::App& app, int& exit_code);
 void add_recipes(CLI::App& app, int& exit_code);
 void add_view(CLI::App& app, int& exit_code);
+void add_submit(CLI::App& app, int& exit_code);
+void add_compare(CLI::App& app, int& exit_code);
 
 }  // namespace thaw

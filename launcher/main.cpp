@@ -39,6 +39,8 @@ int main(int argc, char** argv) {
     thaw::add_lr_find(app, exit_code);
     thaw::add_recipes(app, exit_code);
     thaw::add_view(app, exit_code);
+    thaw::add_submit(app, exit_code);
+    thaw::add_compare(app, exit_code);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

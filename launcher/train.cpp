@@ -35,7 +35,7 @@ double process_age_s() {
 }
 
 // The first signal asks for a stop with a checkpoint; a second one ends the process at once. What comes within a second of the
-// first is the same wish: Slurm and mpirun may both hand it on.
+// first is the same wish: a shell and its terminal may both hand it on.
 void on_signal(int signal) {
   static std::atomic<std::int64_t> first_ns{0};
   timespec now{};
@@ -50,9 +50,15 @@ void on_signal(int signal) {
   }
 }
 
+// Under a launcher or in a Slurm job a second signal is no person's impatience: mpirun repeats TERM three seconds after the
+// first, and Slurm sends it at the beginning and at the end of a grace period. Whoever has waited enough there sends KILL.
+void on_signal_in_job(int signal) {
+  if (stop_signal.load() == 0) stop_signal = signal;
+}
+
 void listen_to_signals() {
   struct sigaction action {};
-  action.sa_handler = on_signal;
+  action.sa_handler = launched_world().launcher.empty() && std::getenv("SLURM_JOB_ID") == nullptr ? on_signal : on_signal_in_job;
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
 }
@@ -148,6 +154,7 @@ class TrainCommand {
     std::string recipe;
     std::vector<std::string> overrides;
     bool json = false, fork = false;
+    int stopped_exit_code = static_cast<int>(ExitCode::requeue);
   };
   // `reporter`: to the supervisor, where one started this rank.
   TrainCommand(Options options, Reporter* reporter) : options_(std::move(options)), reporter_(reporter) {}
@@ -211,7 +218,7 @@ class TrainCommand {
     following.reset();
     watchdog.reset();
     ranks.comm->barrier();  // nobody leaves before all that was written is
-    return static_cast<int>(outcome.finished ? ExitCode::done : ExitCode::requeue);
+    return outcome.finished ? static_cast<int>(ExitCode::done) : options_.stopped_exit_code;
   }
 
   void failed(const Error& error) {
@@ -310,6 +317,11 @@ void add_train(CLI::App& app, int& exit_code) {
   command->add_option("overrides", options->overrides, "key.sub=value: changes to the recipe");
   command->add_flag("--fork", options->fork,
                     "Go on from the run's last checkpoint although the recipe has changed; what it was is kept beside it");
+  command
+      ->add_option("--stopped-exit-code", options->stopped_exit_code,
+                   "Instead of 75: mpirun takes what is not 0 for a crash, and waits for twice its odls_base_sigkill_timeout; status.json "
+                   "tells what became of the run")
+      ->check(CLI::Range(0, 125));
   command->add_flag("--json", options->json, "At the end, the result as one JSON object on standard output");
   command->footer(
       "Example:  mpirun -n 2 thaw train recipes/quickstart.yaml seed=7 optimizer.lr=3e-5\nRun again, it goes on where it stopped. `touch "

@@ -293,10 +293,22 @@ YamlNode as_yaml(const ThawRecipe& thaw) {
   return root;
 }
 
+std::vector<std::string> recipe_keys() {
+  const YamlDocument document("", "recipe: 1");
+  Recipe ignored;
+  describe(Reader(document.view()), ignored);
+  return document.known_keys();
+}
+
+std::map<std::string, std::string> recipe_values(const Recipe& recipe) {
+  std::map<std::string, std::string> values;
+  flatten(as_yaml(recipe), "", values);
+  return values;
+}
+
 std::vector<std::string> differences(const Recipe& before, const Recipe& now) {
-  std::map<std::string, std::string> old_values, new_values;
-  flatten(as_yaml(before), "", old_values);
-  flatten(as_yaml(now), "", new_values);
+  const std::map<std::string, std::string> old_values = recipe_values(before);
+  std::map<std::string, std::string> new_values = recipe_values(now);
   for (const auto& [key, value] : old_values) new_values.try_emplace(key, "not given");
   std::vector<std::string> lines;
   for (const auto& [key, value] : new_values) {

@@ -140,6 +140,11 @@ void expand_thaw(Recipe& recipe, const ModelNames& model);
 // The recipe's phases, or the one in which everything learns for `length`.
 std::vector<PhaseRecipe> phases_of(const Recipe& recipe);
 
+// Every key that a recipe may have, by its whole path, and its sections; and a recipe's values by key, as YAML on one line: of
+// sections each key's, of lists and maps with free keys the whole.
+std::vector<std::string> recipe_keys();
+std::map<std::string, std::string> recipe_values(const Recipe& recipe);
+
 // Lines "key: old → new" of the keys that decide a run's numbers and differ; empty where `now` may continue `before`.
 // output_dir, max_time, checkpoint, evaluate and the cache directory may change.
 std::vector<std::string> differences(const Recipe& before, const Recipe& now);
