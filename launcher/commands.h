@@ -16,5 +16,6 @@ void add_predict(CLI::App& app, int& exit_code);
 void add_export(CLI::App& app, int& exit_code);
 void add_lr_find(CLI::App& app, int& exit_code);
 void add_recipes(CLI::App& app, int& exit_code);
+void add_doctor(CLI::App& app, int& exit_code);
 
 }  // namespace thaw

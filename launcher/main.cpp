@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
     thaw::add_export(app, exit_code);
     thaw::add_lr_find(app, exit_code);
     thaw::add_recipes(app, exit_code);
+    thaw::add_doctor(app, exit_code);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
