@@ -20,5 +20,6 @@ void add_recipes(CLI::App& app, int& exit_code);
 void add_view(CLI::App& app, int& exit_code);
 void add_submit(CLI::App& app, int& exit_code);
 void add_compare(CLI::App& app, int& exit_code);
+void add_doctor(CLI::App& app, int& exit_code);
 
 }  // namespace thaw

@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
     thaw::add_view(app, exit_code);
     thaw::add_submit(app, exit_code);
     thaw::add_compare(app, exit_code);
+    thaw::add_doctor(app, exit_code);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

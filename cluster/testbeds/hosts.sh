@@ -45,7 +45,10 @@ folder_of() {
   [ -e "$folder/pid" ] || fail "no host $1 here; there are: $(cd $state 2>/dev/null && echo */*[0-9])"
   printf '%s\n' "$folder"
 }
-check_there() { check_name "$1" && [ -e "$state/$1/subnet" ] || fail "no testbed $1 here"; }
+check_there() {
+  check_name "$1"
+  [ -e "$state/$1/subnet" ] || fail "no testbed $1 here"
+}
 hosts_of() { check_there "$1" && (cd "$state/$1" && printf '%s\n' "$1"[0-9]* | sort -V); }
 bridge_of() { printf 'br-%s\n' "$1"; }
 
@@ -272,10 +275,10 @@ mpirun_options() {
   local name=${1:?NAME} slots=${2:-1} hosts
   hosts=$(hosts_of "$name" | sed "s/\$/:$slots/" | paste -sd ,)
   # Networks by address, since the interfaces' names differ between machine and hosts. `rtc ^hwloc`: daemons of one machine
-  # would write one file of its topology at the same time.
+  # would write one file of its topology at the same time. The hosts share cores, so a rank that waits gives its own away.
   printf '%s ' --host "$hosts" --mca plm_rsh_agent "$here/hosts-agent" --mca plm_rsh_no_tree_spawn 1 --mca rtc ^hwloc \
     --mca btl tcp,vader,self --mca btl_tcp_if_include "$(cat "$state/$name/subnet").0/24" \
-    --mca oob_tcp_if_include "$(cat "$state/$name/subnet").0/24" --bind-to none
+    --mca oob_tcp_if_include "$(cat "$state/$name/subnet").0/24" --bind-to none --mca mpi_yield_when_idle 1
   echo
 }
 
