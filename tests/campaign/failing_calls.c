@@ -4,7 +4,7 @@
 //   THAW_FAULT_KIND  ENOSPC, EIO  that call fails
 //                    full         from that call on, all that need space fail with ENOSPC
 //                    short        a write writes half of its bytes, and the next call that needs space fails with ENOSPC
-//                    slow         from that call on, each takes 30 ms longer
+//                    slow         from that call on, each takes 8 ms longer
 //                    die          the process is killed there; a write has written half of its bytes
 //   THAW_FAULT_RANK  the rank of Open MPI whose calls count; all where it is not set
 //   THAW_FAULT_LOG   gets "NUMBER CALL FILE [NEW NAME]", with tabs, of each call that went wrong, or of all and "total NUMBER"
@@ -99,7 +99,7 @@ static void note_call(long number, const char* call, const char* file, const cha
 
 static int choose(long number, int nature) {
   if (strcmp(setting.kind, "slow") == 0 && setting.at > 0 && number >= setting.at) {
-    const struct timespec moment = {0, 30000000};
+    const struct timespec moment = {0, 8000000};
     nanosleep(&moment, NULL);
     return happens;
   }
