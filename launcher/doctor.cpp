@@ -122,15 +122,18 @@ int conclude(Json report, const DoctorOptions& options) {
 void end_lost(const Patient& patient, const std::string& stage, const DoctorOptions& options, int rank) {
   if (rank != 0) {
     // The first rank speaks; where it cannot, because it is the one that is lost, each says for itself.
-    ::sleep(3);
+    ::sleep(20);
     fmt::print(stderr, "thaw doctor: rank {}: no answer from {}\n", rank, stage);
     std::_Exit(static_cast<int>(ExitCode::peer_lost));
   }
   const std::vector<std::string> silent = unreachable(patient.neighbours(), 1.5);
-  Finding finding{Level::stops, silent.empty() ? "ranks" : "host " + listed(silent),
-                  silent.empty() ? "no answer from " + stage + ", though every host's network answers"
-                                 : "cut off: nothing answers at its addresses (noticed while waiting for " + stage + ")",
-                  silent.empty() ? "look at that rank's process: stopped, or stuck" : "have it looked at, and start without it"};
+  Finding finding{
+      Level::stops, silent.empty() ? "ranks" : "host " + listed(silent),
+      silent.empty() ? "no answer from " + stage + ", though every host's network answers"
+                     : "cut off: nothing answers at its addresses (noticed while waiting for " + stage + ")",
+      silent.empty()
+          ? "look at that rank's process: stopped, or stuck"
+          : "have it looked at, and start without it; with --mca oob_tcp_keepalive_time 5 mpirun notices too, else end it by hand"};
   if (options.json) {
     const Json out{{"findings", json_of({finding})}, {"verdict", "stops"}, {"lost_hosts", silent}, {"stage", stage}};
     fmt::print("{}\n", out.dump(-1, ' ', false, Json::error_handler_t::replace));
@@ -138,6 +141,8 @@ void end_lost(const Patient& patient, const std::string& stage, const DoctorOpti
     print_findings({finding});
   }
   std::fflush(stdout);
+  // mpirun that is told to end while a host is cut off waits for it for ever; before, its keepalive would end it. So it comes first.
+  if (!silent.empty()) ::sleep(15);
   std::_Exit(static_cast<int>(ExitCode::peer_lost));
 }
 
@@ -159,7 +164,7 @@ int run_doctor(const DoctorOptions& options) {
         std::int64_t agreed = code;
         ranks.comm->broadcast(&agreed, sizeof agreed, 0);
         ranks.comm->barrier();
-        vigil.end();
+        vigil.begin("all ranks, leaving MPI", 10);
         return static_cast<int>(agreed);
       },
       [&](const Error&) { vigil.end(); });

@@ -10,16 +10,17 @@
 #include "launcher/commands.h"
 #include "launcher/job.h"
 #include "launcher/plan_plot.h"
+#include "launcher/plan_scale.h"
 #include "launcher/ranks.h"
 
 namespace thaw {
 namespace {
 
 struct PlanOptions {
-  std::string recipe, plot;
+  std::string recipe, plot, network, all_reduce = "auto";
   std::vector<std::string> overrides;
   bool json = false;
-  int measure = 8;
+  int measure = 8, ranks = 0, ranks_per_node = 1;
 };
 
 std::string time_of(double seconds) {
@@ -179,6 +180,9 @@ std::string draw(const Job& job, Trainer& trainer) {
 }
 
 int plan(Ranks& ranks, const PlanOptions& options) {
+  if (options.ranks > 0)
+    return plan_at_scale(ranks, {options.recipe, options.network, options.all_reduce, options.overrides, options.ranks,
+                                 options.ranks_per_node, options.measure, options.json});
   Job job = resolve_job(options.recipe, options.overrides, ranks);
   Telemetry telemetry(nullptr, !ranks.first() || options.json);
   load_job(job, ranks, [&](const std::string& line) { telemetry.say(printable(line)); });
@@ -204,8 +208,18 @@ void add_plan(CLI::App& app, int& exit_code) {
   command->add_option("--measure", options->measure, "Steps to take of each phase for the times; 0: none")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
+  command->add_option("--ranks", options->ranks, "Forecast a step on so many ranks instead, by a network model")
+      ->check(CLI::Range(1, 1 << 20));
+  command->add_option("--ranks-per-node", options->ranks_per_node, "Of those")->check(CLI::Range(1, 4096))->capture_default_str();
+  command->add_option("--network", options->network, "Between those: 1gbit … ndr400, or a file that thaw doctor --save wrote");
+  command
+      ->add_option("--all-reduce", options->all_reduce,
+                   "auto (what MPI takes), binomial, ring, rabenseifner, recursive_doubling, two_level")
+      ->capture_default_str();
   command->add_flag("--json", options->json, "One JSON object; bytes and seconds");
-  command->footer("Example:  mpirun -n 2 thaw plan recipe.yaml --plot plan.svg\nTimes are those of the ranks it runs on.");
+  command->footer(
+      "Example:  mpirun -n 2 thaw plan recipe.yaml --plot plan.svg\n          thaw plan recipe.yaml --ranks 4096 --ranks-per-node 8 "
+      "--network network.json batch.size=32768\nTimes are those of the ranks it runs on.");
   command->callback([=, &exit_code] { exit_code = run_on_ranks([&](Ranks& ranks) { return plan(ranks, *options); }); });
 }
 

@@ -276,9 +276,11 @@ mpirun_options() {
   hosts=$(hosts_of "$name" | sed "s/\$/:$slots/" | paste -sd ,)
   # Networks by address, since the interfaces' names differ between machine and hosts. `rtc ^hwloc`: daemons of one machine
   # would write one file of its topology at the same time. The hosts share cores, so a rank that waits gives its own away.
+  # Keepalive: mpirun notices after 14 s that a host was cut off, instead of waiting for ever.
   printf '%s ' --host "$hosts" --mca plm_rsh_agent "$here/hosts-agent" --mca plm_rsh_no_tree_spawn 1 --mca rtc ^hwloc \
     --mca btl tcp,vader,self --mca btl_tcp_if_include "$(cat "$state/$name/subnet").0/24" \
-    --mca oob_tcp_if_include "$(cat "$state/$name/subnet").0/24" --bind-to none --mca mpi_yield_when_idle 1
+    --mca oob_tcp_if_include "$(cat "$state/$name/subnet").0/24" --bind-to none --mca mpi_yield_when_idle 1 \
+    --mca oob_tcp_keepalive_time 5 --mca oob_tcp_keepalive_intvl 3 --mca oob_tcp_keepalive_probes 3
   echo
 }
 

@@ -74,7 +74,9 @@ GradientSync::~GradientSync() {
 void GradientSync::begin(std::shared_ptr<const SumTree> tree) {
   tree_ = std::move(tree);
   next_bucket_ = 0;
-  bytes_ = 0;
+  bytes_ = sparse_bytes_ = 0;
+  begun_ = Clock::now();
+  launches_.clear();
   for (Entry& entry : entries_) entry.passes = entry.depth = 0;
   const auto depth = static_cast<std::size_t>(std::max(1, tree_->stack_depth(host_->rank())));
   for (Bucket& bucket : buckets_) {
@@ -162,6 +164,7 @@ void GradientSync::launch(Bucket& bucket) {
   at::Tensor& sum = bucket.sums.front();
   const auto count = static_cast<std::size_t>(sum.numel());
   bytes_ += count * sizeof(float) * static_cast<std::size_t>(std::max(1, pieces));
+  launches_.push_back({static_cast<double>(count * sizeof(float)), seconds_since(begun_)});
   if (!tree_->is_fixed()) {
     bucket.request = buckets_comm_->all_reduce_async(sum.data_ptr(), count, CommType::f32);
     return;
@@ -178,6 +181,7 @@ void GradientSync::progress() {
 
 void GradientSync::finish() {
   const auto start = Clock::now();
+  backward_s_ = seconds_since(begun_);
   launch_ready(true);
   for (Bucket& bucket : buckets_)
     if (auto request = std::move(bucket.request)) request->wait();
@@ -210,6 +214,7 @@ void GradientSync::exchange_sparse(Entry& entry) {
   }
   entry.sparse.clear();
   bytes_ += mine.size();
+  sparse_bytes_ += mine.size();
   const std::vector<std::string> messages = host_->all_gather_text(mine);
 
   std::vector<std::size_t> read(messages.size());

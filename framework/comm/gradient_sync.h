@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/base/clock.h"
 #include "framework/comm/communicator.h"
 
 namespace thaw {
@@ -45,6 +46,13 @@ class GradientSync {
   std::uint64_t bytes_per_step() const { return bytes_; }  // handed to collectives in the last step
   double wait_s() const { return wait_s_; }                // spent in finish() in the last step
   std::size_t bucket_count() const { return buckets_.size(); }
+  // Of the last step, for models of it: when each bucket was handed over and backward had ended, since begin().
+  struct Launch {
+    double bytes = 0, at_s = 0;
+  };
+  const std::vector<Launch>& launches() const { return launches_; }
+  double backward_s() const { return backward_s_; }
+  std::uint64_t sparse_bytes() const { return sparse_bytes_; }  // of this rank's rows of embeddings
 
  private:
   struct Rows {
@@ -83,8 +91,10 @@ class GradientSync {
   std::vector<Bucket> buckets_;
   std::size_t next_bucket_ = 0;  // buckets are launched in their order on every rank
   std::shared_ptr<const SumTree> tree_;
-  std::uint64_t bytes_ = 0;
-  double wait_s_ = 0;
+  std::uint64_t bytes_ = 0, sparse_bytes_ = 0;
+  Clock::time_point begun_;
+  std::vector<Launch> launches_;
+  double backward_s_ = 0, wait_s_ = 0;
 };
 
 }  // namespace thaw

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double stage_s = 6;  // that a rank may be waited for
+constexpr double stage_s = 5;  // that a rank may be waited for
 constexpr int most_rounds = 48;
 constexpr std::uint64_t file_bytes = std::uint64_t{64} << 20;
 
@@ -155,6 +155,11 @@ Json examine(Patient& patient, Communicator& comm, Vigil& vigil) {
   const std::string host = own["machine"]["host"];
   const About about = [&](const std::string& whom) { vigil.begin(whom, stage_s); };
 
+  // What a person sees meanwhile; results go to standard output.
+  const auto progress = [&](const std::string& what) {
+    if (comm.rank() == 0) fmt::print(stderr, "doctor     {}\n", what);
+  };
+
   about("all ranks, at the beginning");
   const Hosts hosts = introduce(patient, comm, host);
   const bool leads = std::find(hosts.leaders.begin(), hosts.leaders.end(), comm.rank()) != hosts.leaders.end();
@@ -163,6 +168,7 @@ Json examine(Patient& patient, Communicator& comm, Vigil& vigil) {
   const std::vector<ClockOffset> clocks = measure_clocks(comm, hosts.leaders, about);
   for (std::size_t i = 0; i < clocks.size(); ++i)
     report["clocks"].push_back({{"host", hosts.names[i]}, {"offset_s", clocks[i].offset_s}, {"error_s", clocks[i].error_s}});
+  progress(fmt::format("the links of {} host{}", hosts.names.size(), hosts.names.size() == 1 ? "" : "s"));
   report["within"] = json_of(measure_within(comm, hosts.ranks, about), hosts.names);
   report["links"] = json_of(measure_links(comm, hosts.leaders, most_rounds, about, hosts.names), hosts.names);
 
@@ -170,6 +176,7 @@ Json examine(Patient& patient, Communicator& comm, Vigil& vigil) {
   for (const Neighbour& each : patient.neighbours()) others.insert(others.end(), each.addresses.begin(), each.addresses.end());
   own["of_host"] = {
       {"interfaces", interfaces()}, {"infiniband", infiniband()}, {"used_interfaces", interfaces_towards(others)}, {"verbs", uses_verbs()}};
+  progress("computing, and file systems");
   about("all ranks, before they compute");
   comm.barrier();
   vigil.end();

@@ -58,12 +58,13 @@ void judge_links(const Json& report, Findings& findings) {
     const bool late = least[host] > late_factor * usual_s && least[host] > usual_s + late_s;
     if (!slow && !late) continue;
     named.insert(host);
-    findings.push_back(
-        {Level::warning, "host " + host,
-         slow ? fmt::format("slow on the network: {} at best, half of the hosts reach {}", speed_text(speed), speed_text(usual))
-              : fmt::format("late on the network: {} to the nearest host, half of the hosts have {}", time_text(least[host]),
-                            time_text(usual_s)),
-         fmt::format("leave it out (mpirun --host without it, sbatch --exclude={}), and have its link looked at", host)});
+    std::string what;
+    if (slow) what = fmt::format("slow on the network: {} at best, half of the hosts reach {}", speed_text(speed), speed_text(usual));
+    if (late)
+      what += fmt::format("{}late on the network: {} to the nearest host, half of the hosts have {}", slow ? "; " : "",
+                          time_text(least[host]), time_text(usual_s));
+    findings.push_back({Level::warning, "host " + host, what,
+                        fmt::format("leave it out (mpirun --host without it, sbatch --exclude={}), and have its link looked at", host)});
   }
   for (const Json& link : links) {
     const std::string a = link["a"], b = link["b"];
