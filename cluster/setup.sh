@@ -7,7 +7,7 @@ usage() {
   cat <<'END'
 usage: cluster/setup.sh [options]
 
-  --tests          also what tests and benchmarks need (MPICH, a Python environment in build/venv), and the tests themselves
+  --tests          also what tests and benchmarks need (MPICH, Slurm, a Python environment in build/venv), and the tests themselves
   --cuda           also the CUDA libraries that LibTorch names (2 GB); builds the preset `cuda`, which needs nvcc
   --preset NAME    the CMake preset to build (release)
   --torch VERSION  LibTorch VERSION into build/libtorch-VERSION, and nothing else
@@ -47,7 +47,17 @@ say() { printf '%-10s %s\n' "$1" "$2"; }
 debian=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv python3-pip libopenmpi-dev
   openmpi-bin libhdf5-dev libboost-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libicu-dev
   libxxhash-dev libgtest-dev)
-[ -z "$tests" ] || debian+=(libmpich-dev mpich iproute2 procps clang libclang-rt-dev curl chromium)
+[ -z "$tests" ] || debian+=(libmpich-dev mpich iproute2 procps clang libclang-rt-dev curl chromium slurmctld slurmd slurm-client munge)
+
+# Slurm and munge are for testbeds that tests start themselves: no service of theirs is to be started here. Debian asks this
+# file, which is without effect once this script has ended.
+no_services() {
+  local policy=/usr/sbin/policy-rc.d
+  if [ -z "$tests" ] || [ -e $policy ]; then return; fi
+  "$@" sh -c "printf '#!/bin/sh\\n! kill -0 %s 2>/dev/null || exit 101\\n' $$ >$policy && chmod 755 $policy"
+  # shellcheck disable=SC2064 # as it is now
+  trap "$* rm -f $policy" EXIT
+}
 
 install_packages() {
   if ! command -v dpkg-query >/dev/null; then
@@ -73,6 +83,7 @@ install_packages() {
   fi
   say packages "installing ${missing[*]}"
   mkdir -p build
+  no_services "${root[@]}"
   root+=(DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Use-Pty=0 -o Acquire::Retries=3)
   if ! { "${root[@]}" update && "${root[@]}" install --no-install-recommends "${missing[@]}"; } >build/packages.log 2>&1; then
     tail -n 5 build/packages.log >&2

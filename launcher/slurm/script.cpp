@@ -58,6 +58,8 @@ unset SLURM_CPUS_PER_TASK SRUN_CPUS_PER_TASK
 constexpr const char* with_srun = R"bash(
 # srun does not take this over from sbatch by itself.
 [ -z "${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
+# Slurm 22.05 mixes two ways of waiting for all tasks, and may let one go on before another is there (a crash in MPI_Init).
+export SLURM_PMIX_FENCE=${SLURM_PMIX_FENCE:-tree}
 )bash";
 
 std::string start(const JobScript& job) {
