@@ -193,13 +193,17 @@ Json examine(Patient& patient, Communicator& comm, Vigil& vigil) {
   return report;
 }
 
+// The better direction of each pair: what else went on meanwhile is not the network's.
 NetworkModel network_of_report(const Json& report) {
   NetworkModel model = network_of("10gbit");  // what was not measured stays nominal
   const auto link = [](const Json& links, const LinkCost& otherwise) {
-    return LinkCost{median_of(
-                        links, [](const Json& each) { return each["latency_s"].get<double>(); }, otherwise.alpha_s),
-                    median_of(
-                        links, [](const Json& each) { return 1 / each["bytes_per_s"].get<double>(); }, otherwise.beta_s_per_byte)};
+    return LinkCost{
+        median_of(
+            links, [](const Json& each) { return each["latency_s"].get<double>(); }, otherwise.alpha_s),
+        median_of(
+            links,
+            [](const Json& each) { return 1 / std::max(each["there_bytes_per_s"].get<double>(), each["back_bytes_per_s"].get<double>()); },
+            otherwise.beta_s_per_byte)};
   };
   model.name = "measured";
   model.within = link(report["within"], model.within);

@@ -11,7 +11,7 @@ namespace thaw::doctor {
 
 struct Link {
   std::size_t a = 0, b = 0;  // hosts, or a node's two ranks
-  double latency_s = 0;      // one way: half of the median round trip of eight bytes
+  double latency_s = 0;      // one way: half of the round trip of eight bytes, which three of four exceed
   double there_bytes_per_s = 0, back_bytes_per_s = 0;
   double bytes_per_s() const { return there_bytes_per_s < back_bytes_per_s ? there_bytes_per_s : back_bytes_per_s; }
 };

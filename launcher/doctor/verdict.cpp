@@ -3,9 +3,11 @@
 #include "framework/base/text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -13,7 +15,8 @@ namespace thaw::doctor {
 namespace {
 
 // Where a measurement is taken for slow. Wide enough for a machine that others use too.
-constexpr double slow_link = 0.5, slow_compute = 0.6;  // of the median
+constexpr double slow_host = 0.5, slow_compute = 0.6;  // of the median
+constexpr double slow_link = 0.3;                      // of what both ends reach
 constexpr double late_factor = 3, late_s = 200e-6;     // a latency of so much more than the median, and by so much
 constexpr double clock_s = 1, fsync_s = 0.1, write_bytes_per_s = 30e6;
 constexpr double little_space = 1e9;
@@ -36,42 +39,60 @@ void judge_versions(const Json& report, Findings& findings) {
   findings.push_back({Level::stops, "versions", "hosts run different programs: " + text, "install one build where all hosts see it"});
 }
 
-// The best that a host reached with anyone is its own; a host that is slow with all is named, else the link.
+// The best that a host reached with anyone, each way: what others did to one pair's messages is not its own.
+struct Reach {
+  double sends = 0, receives = 0, latency_s = std::numeric_limits<double>::max();
+};
+
+std::map<std::string, Reach> reach_of_hosts(const Json& links) {
+  std::map<std::string, Reach> reach;
+  for (const Json& link : links) {
+    Reach &a = reach[link["a"]], &b = reach[link["b"]];
+    const double there = link["there_bytes_per_s"], back = link["back_bytes_per_s"], latency_s = link["latency_s"];
+    for (double* const best : {&a.sends, &b.receives}) *best = std::max(*best, there);
+    for (double* const best : {&b.sends, &a.receives}) *best = std::max(*best, back);
+    for (Reach* const end : {&a, &b}) end->latency_s = std::min(end->latency_s, latency_s);
+  }
+  return reach;
+}
+
+// A host that is slow with all is named, else the link.
 void judge_links(const Json& report, Findings& findings) {
-  const Json& links = report["links"];
-  std::map<std::string, double> best, least;
-  for (const Json& link : links)
-    for (const char* end : {"a", "b"}) {
-      const std::string host = link[end];
-      best[host] = std::max(best[host], link["bytes_per_s"].get<double>());
-      const double latency = link["latency_s"];
-      least[host] = least.contains(host) ? std::min(least[host], latency) : latency;
-    }
-  if (best.size() < 3) return;  // of two, nobody can say which
-  std::vector<double> speeds, latencies;
-  for (const auto& [host, speed] : best) speeds.push_back(speed);
-  for (const auto& [host, latency] : least) latencies.push_back(latency);
-  const double usual = median(speeds), usual_s = median(latencies);
+  std::map<std::string, Reach> reach = reach_of_hosts(report["links"]);
+  if (reach.size() < 3) return;  // of two, nobody can say which
+  std::vector<double> sending, receiving, latencies;
+  for (const auto& [host, each] : reach) {
+    sending.push_back(each.sends);
+    receiving.push_back(each.receives);
+    latencies.push_back(each.latency_s);
+  }
+  const Reach usual{median(sending), median(receiving), median(latencies)};
   std::set<std::string> named;
-  for (const auto& [host, speed] : best) {
-    const bool slow = speed < slow_link * usual;
-    const bool late = least[host] > late_factor * usual_s && least[host] > usual_s + late_s;
-    if (!slow && !late) continue;
+  for (const auto& [host, each] : reach) {
+    std::vector<std::string> what;
+    if (each.sends < slow_host * usual.sends)
+      what.push_back(
+          fmt::format("slow on the network: sends {} at best, half of the hosts {}", speed_text(each.sends), speed_text(usual.sends)));
+    if (each.receives < slow_host * usual.receives)
+      what.push_back(fmt::format("slow on the network: receives {} at best, half of the hosts {}", speed_text(each.receives),
+                                 speed_text(usual.receives)));
+    if (each.latency_s > late_factor * usual.latency_s && each.latency_s > usual.latency_s + late_s)
+      what.push_back(fmt::format("late on the network: {} to the nearest host, half of the hosts have {}", time_text(each.latency_s),
+                                 time_text(usual.latency_s)));
+    if (what.empty()) continue;
     named.insert(host);
-    std::string what;
-    if (slow) what = fmt::format("slow on the network: {} at best, half of the hosts reach {}", speed_text(speed), speed_text(usual));
-    if (late)
-      what += fmt::format("{}late on the network: {} to the nearest host, half of the hosts have {}", slow ? "; " : "",
-                          time_text(least[host]), time_text(usual_s));
-    findings.push_back({Level::warning, "host " + host, what,
+    findings.push_back({Level::warning, "host " + host, fmt::format("{}", fmt::join(what, "; ")),
                         fmt::format("leave it out (mpirun --host without it, sbatch --exclude={}), and have its link looked at", host)});
   }
-  for (const Json& link : links) {
+  for (const Json& link : report["links"]) {
     const std::string a = link["a"], b = link["b"];
     if (named.contains(a) || named.contains(b)) continue;
-    const double speed = link["bytes_per_s"], expected = std::min(best[a], best[b]);
+    const double there = link["there_bytes_per_s"], back = link["back_bytes_per_s"];
+    const double expected_there = std::min(reach[a].sends, reach[b].receives), expected_back = std::min(reach[b].sends, reach[a].receives);
+    const bool slow_there = there / expected_there < back / expected_back;
+    const double speed = slow_there ? there : back, expected = slow_there ? expected_there : expected_back;
     if (speed < slow_link * expected)
-      findings.push_back({Level::warning, fmt::format("link {} – {}", a, b),
+      findings.push_back({Level::warning, fmt::format("link {} – {}", slow_there ? a : b, slow_there ? b : a),
                           fmt::format("{}, both reach {} with others", speed_text(speed), speed_text(expected)),
                           "have the path between them looked at (cable, switch port)"});
   }

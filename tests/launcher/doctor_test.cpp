@@ -150,7 +150,8 @@ Json well(int hosts) {
                                {"flops", 1e11}});
     report["clocks"].push_back({{"host", name}, {"offset_s", 0.0}, {"error_s", 1e-4}});
     for (int other = 0; other < host; ++other)
-      report["links"].push_back({{"a", fmt::format("h{}", other)}, {"b", name}, {"latency_s", 2e-5}, {"bytes_per_s", 1e9}});
+      report["links"].push_back(
+          {{"a", fmt::format("h{}", other)}, {"b", name}, {"latency_s", 2e-5}, {"there_bytes_per_s", 1e9}, {"back_bytes_per_s", 1e9}});
   }
   return report;
 }
@@ -162,7 +163,7 @@ bool judged(const Json& report, const std::string& subject, const std::string& w
 TEST(Verdict, NamesWhatIsIll) {
   EXPECT_TRUE(doctor::judge(well(4)).empty());
   Json report = well(4);
-  report["links"][4]["bytes_per_s"] = 1e8;
+  report["links"][4]["there_bytes_per_s"] = 1e8;
   EXPECT_TRUE(judged(report, "link h1 – h3", "100.0 MB/s, both reach 1.00 GB/s"));
   report = well(4);
   report["ranks"][2]["flops"] = 4e10;
