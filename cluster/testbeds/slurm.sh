@@ -58,8 +58,10 @@ stop() {
   fail "processes of $dir are still there: ${found[*]}"
 }
 
+# Open MPI's two nodes are one machine: their ranks would take the same names in /dev/shm, and mpirun's daemons write one file of
+# the machine's topology at the same time.
 environment() {
-  printf 'export SLURM_CONF=%s/slurm.conf\n' "$dir"
+  printf 'export SLURM_CONF=%s/slurm.conf OMPI_MCA_btl=tcp,self OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_rtc=^hwloc\n' "$dir"
 }
 
 # A port on which nobody listens now. Another start may take it before we do: then ours begins again with others.

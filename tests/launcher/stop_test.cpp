@@ -79,6 +79,19 @@ TEST_F(Stop, ASecondSignalEndsAtOnce) {
   EXPECT_TRUE(ran.exit_code == 75 || ran.exit_code == 143) << ran.exit_code;
 }
 
+// In a Slurm job it is no person's: mpirun repeats TERM, and Slurm sends it at the beginning and at the end of a grace period.
+TEST_F(Stop, RepeatedSignalsEndNoRunOfAJob) {
+  shop.write("train.tsv", Workshop::rows(3, 300000));  // takes longer than a second to be sharded, with the signals coming in
+  const auto repeated = [&](const std::string& run, const std::string& before) {
+    return shell(
+        fmt::format("{}; {} data.cache_dir={} & job=$!; sleep 0.4; while kill -TERM $job 2>/dev/null; do sleep 0.1; done; wait $job",
+                    before, thaw_command(command(run)), shop.path("cache-" + run)));
+  };
+  EXPECT_EQ(repeated("impatient", "true").exit_code, 143);
+  const Ran job = repeated("job", "export SLURM_JOB_ID=1");
+  EXPECT_EQ(job.exit_code, 75) << job.output;
+}
+
 TEST_F(Stop, SaveNowSavesAndGoesOn) {
   const Ran ran =
       struck("run", 2,

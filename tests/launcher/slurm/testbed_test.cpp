@@ -35,8 +35,7 @@ class Testbed {
   Ran run(const std::string& command) const {
     shop.write("command.sh",
                fmt::format("set -e; cd {0}\n. {1}/cluster/mpi.sh\neval \"$({2} env {3})\"\n"
-                           // two daemons of mpirun on one machine would write one file of its topology
-                           "export OMP_WAIT_POLICY=passive OMPI_MCA_rtc=^hwloc OMPI_MCA_mpi_yield_when_idle=1 THAW={4}/thaw\n{5}\n",
+                           "export OMP_WAIT_POLICY=passive OMPI_MCA_mpi_yield_when_idle=1 THAW={4}/thaw\n{5}\n",
                            shop.path(), THAW_SOURCE_DIR, testbed_script, folder_.string(), THAW_BINARY_DIR, command));
     return shell("bash " + shop.path("command.sh"));
   }
@@ -255,6 +254,33 @@ TEST_F(Slurm, OddPathsAreOnlyPaths) {
   EXPECT_NE(output(odd, job).find("start 1"), std::string::npos);
   EXPECT_FALSE(fs::exists(testbed->shop.path("hit")));
   EXPECT_FALSE(fs::exists(testbed->shop.path(odd + "/hit")));
+}
+
+// Beside the other testbed: a start that is killed at any moment leaves nothing that `stop` does not find.
+TEST_F(Slurm, ATestbedKilledHalfWayIsStoppedAndStartsAgain) {
+  const fs::path folder = fs::temp_directory_path() / fmt::format("thaw-second-{}", ::getpid());
+  const auto processes = [&] {
+    std::size_t count = 0;
+    for (const auto& process : fs::directory_iterator("/proc")) {
+      std::ifstream file(process.path() / "environ");
+      const std::string text((std::istreambuf_iterator<char>(file)), {});
+      count += text.find("THAW_TESTBED=" + folder.string() + '\0') != std::string::npos ? 1 : 0;
+    }
+    return count;
+  };
+  {
+    Background start(testbed_script + " start " + folder.string());
+    EXPECT_TRUE(wait_until([&] { return processes() > 0; }));
+  }
+  EXPECT_EQ(shell(testbed_script + " stop " + folder.string()).exit_code, 0);
+  EXPECT_EQ(processes(), 0U);
+  const Ran again = shell(testbed_script + " start " + folder.string());
+  EXPECT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_LT(again.seconds, 15);
+  EXPECT_NE(slurm("sinfo").output.find("low*"), std::string::npos) << "the other one is there still";
+  EXPECT_EQ(shell(testbed_script + " stop " + folder.string()).exit_code, 0);
+  EXPECT_EQ(processes(), 0U);
+  fs::remove_all(folder);
 }
 
 TEST_F(Slurm, WhatSbatchRefusesIsSaid) {
