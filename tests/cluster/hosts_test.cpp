@@ -1,4 +1,5 @@
 // Virtual hosts: a run goes across them as across real ones, each is a host of its own, and a cut link carries nothing.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "framework/base/json.h"
@@ -33,7 +34,7 @@ TEST(Hosts, ACutLinkCarriesNothingUntilMended) {
   if (!bed.missing().empty()) GTEST_SKIP() << bed.missing();
   // To a port where nobody listens: an answer, though a refusal, comes at once; without a link there is none.
   const auto answers = [&](int from, const std::string& to) {
-    return bed.exec(from, "timeout 1 bash -c \"</dev/tcp/" + to + "/1\"").output.find("refused") != std::string::npos;
+    return bed.exec(from, fmt::format("timeout 1 bash -c \"</dev/tcp/{}/1\"", to)).output.find("refused") != std::string::npos;
   };
   EXPECT_TRUE(answers(1, bed.host(2)));
   EXPECT_TRUE(answers(1, bed.address()));
