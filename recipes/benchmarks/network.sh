@@ -31,8 +31,8 @@ for ranks in 2 4; do
     # The plan reads the same setting as Open MPI does.
     with=("${across[@]}" --mca coll_libnbc_iallreduce_algorithm "$algorithm")
     plan() {
-      logged plan "${with[@]}" "$thaw" plan "$out/recipe.yaml" batch.grain=8 --ranks "$ranks" --network "$out/network.json" --json
-      grep '^{' "$out/plan.log" >"$out/plan-$ranks-$algorithm-$1.json"
+      "${with[@]}" "$thaw" plan "$out/recipe.yaml" batch.grain=8 --ranks "$ranks" --network "$out/network.json" --json \
+        >"$out/plan-$ranks-$algorithm-$1.json" 2>"$out/plan.log" || { tail -n 40 "$out/plan.log" >&2 && exit 1; }
     }
     plan before
     logged train "${with[@]}" "$thaw" train "$out/recipe.yaml" batch.grain=8 "output_dir=$out/run-$ranks-$algorithm"
