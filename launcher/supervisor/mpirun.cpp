@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <chrono>
@@ -51,7 +52,9 @@ std::vector<std::string> mpirun_command(const MpirunOptions& options, const std:
   // A daemon whose host is cut off must not live on.
   for (const auto& [key, value] : std::vector<std::pair<const char*, const char*>>{
            {"oob_tcp_keepalive_time", "5"}, {"oob_tcp_keepalive_intvl", "3"}, {"oob_tcp_keepalive_probes", "3"}})
-    if (::getenv((std::string("OMPI_MCA_") + key).c_str()) == nullptr) command.insert(command.end(), {"--mca", key, value});
+    if (::getenv((std::string("OMPI_MCA_") + key).c_str()) == nullptr &&
+        std::find(options.more.begin(), options.more.end(), key) == options.more.end())  // mpirun refuses one that comes twice
+      command.insert(command.end(), {"--mca", key, value});
   std::vector<std::string> names = options.environment;
   for (const std::string& name : names_of_environment())
     if (goes_to_ranks(name)) names.push_back(name);

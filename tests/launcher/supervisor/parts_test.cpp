@@ -212,7 +212,16 @@ TEST(Mpirun, TheTokenIsNotOnItsCommandLine) {
   EXPECT_TRUE(line.starts_with("mpirun -n 3 --host a:2,b:2 --map-by slot")) << line;
   EXPECT_NE(line.find(" -x THAW_SUPERVISOR_TOKEN "), std::string::npos) << line;
   EXPECT_NE(line.find(" -x PATH"), std::string::npos) << line;
+  EXPECT_NE(line.find(" --mca oob_tcp_keepalive_time 5 "), std::string::npos) << line;
   EXPECT_TRUE(line.ends_with(" --mca btl tcp,self thaw train r.yaml")) << line;
+}
+
+TEST(Mpirun, AnOptionOfTheUsersStandsAlone) {
+  MpirunOptions options;
+  options.more = {"--mca", "oob_tcp_keepalive_time", "60"};
+  const std::string line = fmt::format("{}", fmt::join(mpirun_command(options, {{"a", 1}}, 1, {"true"}), " "));
+  EXPECT_NE(line.find(" --mca oob_tcp_keepalive_time 60 true"), std::string::npos) << line;
+  EXPECT_EQ(line.find("oob_tcp_keepalive_time 5"), std::string::npos) << line;
 }
 
 }  // namespace
