@@ -50,7 +50,8 @@ TEST(HostsOf, Slurm) {
   EXPECT_EQ(expand_nodelist("rack[1-2]n[08-10]-ib"),
             (std::vector<std::string>{"rack1n08-ib", "rack1n09-ib", "rack1n10-ib", "rack2n08-ib", "rack2n09-ib", "rack2n10-ib"}));
   EXPECT_EQ(expand_counts("2(x3),1"), (std::vector<int>{2, 2, 2, 1}));
-  for (const char* wrong : {"n[1-", "n[x]", "n[3-1]", "n[]"}) EXPECT_THROW(expand_nodelist(wrong), UsageError) << wrong;
+  for (const char* wrong : {"n[1-", "n[x]", "n[3-1]", "n[]", "n[0-65535]x[0-65535]", "n[0-99999]"})
+    EXPECT_THROW(expand_nodelist(wrong), UsageError) << wrong;
   for (const char* wrong : {"", "2(x", "0", "2(x3),a"}) EXPECT_THROW(expand_counts(wrong), UsageError) << wrong;
 }
 
