@@ -206,7 +206,7 @@ TEST_F(Slurm, CancelledLeavesNoProcess) {
 }
 
 TEST_F(Slurm, ASweepOfThreeSeedsIsCompared) {
-  const std::string job = submit("'sweep-{seed}'", "epochs=2 --sweep seed=1..3 --nodes 1 --time 10");
+  const std::string job = submit("'sweep-{seed}'", "epochs=2 --sweep seed=1..3 --at-once 1 --nodes 1 --time 10");
   ASSERT_TRUE(ends(job));
   std::vector<double> values;
   for (const char* run : {"sweep-1", "sweep-2", "sweep-3"}) values.push_back(Json::parse(read(std::string(run) + "/result.json"))["value"]);
