@@ -81,7 +81,7 @@ TEST_F(Stop, ASecondSignalEndsAtOnce) {
 
 // In a Slurm job it is no person's: mpirun repeats TERM, and Slurm sends it at the beginning and at the end of a grace period.
 TEST_F(Stop, RepeatedSignalsEndNoRunOfAJob) {
-  shop.write("train.tsv", Workshop::rows(3, 300000));  // takes longer than a second to be sharded, with the signals coming in
+  shop.write("train.tsv", Workshop::rows(3, 1000000));  // takes some seconds to be sharded, with the signals coming in
   const auto repeated = [&](const std::string& run, const std::string& before) {
     return shell(
         fmt::format("{}; {} data.cache_dir={} & job=$!; sleep 0.4; while kill -TERM $job 2>/dev/null; do sleep 0.1; done; wait $job",
