@@ -45,18 +45,6 @@ std::vector<double> rates_by_layer(const Model& model, const PlannedPhase& phase
   return rates;
 }
 
-std::string until_of(const PlannedPhase& phase) {
-  std::vector<std::string> ends;
-  const Until& until = phase.recipe.until;
-  if (until.epochs) ends.push_back(fmt::format("{:g} epoch{}", *until.epochs, *until.epochs == 1 ? "" : "s"));
-  if (until.steps) ends.push_back(fmt::format("{} steps", *until.steps));
-  if (until.rows) ends.push_back(fmt::format("{} rows", *until.rows));
-  if (until.end_epoch) ends.push_back(fmt::format("the run's epoch {}", *until.end_epoch));
-  if (until.patience > 0) ends.push_back(fmt::format("{} evaluations without a gain", until.patience));
-  for (const auto& [metric, value] : until.metrics) ends.push_back(fmt::format("{} {:g}", metric, value));
-  return fmt::format("{}", fmt::join(ends, " or "));
-}
-
 // Characters on a terminal: code points.
 std::size_t columns_of(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
@@ -106,7 +94,7 @@ void print_plan(const Job& job, const ThawPlan& plan, const Forecast& forecast, 
   print_table(table);
   fmt::print("\nrates (where the schedule's factor is 1) and ends\n");
   for (std::size_t i = 0; i < plan.phases.size(); ++i) {
-    fmt::print("{} until {}\n", i + 1, until_of(plan.phases[i]));
+    fmt::print("{} until {}\n", i + 1, in_words(plan.phases[i].recipe.until));
     // Neighbouring layers of one rate share a line.
     const std::vector<double> rates = rates_by_layer(model, plan.phases[i]);
     for (std::size_t top = rates.size(); top-- > 0;) {

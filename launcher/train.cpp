@@ -10,6 +10,7 @@
 #include <fstream>
 #include <memory>
 
+#include "framework/base/clock.h"
 #include "framework/base/file.h"
 #include "framework/base/process.h"
 #include "framework/comm/watchdog.h"
@@ -23,8 +24,6 @@
 
 namespace thaw {
 namespace {
-
-double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 // Seconds since this process was started, by the kernel's clock.
 double process_age_s() {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <utility>
 
@@ -65,6 +66,13 @@ std::string read_all(int descriptor, const fs::path& path) {
 std::string read_file(const fs::path& path) {
   const Descriptor file(path, O_RDONLY, false, "open for reading");
   return read_all(file.get(), path);
+}
+
+std::string first_line(const fs::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
 }
 
 std::string read_standard_input() { return read_all(STDIN_FILENO, "standard input"); }

@@ -12,8 +12,9 @@ namespace thaw {
 
 namespace fs = std::filesystem;
 
-std::string read_file(const fs::path& path);  // regular files, pipes and whatever else can be opened
-std::string read_standard_input();            // from where it stands to its end, whatever it is
+std::string read_file(const fs::path& path);   // regular files, pipes and whatever else can be opened
+std::string first_line(const fs::path& path);  // without its end; empty where the file cannot be read
+std::string read_standard_input();             // from where it stands to its end, whatever it is
 
 // Writes under another name, flushes to disk, then renames it to `path` and flushes the directory.
 // The other name stands beside `path`, or in `workshop`, a directory of the same file system.

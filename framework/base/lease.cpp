@@ -15,29 +15,17 @@
 #include <random>
 #include <vector>
 
+#include "framework/base/clock.h"
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/hash.h"
 #include "framework/base/json.h"
+#include "framework/base/network.h"
 #include "framework/base/process.h"
 #include "framework/base/signals.h"
 
 namespace thaw {
 namespace {
-
-std::string first_line(const fs::path& path) {
-  try {
-    const std::string text = read_file(path);
-    return text.substr(0, text.find('\n'));
-  } catch (const Error&) {
-    return "";
-  }
-}
-
-std::string environment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 // Which process numbers mean the same process: those of one boot and one process namespace (a container has its own).
 std::string machine() {
@@ -60,9 +48,7 @@ std::string utc_now() {
 }
 
 Json ourselves() {
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
-  return {{"host", host},
+  return {{"host", host_name()},
           {"pid", ::getpid()},
           {"pid_start", look_at_process(::getpid()).start},
           {"machine", machine()},
@@ -311,8 +297,7 @@ std::optional<LeaseSeen> look_at_lease(const fs::path& directory, LeaseTimes tim
   if (!lease) return std::nullopt;
   LeaseSeen seen{false, text_of(*lease, "host"), text_of(*lease, "job"), text_of(*lease, "since"), number_of(text_of(*lease, "pid"))};
   seen.heartbeat_at = modified_s(file_of(directory, generation));
-  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  seen.alive = !over(*lease, {{"machine", machine()}}) && now - seen.heartbeat_at <= times.stale_s;
+  seen.alive = !over(*lease, {{"machine", machine()}}) && unix_now() - seen.heartbeat_at <= times.stale_s;
   return seen;
 }
 

@@ -14,17 +14,11 @@
 #include <set>
 #include <sstream>
 
+#include "framework/base/file.h"
+#include "framework/base/network.h"
+
 namespace thaw {
 namespace {
-
-namespace fs = std::filesystem;
-
-std::string first_line(const fs::path& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
 
 // "0-2,8" → {0, 1, 2, 8}; what is no list of numbers is empty.
 std::vector<int> list_of(const std::string& text) {
@@ -118,9 +112,7 @@ std::set<int> cores_in(const Machine& machine, const std::string& mask) {
 
 Machine this_machine(const fs::path& root, const std::string& affinity) {
   Machine machine;
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
-  machine.host = host;
+  machine.host = host_name();
   machine.cpu = field_of(root / "proc/cpuinfo", "model name");
 
   const fs::path cpus = root / "sys/devices/system/cpu";

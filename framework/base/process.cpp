@@ -26,6 +26,11 @@ ProcessSeen look_at_process(std::int64_t pid) {
   return {stat[bracket + 2], stat.substr(at + 1, stat.find(' ', at + 1) - at - 1)};
 }
 
+std::string environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
 // The parent's number stands right after the state.
 std::vector<std::int64_t> children_of(std::int64_t pid) {
   std::vector<std::int64_t> children;

@@ -1,4 +1,4 @@
-// Other processes of this machine, as /proc tells of them.
+// Other processes of this machine, as /proc tells of them, and what this one was started with.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,8 @@ struct ProcessSeen {
   std::string start;  // when it began: together with the number names one process
 };
 ProcessSeen look_at_process(std::int64_t pid);
+
+std::string environment(const char* name);  // this process's variable; empty where it is not set
 
 std::vector<std::int64_t> children_of(std::int64_t pid);
 

@@ -10,6 +10,7 @@
 #include "framework/base/signals.h"
 
 namespace thaw {
+
 Watchdog::Watchdog(std::shared_ptr<Communicator> comm, double timeout_s, std::function<void(const std::string&)> lost)
     : comm_(std::move(comm)), timeout_s_(timeout_s), lost_(std::move(lost)), launcher_(::getppid()) {
   if (comm_->size() == 1) return;
@@ -35,20 +36,29 @@ Watchdog::Watchdog(std::shared_ptr<Communicator> comm, double timeout_s, std::fu
 Watchdog::~Watchdog() = default;
 
 std::vector<int> Watchdog::stopped() const {
-  std::vector<int> ranks;
-  for (const Peer& peer : peers_)
-    if (look_at_process(peer.pid).state == 'T') ranks.push_back(peer.rank);
-  return ranks;
+  const std::lock_guard lock(stopped_mutex_);
+  return stopped_;
 }
 
-std::string Watchdog::missing() const {
-  for (const Peer& peer : peers_)
-    if (look_at_process(peer.pid).start != peer.start) return fmt::format("rank {} (pid {}) has died", peer.rank, peer.pid);
+// One look at each peer: who has died, and whose process is stopped.
+std::string Watchdog::missing() {
+  std::vector<int> ranks;
+  std::string first;
+  for (const Peer& peer : peers_) {
+    const ProcessSeen seen = look_at_process(peer.pid);
+    if (seen.start != peer.start) return fmt::format("rank {} (pid {}) has died", peer.rank, peer.pid);
+    if (seen.state != 'T') continue;
+    if (ranks.empty()) first = fmt::format("rank {} (pid {}) is stopped", peer.rank, peer.pid);
+    ranks.push_back(peer.rank);
+  }
+  {
+    const std::lock_guard lock(stopped_mutex_);
+    stopped_ = std::move(ranks);
+  }
   if (::getppid() != launcher_) return fmt::format("the launcher (pid {}) has gone", launcher_);
   const CurrentCollective now = comm_->current();
   if (*now.name == '\0' || now.seconds() < timeout_s_) return "";
-  if (const std::vector<int> ranks = stopped(); !ranks.empty()) return fmt::format("rank {} is stopped", ranks.front());
-  return fmt::format("no answer within {:.0f} s (comm_timeout)", timeout_s_);
+  return first.empty() ? fmt::format("no answer within {:.0f} s (comm_timeout)", timeout_s_) : first;
 }
 
 std::string Watchdog::waiting() const {

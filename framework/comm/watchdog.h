@@ -30,7 +30,7 @@ class Watchdog {
     std::int64_t pid;
     std::string start;
   };
-  std::string missing() const;  // who, or what; empty where all is well
+  std::string missing();        // who, or what; empty where all is well
   std::string waiting() const;  // in which collective, since when
 
   std::shared_ptr<Communicator> comm_;
@@ -38,6 +38,8 @@ class Watchdog {
   std::function<void(const std::string&)> lost_;
   std::vector<Peer> peers_;  // of this node
   std::int64_t launcher_;
+  mutable std::mutex stopped_mutex_;  // of its own: `lost` runs under the other, and may ask for `stopped`
+  std::vector<int> stopped_;          // at the last look
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::jthread thread_;

@@ -46,6 +46,8 @@ struct Until {
   bool operator==(const Until&) const = default;
 };
 
+std::string in_words(const Until& until);  // "2 epochs or 3 evaluations without a gain"
+
 struct PhaseRecipe {
   std::vector<std::string> trainable;  // the whole set that learns: see selection.h
   Until until;

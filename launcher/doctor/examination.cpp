@@ -6,6 +6,7 @@
 #include <fstream>
 #include <set>
 
+#include "framework/base/network.h"
 #include "launcher/doctor/environment.h"
 #include "launcher/doctor/file_system.h"
 #include "launcher/doctor/links.h"
@@ -39,7 +40,7 @@ double median_of(const Json& list, const std::function<double(const Json&)>& val
 
 // Who is where, and at which addresses. `patient` knows the other hosts from here on.
 Hosts introduce(Patient& patient, Communicator& comm, const std::string& host) {
-  const Json own{{"host", host}, {"addresses", addresses()}, {"port", patient.door().port()}};
+  const Json own{{"host", host}, {"addresses", host_addresses()}, {"port", patient.door().port()}};
   Hosts hosts;
   std::vector<Neighbour> neighbours;
   const std::vector<std::string> all = comm.all_gather_text(own.dump());

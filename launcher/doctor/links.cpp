@@ -23,8 +23,6 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-double wall_s() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
 // Two ranks, of which one leads: both run the same messages in the same order.
 struct Pair {
   Communicator& comm;
@@ -137,7 +135,7 @@ std::vector<ClockOffset> measure_clocks(Communicator& comm, const std::vector<in
       double best_trip = std::numeric_limits<double>::max();
       for (int i = 0; i < exchanges; ++i) {
         double theirs = 0;
-        const double before = wall_s();
+        const double before = unix_now();
         const auto start = Clock::now();
         comm.send(&theirs, sizeof theirs, leaders[host], tag);
         comm.receive(&theirs, sizeof theirs, leaders[host], tag);
@@ -152,7 +150,7 @@ std::vector<ClockOffset> measure_clocks(Communicator& comm, const std::vector<in
     for (int i = 0; i < exchanges; ++i) {
       double time = 0;
       comm.receive(&time, sizeof time, first, tag);
-      time = wall_s();
+      time = unix_now();
       comm.send(&time, sizeof time, first, tag);
     }
   }

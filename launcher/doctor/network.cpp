@@ -1,46 +1,17 @@
 #include "launcher/doctor/network.h"
 
 #include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
-#include <memory>
 #include <set>
 #include <sstream>
 
+#include "framework/base/file.h"
+#include "framework/base/network.h"
+
 namespace thaw::doctor {
 namespace {
-
-namespace fs = std::filesystem;
-
-struct Interface {
-  std::string name, address;
-};
-
-std::vector<Interface> up() {
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return {};
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, ::freeifaddrs);
-  std::vector<Interface> found;
-  for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next) {
-    if (each->ifa_addr == nullptr || each->ifa_addr->sa_family != AF_INET) continue;
-    if ((each->ifa_flags & IFF_UP) == 0 || (each->ifa_flags & IFF_LOOPBACK) != 0) continue;
-    char text[INET_ADDRSTRLEN];
-    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(each->ifa_addr)->sin_addr, text, sizeof text);
-    found.push_back({each->ifa_name, text});
-  }
-  return found;
-}
-
-std::string first_line(const fs::path& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
 
 // Of what this process has open, as /proc/self/fd names it.
 std::set<std::string> open_files() {
@@ -64,15 +35,9 @@ std::string address_in(const std::string& field) {
 
 }  // namespace
 
-std::vector<std::string> addresses() {
-  std::vector<std::string> found;
-  for (const Interface& each : up()) found.push_back(each.address);
-  return found;
-}
-
 Json interfaces() {
   Json found = Json::array();
-  for (const Interface& each : up()) {
+  for (const Interface& each : interfaces_up()) {
     const std::string speed = first_line(fs::path("/sys/class/net") / each.name / "speed");
     const double megabits = std::strtod(speed.c_str(), nullptr);
     found.push_back({{"name", each.name}, {"address", each.address}, {"mbit_per_s", megabits > 0 ? Json(megabits) : Json()}});
@@ -110,7 +75,7 @@ std::vector<std::string> interfaces_towards(const std::vector<std::string>& peer
     }
   }
   std::vector<std::string> names;
-  for (const Interface& each : up())
+  for (const Interface& each : interfaces_up())
     if (locals.contains(each.address)) names.push_back(each.name);
   return names;
 }

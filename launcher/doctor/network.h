@@ -8,9 +8,8 @@
 
 namespace thaw::doctor {
 
-std::vector<std::string> addresses();  // IPv4, of interfaces that are up, without the loopback
-Json interfaces();                     // name, address, Mbit/s (null where the driver does not tell)
-Json infiniband();                     // devices with a port that is active: name, rate; empty without one
+Json interfaces();  // name, address, Mbit/s (null where the driver does not tell)
+Json infiniband();  // devices with a port that is active: name, rate; empty without one
 
 // By the established TCP connections of this process: the interfaces towards any of `peers`. Empty where there are none, as
 // with InfiniBand, shared memory, or before the first message.

@@ -9,17 +9,6 @@
 namespace thaw {
 namespace {
 
-std::string until_text(const Until& until) {
-  std::vector<std::string> ends;
-  if (until.epochs) ends.push_back(fmt::format("{:g} epoch{}", *until.epochs, *until.epochs == 1 ? "" : "s"));
-  if (until.steps) ends.push_back(fmt::format("{} steps", *until.steps));
-  if (until.rows) ends.push_back(fmt::format("{} rows", *until.rows));
-  if (until.end_epoch) ends.push_back(fmt::format("the run's epoch {}", *until.end_epoch));
-  if (until.patience > 0) ends.push_back(fmt::format("{} evaluations without a gain", until.patience));
-  for (const auto& [metric, value] : until.metrics) ends.push_back(fmt::format("{} {:g}", metric, value));
-  return fmt::format("{}", fmt::join(ends, " or "));
-}
-
 // Steps of a phase at its longest, that begins after `start` steps; nothing where the log does not tell yet.
 std::optional<std::int64_t> longest(const Until& until, const RunLog& log, std::optional<double> epoch, std::optional<std::int64_t> start) {
   if (until.steps) return until.steps;
@@ -78,7 +67,7 @@ PhaseTimeline phase_timeline(const Recipe* recipe, const RunLog& log, const Json
     entry["number"] = number;
     entry["state"] = over ? "done" : learning ? "learning" : "to come";
     entry["trainable"] = phase.trainable;
-    entry["until"] = until_text(phase.until);
+    entry["until"] = in_words(phase.until);
     entry["lr"] = phase.lr ? Json(*phase.lr) : Json();
     const bool may_end_early = phase.until.patience > 0 || !phase.until.metrics.empty();
     entry["open_ended"] = may_end_early;

@@ -18,15 +18,6 @@ namespace {
 
 constexpr std::size_t most_events = 500;
 
-std::string first_line(const fs::path& path) {
-  try {
-    const std::string text = read_file(path);
-    return text.substr(0, text.find('\n'));
-  } catch (const Error&) {
-    return "";
-  }
-}
-
 double modified_at(const fs::path& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return 0;

@@ -1,7 +1,5 @@
 #include "launcher/page/server.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -18,6 +16,7 @@
 
 #include "framework/base/clock.h"
 #include "framework/base/error.h"
+#include "framework/base/network.h"
 #include "framework/base/secret.h"
 #include "launcher/page/access.h"
 #include "launcher/page/answers.h"
@@ -38,9 +37,7 @@ std::chrono::nanoseconds duration_of(double seconds) {
 
 // This machine's names: node7.cluster.example, and node7.
 std::vector<std::string> host_names() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  const std::string whole = name;
+  const std::string whole = host_name();
   return {whole, whole.substr(0, whole.find('.'))};
 }
 
@@ -131,7 +128,7 @@ class PageServer::Site : public std::enable_shared_from_this<Site> {
       tcp::socket socket(acceptor_.get_executor());
       co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
       if (!acceptor_.is_open()) break;  // also where one came in at that very moment
-      if (error) {  // no descriptors left, say: whoever ends a connection frees one
+      if (error) {                      // no descriptors left, say: whoever ends a connection frees one
         retry_.expires_after(std::chrono::milliseconds(100));
         co_await retry_.async_wait(asio::redirect_error(asio::use_awaitable, error));
         continue;

@@ -1,9 +1,5 @@
 #include "launcher/supervisor/control_plane.h"
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -12,29 +8,12 @@
 
 #include "framework/base/clock.h"
 #include "framework/base/error.h"
+#include "framework/base/network.h"
 #include "framework/base/secret.h"
 #include "launcher/supervisor/frames.h"
 
 namespace thaw {
 namespace {
-
-// The addresses of this host's interfaces that are up; loopback's only where there is no other.
-std::vector<std::string> interface_addresses() {
-  std::vector<std::string> found;
-  ifaddrs* all = nullptr;
-  if (::getifaddrs(&all) != 0) return {"127.0.0.1"};
-  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
-    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET || (one->ifa_flags & IFF_UP) == 0 ||
-        (one->ifa_flags & IFF_LOOPBACK) != 0)
-      continue;
-    char text[INET_ADDRSTRLEN] = "";
-    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text, sizeof text);
-    found.emplace_back(text);
-  }
-  ::freeifaddrs(all);
-  if (found.empty()) found.emplace_back("127.0.0.1");
-  return found;
-}
 
 constexpr std::size_t most_refusals = 256;  // that are told apart: whoever knocks from ever new addresses fills no memory
 
@@ -72,8 +51,10 @@ ControlPlane::~ControlPlane() {
 }
 
 std::string ControlPlane::addresses() const {
+  std::vector<std::string> all = this_host_alone_ ? std::vector<std::string>{} : host_addresses();
+  if (all.empty()) all.emplace_back("127.0.0.1");
   std::string text;
-  for (const std::string& address : this_host_alone_ ? std::vector<std::string>{"127.0.0.1"} : interface_addresses())
+  for (const std::string& address : all)
     text += fmt::format("{}{}:{}", text.empty() ? "" : ",", address, acceptor_.local_endpoint().port());
   return text;
 }

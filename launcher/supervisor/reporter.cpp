@@ -16,7 +16,7 @@
 
 #include "framework/base/clock.h"
 #include "framework/base/error.h"
-#include "framework/base/machine.h"
+#include "framework/base/network.h"
 #include "framework/base/process.h"
 #include "framework/base/signals.h"
 #include "launcher/supervisor/frames.h"
@@ -28,11 +28,6 @@ constexpr std::chrono::milliseconds between_pulses(1000), between_tries(300), co
 constexpr double patience_s = 30;   // for the first connection
 constexpr double second_try_s = 3;  // for a connection that broke
 constexpr double cut_off_s = 30;    // without a word from the supervisor, and as long in a collective
-
-std::string environment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 std::uint64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
@@ -188,7 +183,7 @@ std::unique_ptr<Reporter> Reporter::of_environment(const LaunchedWorld& world) {
   if (addresses.empty()) return nullptr;
   Hello hello;
   hello.token = environment(SupervisorPlace::token_key);
-  hello.host = this_machine().host;
+  hello.host = host_name();
   hello.rank = world.rank;
   hello.size = world.size;
   hello.attempt = static_cast<int>(std::strtol(environment(SupervisorPlace::attempt_key).c_str(), nullptr, 10));

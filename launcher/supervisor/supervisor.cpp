@@ -11,7 +11,7 @@
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
-#include "framework/base/machine.h"
+#include "framework/base/network.h"
 #include "framework/base/process.h"
 #include "framework/base/secret.h"
 #include "launcher/supervisor/reporter.h"
@@ -34,7 +34,7 @@ asio::awaitable<void> sleep(asio::io_context& io, double seconds) {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-bool this_host(const std::string& name) { return name == "localhost" || name == "127.0.0.1" || same_host(name, this_machine().host); }
+bool this_host(const std::string& name) { return name == "localhost" || name == "127.0.0.1" || same_host(name, host_name()); }
 
 std::string ranks_on(int ranks, const std::vector<Host>& hosts) {
   return fmt::format("{} rank{} on {}", ranks, ranks == 1 ? "" : "s", hosts_text(first_for(hosts, ranks)));
