@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "framework/base/error.h"
+#include "framework/base/machine.h"
 #include "framework/comm/communicator.h"
 #include "framework/comm/library.h"
 #include "framework/comm/mpi/factory.h"
@@ -79,6 +80,14 @@ bool has_process_manager() {
   return std::any_of(names.begin(), names.end(), [](const char* name) { return std::getenv(name) != nullptr; });
 }
 
+// Ranks that wait for others must let them run where they share cores. Open MPI sees to it where there are more ranks than slots,
+// but slots are what somebody says (--host a:8), and what waits then takes half of the time from what computes.
+void yield_where_cores_are_shared(const LaunchedWorld& world) {
+  const Machine machine = this_machine();
+  const bool bound = std::getenv("OMPI_MCA_orte_bound_at_launch") != nullptr || world.launcher.starts_with("SLURM");
+  if (world.local_size > (bound ? machine.cores_of_machine : machine.cores_allowed)) ::setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+}
+
 }  // namespace
 
 LaunchedWorld launched_world() {
@@ -120,6 +129,7 @@ std::shared_ptr<Communicator> connect(const LaunchedWorld& world) {
   const auto mpi_version = symbol_in<const char*()>(library, "thaw_mpi_library_version");
   if (make == nullptr || mpi_version == nullptr) throw UsageError("{}: not whole; build it again", file.name);
 
+  yield_where_cores_are_shared(world);
   std::shared_ptr<Communicator> comm(make());
   if (const int found = comm->size(); found != world.size) {
     const std::string mpi = mpi_version();

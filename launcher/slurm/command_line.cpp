@@ -135,7 +135,10 @@ std::function<void()> add_submit_options(CLI::App& command, const std::shared_pt
   command.add_option("--at-once", options->at_once, "So many of a sweep's runs at a time")->check(CLI::PositiveNumber);
   command.add_option("--setup", options->setup_file, "A file of shell commands for the start of the script: module load …");
   command.add_option("--container", options->container, "An Apptainer image with thaw in it; the launcher stays outside");
-  command.add_option("--launcher", options->launcher, "mpirun (the default), or srun --mpi=pmix")->check(CLI::IsMember({"mpirun", "srun"}));
+  command
+      .add_option("--launcher", options->launcher,
+                  "mpirun (the default), srun (--mpi=pmix), or thaw: `thaw launch`, with which the job outlives a node")
+      ->check(CLI::IsMember({"mpirun", "srun", "thaw"}));
   command.add_option("--signal-ahead", options->signal_ahead, "Seconds before the time limit at which the run saves and stops (120)")
       ->check(CLI::Range(1, 65535));
   command

@@ -73,7 +73,11 @@ PreparedJob prepare_job(const SubmitOptions& options, const std::string& thaw, c
   const fs::path run = without_slash(recipe.output_dir);
   job.folder = script.sweep.empty() ? run / "slurm" : fs::path(run.string() + "-sweep");
   script.asked = asked;
-  script.launcher = options.launcher == "srun" ? JobScript::Launcher::srun : JobScript::Launcher::mpirun;
+  if (options.launcher == "thaw" && !options.container.empty())
+    throw UsageError("--launcher thaw: it runs outside of a container, where mpirun is; with --container use mpirun or srun");
+  script.launcher = options.launcher == "thaw"   ? JobScript::Launcher::thaw
+                    : options.launcher == "srun" ? JobScript::Launcher::srun
+                                                 : JobScript::Launcher::mpirun;
   script.setup_file = options.setup_file;
   if (!options.setup_file.empty()) script.setup = read_file(options.setup_file);
   script.container = options.container;

@@ -63,17 +63,23 @@ export SLURM_PMIX_FENCE=${SLURM_PMIX_FENCE:-tree}
 )bash";
 
 std::string start(const JobScript& job) {
-  const bool mpirun = job.launcher == JobScript::Launcher::mpirun;
-  std::string command = mpirun ? "mpirun" : "srun --mpi=pmix --kill-on-bad-exit=1";
-  if (!job.container.empty()) command += " apptainer exec --nv " + shell_quoted(job.container);
-  return std::string(mpirun ? with_mpirun : with_srun) + fmt::format(R"bash(
+  const bool srun = job.launcher == JobScript::Launcher::srun;
+  std::string command;
+  if (job.launcher == JobScript::Launcher::thaw) {
+    command = "\"$thaw\" launch --no-page";
+  } else {
+    command = srun ? "srun --mpi=pmix --kill-on-bad-exit=1" : "mpirun";
+    if (!job.container.empty()) command += " apptainer exec --nv " + shell_quoted(job.container);
+    command += " \"$thaw\" train --stopped-exit-code 0";
+  }
+  return std::string(srun ? with_srun : with_mpirun) + fmt::format(R"bash(
 # What became of the run stands in its status.json. A launcher has exit codes of its own (1 after TERM, 137), and takes ranks
 # that end with 75 for crashed: they say 0 instead.
 status() {{ cat "$run/status.json" 2>/dev/null; }}
 before=$(status)
 code=75
 if [ -z "$asked" ]; then
-  {} "$thaw" train --stopped-exit-code 0 "$recipe" "${{overrides[@]}}" &
+  {} "$recipe" "${{overrides[@]}}" &
   launcher=$!
   [ -z "$asked" ] || ask_to_stop
   # A trapped signal ends `wait` before the launcher has ended.
@@ -98,7 +104,7 @@ fi
   *) code=75 ;;
 esac
 )bash",
-                                                                     command);
+                                                                   command);
 }
 
 constexpr const char* put_back = R"bash(
@@ -130,10 +136,12 @@ std::vector<SbatchOption> sbatch_options(const JobScript& job) {
   if (!job.sweep.empty())
     options.push_back({"--array", fmt::format("0-{}{}", job.sweep.size() - 1, job.at_once > 0 ? fmt::format("%{}", job.at_once) : "")});
   // Without B: a signal goes to srun's tasks, with it to the script: mpirun is a child of the script, no task.
-  const bool to_script = job.launcher == JobScript::Launcher::mpirun;
+  const bool to_script = job.launcher != JobScript::Launcher::srun;
   options.push_back({"--signal", fmt::format("{}USR2@{}", to_script ? "B:" : "", job.signal_ahead)});
   options.push_back({job.requeue ? "--requeue" : "--no-requeue", ""});
   options.push_back({"--open-mode", "append"});
+  // The supervisor goes on with the nodes that are left.
+  if (job.launcher == JobScript::Launcher::thaw) options.push_back({"--no-kill", ""});
   return options;
 }
 

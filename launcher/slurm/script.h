@@ -16,7 +16,7 @@ struct SbatchOption {
 };
 
 struct JobScript {
-  enum class Launcher { mpirun, srun } launcher = Launcher::mpirun;
+  enum class Launcher { mpirun, srun, thaw } launcher = Launcher::mpirun;
   std::string asked;                  // the command that asked for it, on one line
   std::vector<SbatchOption> options;  // without those that this script itself is about
   std::string setup_file, setup;      // the file's name and its text

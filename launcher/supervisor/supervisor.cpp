@@ -255,12 +255,16 @@ asio::awaitable<bool> Supervisor::answers(const Host& host) {
 }
 
 void Supervisor::stop(int signal) {
+  // Slurm repeats its signals, to the script and to all processes: there a second one is nobody's impatience.
+  const bool in_job = !environment("SLURM_JOB_ID").empty();
   if (orders_.stop_signal > 0) {
+    if (in_job) return;
     events_.tell("stop", "a second signal: ended at once");
     end_now_ = true;
     return;
   }
-  events_.tell("stop", fmt::format("signal {}: the ranks save a checkpoint and end; a second signal ends them at once", signal));
+  events_.tell(
+      "stop", fmt::format("signal {}: the ranks save a checkpoint and end{}", signal, in_job ? "" : "; a second signal ends them at once"));
   orders_.stop_signal = signal;
   plane_->give(orders_);
 }

@@ -113,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(In, MappedFiles, ::testing::Values(1, 3));
 
 TEST_P(MappedFiles, RanksShareAFrozenModel) {
   write_bert(folder / "small", 512, 2, 32);  // as wide: what kernels need for themselves is there before the model
-  write_bert(folder / "model", 512, 8, 6000, GetParam());
+  write_bert(folder / "model", 512, 16, 6000, GetParam());
   std::unique_ptr<Model> small, model;
   const auto load = [&](const char* name, std::unique_ptr<Model>& into) {
     into = load_model(folder / name, {2}, 1);

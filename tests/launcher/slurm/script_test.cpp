@@ -63,6 +63,15 @@ TEST_F(Script, ARunOfAnArrayGoesBackByItsOwnNumber) {
   EXPECT_EQ(said("requeued"), "requeue 5_3\n");
 }
 
+TEST_F(Script, TheSupervisorSaysItselfHowItEnded) {
+  job.launcher = JobScript::Launcher::thaw;
+  job.thaw = shop.path("bin/thaw");
+  program("thaw", fmt::format("[ \"$*\" = \"launch --no-page {}\" ] && exit 75", shop.path("recipe.yaml")));
+  EXPECT_EQ(run("exit 1").exit_code, 75);
+  EXPECT_EQ(said("requeued"), "requeue 7\n");
+  EXPECT_NE(write_script(job).find("\n#SBATCH --no-kill\n"), std::string::npos);
+}
+
 // mpirun's own codes: 1 after TERM, 137 where a rank was killed.
 TEST_F(Script, TheRunsStatusCountsBeforeTheLaunchersCode) {
   EXPECT_EQ(run(says("stopped") + "exit 1").exit_code, 75);

@@ -44,6 +44,7 @@ TEST_F(Submit, RefusesOnTheLoginNode) {
   expect("recipe.yaml --array 0-3", 64, "--sweep");
   expect("recipe.yaml --signal=TERM@5", 64, "--signal-ahead");
   expect("recipe.yaml --launcher ssh", 64, "mpirun");
+  expect("recipe.yaml --launcher thaw --container thaw.sif", 64, "outside of a container");
   expect("recipe.yaml word", 64, "word");
   EXPECT_FALSE(fs::exists(shop.path("run"))) << "nothing is written before all is well";
   expect("recipe.yaml --dry-run", 0, "#SBATCH --requeue", "PATH=/nowhere");
@@ -102,6 +103,7 @@ TEST_F(Submit, TemplatesAreWhatIsWritten) {
       {"srun-cores", "recipe.yaml --nodes 4 --ntasks-per-node 8 --cpus-per-task 16 --time 4:00:00 --launcher srun"},
       {"container", "recipe.yaml --nodes 2 --gpus-per-node 4 --time 1-0 --container thaw.sif"},
       {"sweep", "recipe.yaml --sweep lr=1e-5,2e-5 seed=1..3 --at-once 2 --nodes 1 --gpus-per-node 1 --time 1:00:00"},
+      {"supervised", "recipe.yaml --nodes 4 --gpus-per-node 8 --time 4:00:00 --launcher thaw"},
       {"chain", "recipe.yaml --nodes 1 --ntasks-per-node 8 --time 4:00:00 --no-requeue"},
   };
   shop.write("recipe.yaml", replaced(shop.file("recipe.yaml"), "output_dir: " + shop.path("run"), "output_dir: runs/reviews-{seed}"));

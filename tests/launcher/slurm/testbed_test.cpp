@@ -33,10 +33,9 @@ class Testbed {
   }
   // Slurm's commands, and thaw, where the recipe is.
   Ran run(const std::string& command) const {
-    shop.write("command.sh",
-               fmt::format("set -e; cd {0}\n. {1}/cluster/mpi.sh\neval \"$({2} env {3})\"\n"
-                           "export OMP_WAIT_POLICY=passive OMPI_MCA_mpi_yield_when_idle=1 THAW={4}/thaw\n{5}\n",
-                           shop.path(), THAW_SOURCE_DIR, testbed_script, folder_.string(), THAW_BINARY_DIR, command));
+    shop.write("command.sh", fmt::format("set -e; cd {0}\n. {1}/cluster/mpi.sh\neval \"$({2} env {3})\"\n"
+                                         "export OMP_WAIT_POLICY=passive OMPI_MCA_mpi_yield_when_idle=1 THAW={4}/thaw\n{5}\n",
+                                         shop.path(), THAW_SOURCE_DIR, testbed_script, folder_.string(), THAW_BINARY_DIR, command));
     return shell("bash " + shop.path("command.sh"));
   }
   const Workshop shop;
@@ -105,7 +104,8 @@ class Slurm : public ::testing::Test {
       std::ifstream file(process.path() / "cmdline");
       const std::string words((std::istreambuf_iterator<char>(file)), {});
       const std::string program = words.substr(0, words.find('\0'));
-      if (program.ends_with("/thaw") && words.find('\0' + fmt::format("output_dir={}", run) + '\0') != std::string::npos &&
+      if (program.ends_with("/thaw") && words.starts_with(program + '\0' + "train" + '\0') &&
+          words.find('\0' + fmt::format("output_dir={}", run) + '\0') != std::string::npos &&
           words.find(testbed->shop.path()) == std::string::npos)
         ranks.push_back(static_cast<pid_t>(std::stol(process.path().filename().string())));
     }
@@ -188,6 +188,29 @@ TEST_F(Slurm, ALostNodesRunGoesOnOnTheOther) {
   expect_resumed("lost", job);
   EXPECT_NE(output("lost", job).find("start 2, on n1\n"), std::string::npos) << output("lost", job);
   slurm("scontrol update nodename=n2 state=resume; scontrol update nodename=n1 weight=1");
+}
+
+// With the supervisor in the job, a lost node is not the job's end: on it goes with what is left, in the same job.
+TEST_F(Slurm, ASupervisedRunOutlivesANode) {
+  const std::string job = submit("supervised", fmt::format("{} checkpoint.every_steps=20{}--launcher thaw", usual, two_nodes));
+  ASSERT_TRUE(wait_until([&] { return fs::exists(testbed->shop.path("supervised/checkpoints/latest")); })) << output("supervised", job);
+  freeze("supervised");
+  slurm("scontrol update nodename=n2 state=down reason=test");
+  expect_whole("supervised", job);
+  EXPECT_EQ(field(job, "Restarts"), "0") << output("supervised", job);
+  const std::string events = read("supervised/launch/events.jsonl");
+  EXPECT_NE(events.find("n2 does not answer: left out from here on"), std::string::npos) << events << output("supervised", job);
+  EXPECT_NE(events.find(" of 3: 1 rank on n1:1, from step-"), std::string::npos) << events;
+  slurm("scontrol update nodename=n2 state=resume");
+}
+
+// The signal ahead of the limit goes to the script, from there to the supervisor, and from it to all ranks.
+TEST_F(Slurm, AWarnedSupervisedRunComesBack) {
+  const std::string job = submit("warned-supervised", fmt::format("{}{}--launcher thaw", usual, two_nodes));
+  freeze("warned-supervised");
+  slurm("scancel --batch --signal=USR2 " + job + "; scancel --batch --signal=TERM " + job);
+  thaw_out("warned-supervised");
+  expect_resumed("warned-supervised", job);
 }
 
 TEST_F(Slurm, CancelledLeavesNoProcess) {
