@@ -75,7 +75,8 @@ void GradientSync::begin(std::shared_ptr<const SumTree> tree) {
   tree_ = std::move(tree);
   next_bucket_ = 0;
   bytes_ = sparse_bytes_ = 0;
-  begun_ = Clock::now();
+  hidden_s_ = 0;
+  begun_ = looked_ = Clock::now();
   launches_.clear();
   for (Entry& entry : entries_) entry.passes = entry.depth = 0;
   const auto depth = static_cast<std::size_t>(std::max(1, tree_->stack_depth(host_->rank())));
@@ -174,17 +175,25 @@ void GradientSync::launch(Bucket& bucket) {
   bucket.request = buckets_comm_->tree_sum_async(tree_, std::move(partial), sum.data_ptr<float>(), count);
 }
 
+// Between two looks a bucket was under way if it had been at the first one.
 void GradientSync::progress() {
-  for (std::size_t i = 0; i < next_bucket_; ++i)
+  const auto since = std::exchange(looked_, Clock::now());
+  if (under_way_) hidden_s_ += std::chrono::duration<double>(looked_ - since).count();
+  under_way_ = false;
+  for (std::size_t i = 0; i < next_bucket_; ++i) {
     if (buckets_[i].request && buckets_[i].request->test()) buckets_[i].request.reset();
+    under_way_ = under_way_ || buckets_[i].request;
+  }
 }
 
 void GradientSync::finish() {
+  progress();
   const auto start = Clock::now();
   backward_s_ = seconds_since(begun_);
   launch_ready(true);
   for (Bucket& bucket : buckets_)
     if (auto request = std::move(bucket.request)) request->wait();
+  under_way_ = false;
   for (Entry& entry : entries_)
     if (entry.parameter.sparse) exchange_sparse(entry);
   wait_s_ = seconds_since(start);

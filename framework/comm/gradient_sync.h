@@ -44,7 +44,8 @@ class GradientSync {
   // The rows of a sparse gradient that may be other than zero, ascending, int64 on its device; undefined where all may be.
   const at::Tensor& touched(std::size_t index) const { return entries_[index].touched; }
   std::uint64_t bytes_per_step() const { return bytes_; }  // handed to collectives in the last step
-  double wait_s() const { return wait_s_; }                // spent in finish() in the last step
+  double wait_s() const { return wait_s_; }                // spent in finish() in the last step: open communication
+  double hidden_s() const { return hidden_s_; }            // of the last step's backward while a bucket was under way
   std::size_t bucket_count() const { return buckets_.size(); }
   // Of the last step, for models of it: when each bucket was handed over and backward had ended, since begin().
   struct Launch {
@@ -94,7 +95,9 @@ class GradientSync {
   std::uint64_t bytes_ = 0, sparse_bytes_ = 0;
   Clock::time_point begun_;
   std::vector<Launch> launches_;
-  double backward_s_ = 0, wait_s_ = 0;
+  Clock::time_point looked_;  // when progress() was called last
+  bool under_way_ = false;    // some bucket, then
+  double backward_s_ = 0, wait_s_ = 0, hidden_s_ = 0;
 };
 
 }  // namespace thaw

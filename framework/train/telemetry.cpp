@@ -75,6 +75,7 @@ void Telemetry::step(const StepReport& r) {
                       {"tokens", r.tokens},
                       {"step_s", r.step_s},
                       {"comm_wait_s", r.comm_wait_s},
+                      {"comm_hidden_s", r.comm_hidden_s},
                       {"comm_bytes", r.comm_bytes}});
   if (silent_) return;
 

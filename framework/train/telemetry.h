@@ -17,9 +17,9 @@ namespace thaw {
 struct StepReport {
   std::int64_t step = 0, total_steps = 0, epoch = 0, phase = 1;  // step: 1 after the first
   double loss = 0, lr = 0, gradient_norm = 0;
-  bool skipped = false;               // not finite, and not learned from
-  std::int64_t rows = 0, tokens = 0;  // of this step, all ranks
-  double step_s = 0, comm_wait_s = 0;
+  bool skipped = false;                                   // not finite, and not learned from
+  std::int64_t rows = 0, tokens = 0;                      // of this step, all ranks
+  double step_s = 0, comm_wait_s = 0, comm_hidden_s = 0;  // of comm_: open, and behind the backward pass
   std::uint64_t comm_bytes = 0;
 };
 

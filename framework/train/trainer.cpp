@@ -238,6 +238,7 @@ StepReport Trainer::take(const Step& step) {
   if (!report.skipped) update(report.gradient_norm, now);
   report.comm_bytes = report.skipped ? sync_->bytes_per_step() : bytes_per_step();
   report.comm_wait_s = sync_->wait_s();
+  report.comm_hidden_s = sync_->hidden_s();
   report.step_s = seconds_since(start);
   return report;
 }

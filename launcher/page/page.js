@@ -86,7 +86,7 @@ function showNotice(view, unreachable) {
 
 function showTiles(view, curve) {
   const means = view.means, some = means.step.length > 0, last = (name) => (some ? means[name][means[name].length - 1] : NaN);
-  const wait = recent(means, 'comm_wait_s'), step = recent(means, 'step_s'), shared = last('comm_bytes');
+  const wait = recent(means, 'comm_wait_s'), hidden = recent(means, 'comm_hidden_s'), step = recent(means, 'step_s'), shared = last('comm_bytes');
   const best = view.best && finite(view.best.value) ? view.best : null;
   const tiles = [
     ['loss, smoothed', fixed(curve.length > 0 ? curve[curve.length - 1][1] : NaN), '', some ? `${fixed(last('loss'))} in the last step` : ''],
@@ -94,7 +94,7 @@ function showTiles(view, curve) {
     ['learning rate', rate(last('lr')), '', view.recipe && view.recipe.schedule ? view.recipe.schedule : ''],
     ['speed', compact(recent(means, 'rows_per_s')), 'rows/s', some ? `${compact(recent(means, 'tokens_per_s'))} tokens/s` : ''],
     ['a step takes', duration(step), '', some ? `${duration(view.train_s)} of training so far` : ''],
-    ['open communication', percent(step > 0 ? wait / step : NaN), '', shared > 0 ? `of ${bytes(shared)} a step; the rest hidden` : some ? 'one rank: nothing is shared' : ''],
+    ['open communication', percent(step > 0 ? wait / step : NaN), '', shared > 0 ? `${bytes(shared)} a step; hidden: ${percent(step > 0 ? hidden / step : NaN)}` : some ? 'one rank: nothing is shared' : ''],
   ];
   fill('tiles', tiles.map(([label, value, unit, note]) => el('div', {class: 'tile'}, el('div', {class: 'label', title: label}, label), el('div', {class: 'value'}, value, unit ? el('small', {}, unit) : ''), el('div', {class: 'note', title: note}, note || '\u00a0'))));
 }
@@ -133,8 +133,8 @@ function showPace(view, shared) {
   const means = view.means;
   const curves = (name, label, colour, raw = column(means, name)) => [{colour, kind: 'raw', points: raw, quiet: true}, {name: label, colour, kind: 'line', points: smoothed(means, name, true)}];
   charts.speed.update({...shared, title: 'Rows a second by optimizer step', fromZero: true, robust: true, format: compact, series: curves('rows_per_s', 'all ranks', 'var(--accent)')});
-  charts.time.update({...shared, title: 'Step time by optimizer step, and the open communication in it', fromZero: true, robust: true, format: duration, 
-    series: [...curves('step_s', 'a step', 'var(--accent)'), {name: 'open communication', colour: 'var(--warm)', kind: 'area', points: smoothed(means, 'comm_wait_s', true)}, {colour: 'var(--warm)', kind: 'line', points: smoothed(means, 'comm_wait_s', true), quiet: true}]});
+  charts.time.update({...shared, title: 'Step time by optimizer step, and the communication in it', fromZero: true, robust: true, format: duration, 
+    series: [...curves('step_s', 'a step', 'var(--accent)'), {name: 'open communication', colour: 'var(--warm)', kind: 'area', points: smoothed(means, 'comm_wait_s', true)}, {colour: 'var(--warm)', kind: 'line', points: smoothed(means, 'comm_wait_s', true), quiet: true}, {name: 'hidden', colour: 'var(--third)', kind: 'line', points: smoothed(means, 'comm_hidden_s', true)}]});
   const norms = column(view.steps, 'grad_norm'), positive = norms.map((point) => point[1]).filter((y) => y > 0);
   charts.norm.update({...shared, title: 'Gradient norm by optimizer step', log: positive.length > 2 && Math.max(...positive) > 20 * Math.min(...positive), format: fixed, tickFormat: tickText, series: curves('grad_norm', 'before clipping', 'var(--fourth)', norms)});
 }

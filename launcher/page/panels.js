@@ -130,7 +130,7 @@ function showEvents(view) {
   byId('events-card').hidden = view.events.length === 0;
   fill('events', view.events.slice(-200).reverse().map((event) => el('li', {},
     el('span', {class: 'faint'}, clock(event.at)), el('span', {class: `dot ${/^[a-z]+$/.test(event.kind) ? event.kind : ''}`, title: event.kind}),
-    el('span', {class: 'message'}, finite(event.rank) ? `rank ${event.rank}: ` : '', event.message))));
+    el('span', {class: 'message'}, event.message))));
 }
 
 function showCheckpoints(view) {

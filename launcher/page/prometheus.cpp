@@ -101,6 +101,8 @@ void add_last_step(std::string& out, const Json& view) {
            {"tokens_per_s", "thaw_tokens_per_second", "Tokens a second, all ranks, in the last step."},
            {"step_s", "thaw_step_seconds", "Time of the last step."},
            {"comm_wait_s", "thaw_communication_wait_seconds", "Time of the last step spent waiting for gradients of other ranks."},
+           {"comm_hidden_s", "thaw_communication_hidden_seconds",
+            "Time of the last step's backward pass while gradients were on their way."},
            {"comm_bytes", "thaw_communication_bytes", "Bytes that a rank shared in the last step."}})
     Family(out, column.name, column.help).add(last, column.key);
 }

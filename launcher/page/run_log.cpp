@@ -43,6 +43,7 @@ void RunLog::take_step(const Json& entry, double step) {
                   finite_or_0(number_in(entry, "tokens")),
                   finite_or_0(number_in(entry, "step_s")),
                   finite_or_0(number_in(entry, "comm_wait_s")),
+                  finite_or_0(number_in(entry, "comm_hidden_s")),
                   finite_or_0(number_in(entry, "comm_bytes"))};
   if (const double phase = number_in(entry, "phase"); phase >= 1 && phase < 1e6) point.phase = std::floor(phase);
   rows_ += point.rows;

@@ -24,13 +24,14 @@ void push(Json& columns, const StepPoint& p) {
   columns["tokens_per_s"].push_back(p.step_s > 0 ? short_number(p.tokens / p.step_s) : Json());
   columns["step_s"].push_back(short_number(p.step_s));
   columns["comm_wait_s"].push_back(short_number(p.comm_wait_s));
+  columns["comm_hidden_s"].push_back(short_number(p.comm_hidden_s));
   columns["comm_bytes"].push_back(short_number(p.comm_bytes));
 }
 
 Json no_columns() {
   Json columns;
   for (const char* name : {"step", "epoch", "phase", "elapsed_s", "loss", "lr", "grad_norm", "rows_per_s", "tokens_per_s", "step_s",
-                           "comm_wait_s", "comm_bytes"})
+                           "comm_wait_s", "comm_hidden_s", "comm_bytes"})
     columns[name] = Json::array();
   return columns;
 }
@@ -58,7 +59,7 @@ void StepSeries::join(Span& span, const Span& later) {
   if (height(later.steepest.grad_norm) > height(span.steepest.grad_norm)) span.steepest = later.steepest;
   StepPoint sum = later.sum;
   for (double StepPoint::*const part : {&StepPoint::loss, &StepPoint::grad_norm, &StepPoint::rows, &StepPoint::tokens, &StepPoint::step_s,
-                                        &StepPoint::comm_wait_s, &StepPoint::comm_bytes})
+                                        &StepPoint::comm_wait_s, &StepPoint::comm_hidden_s, &StepPoint::comm_bytes})
     sum.*part += span.sum.*part;
   span.sum = sum;
   span.steps += later.steps;
@@ -106,8 +107,8 @@ Json StepSeries::means() const {
   for (const Span& span : spans_) {
     StepPoint mean = span.sum;
     mean.loss = span.finite > 0 ? mean.loss / span.finite : NAN;
-    for (double StepPoint::*const part :
-         {&StepPoint::grad_norm, &StepPoint::rows, &StepPoint::tokens, &StepPoint::step_s, &StepPoint::comm_wait_s, &StepPoint::comm_bytes})
+    for (double StepPoint::*const part : {&StepPoint::grad_norm, &StepPoint::rows, &StepPoint::tokens, &StepPoint::step_s,
+                                          &StepPoint::comm_wait_s, &StepPoint::comm_hidden_s, &StepPoint::comm_bytes})
       mean.*part /= span.steps;
     push(columns, mean);
     columns["steps"].push_back(short_number(span.steps));

@@ -12,7 +12,8 @@
 namespace thaw {
 
 struct StepPoint {
-  double step = 0, epoch = 0, phase = 0, loss = 0, lr = 0, grad_norm = 0, rows = 0, tokens = 0, step_s = 0, comm_wait_s = 0, comm_bytes = 0;
+  double step = 0, epoch = 0, phase = 0, loss = 0, lr = 0, grad_norm = 0, rows = 0, tokens = 0, step_s = 0, comm_wait_s = 0,
+         comm_hidden_s = 0, comm_bytes = 0;
   double elapsed_s = 0;  // of the run: steps and evaluations until here
 };
 

@@ -5,7 +5,7 @@ import json
 import struct
 
 MEASURED = {"train_s", "saves", "saving_s", "rows_per_s", "tokens_per_s", "wall_s", "startup_s", "first_step_at", "peak_memory_bytes",
-            "cache_hits", "cache_misses", "cache_received", "step_s", "comm_wait_s", "evaluation_s"}
+            "cache_hits", "cache_misses", "cache_received", "step_s", "comm_wait_s", "comm_hidden_s", "evaluation_s"}
 OF_RANKS = {"ranks", "threads", "comm_bytes", "made_with"}
 
 

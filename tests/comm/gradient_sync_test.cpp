@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "tests/support/thread_ranks.h"
 
 namespace thaw {
@@ -72,6 +75,29 @@ TEST_P(Gradients, AreSummedOverPassesAndRanks) {
       for (const at::Tensor& leaf : leaves) EXPECT_FALSE(leaf.grad().defined());
     }
   });
+}
+
+// A bucket is under way for 0.4 s, while backward goes on for 0.25 s more; and so is the last one, which finish() waits for.
+TEST(Communication, IsHiddenAsLongAsBackwardGoesOn) {
+  using std::chrono::milliseconds;
+  const auto tree = std::make_shared<const SumTree>(SumTree::by_rank({1, 1}));
+  const auto body = [&](const std::shared_ptr<Communicator>& comm) {
+    at::set_num_threads(1);
+    std::vector<at::Tensor> leaves{at::ones({8}).requires_grad_(), at::ones({8}).requires_grad_()};
+    GradientSync sync(comm, comm, {{"above", leaves[0], false}, {"below", leaves[1], false}}, /*bucket_bytes=*/32);
+    ASSERT_EQ(sync.bucket_count(), 2U);
+    for (int step = 0; step < 2; ++step) {
+      sync.begin(tree);
+      leaves[0].sum().backward();
+      std::this_thread::sleep_for(milliseconds(250));
+      leaves[1].sum().backward();
+      sync.finish();
+      EXPECT_GE(sync.hidden_s(), 0.25);
+      EXPECT_LT(sync.hidden_s(), 0.39);
+      EXPECT_GE(sync.wait_s(), 0.39);
+    }
+  };
+  test::ThreadRanks::run(2, body, milliseconds(400));
 }
 
 }  // namespace

@@ -44,8 +44,9 @@ class RunFolder {
 };
 
 inline std::string step_line(std::int64_t step, double loss, std::int64_t epoch = 0, int phase = 1) {
-  return Json{{"step", step}, {"epoch", epoch}, {"phase", phase}, {"loss", loss},         {"lr", 1e-3},        {"grad_norm", 0.5},
-              {"rows", 32},   {"tokens", 800},  {"step_s", 0.1},  {"comm_wait_s", 0.002}, {"comm_bytes", 4096}}
+  return Json{{"step", step},          {"epoch", epoch},    {"phase", phase}, {"loss", loss},  {"lr", 1e-3},
+              {"grad_norm", 0.5},      {"rows", 32},        {"tokens", 800},  {"step_s", 0.1}, {"comm_wait_s", 0.002},
+              {"comm_hidden_s", 0.05}, {"comm_bytes", 4096}}
              .dump() +
          "\n";
 }

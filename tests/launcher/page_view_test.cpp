@@ -45,6 +45,7 @@ TEST(RunViewTest, AStepIsToldAsItWasLogged) {
   EXPECT_EQ(view["steps"]["rows_per_s"], Json({320, 320}));
   EXPECT_EQ(view["means"]["loss"], Json({0.75, 0.5}));
   EXPECT_EQ(view["steps"]["comm_wait_s"], Json({0.002, 0.002}));
+  EXPECT_EQ(view["steps"]["comm_hidden_s"], Json({0.05, 0.05}));
   EXPECT_EQ(view["steps"]["elapsed_s"], Json({0.1, 0.2}));
   ASSERT_EQ(view["evaluations"].size(), 1u);
   EXPECT_EQ(view["evaluations"][0]["metrics"]["dev/accuracy"], 0.625);

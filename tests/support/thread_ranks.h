@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <barrier>
+#include <chrono>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -17,16 +18,28 @@ namespace thaw::test {
 
 class ThreadRanks {
  public:
-  // Calls `body` on so many ranks at once. It must not throw: the others would wait for it for ever.
-  static void run(int ranks, const std::function<void(const std::shared_ptr<Communicator>&)>& body) {
-    ThreadRanks all(ranks);
+  // Calls `body` on so many ranks at once. It must not throw: the others would wait for it for ever. Sums are under way for that
+  // long, as on a slow network.
+  static void run(int ranks, const std::function<void(const std::shared_ptr<Communicator>&)>& body,
+                  std::chrono::milliseconds sums_take = std::chrono::milliseconds(0)) {
+    ThreadRanks all(ranks, sums_take);
     std::vector<std::jthread> threads;
     for (int rank = 0; rank < ranks; ++rank) threads.emplace_back([&, rank] { body(std::make_shared<Rank>(all, rank)); });
   }
 
  private:
-  explicit ThreadRanks(int ranks)
-      : barrier(ranks), given(static_cast<std::size_t>(ranks)), sent(static_cast<std::size_t>(ranks)), size(ranks) {}
+  ThreadRanks(int ranks, std::chrono::milliseconds sum_takes)
+      : barrier(ranks), given(static_cast<std::size_t>(ranks)), sent(static_cast<std::size_t>(ranks)), size(ranks), sums_take(sum_takes) {}
+
+  class Later final : public Request {
+   public:
+    explicit Later(std::chrono::milliseconds after) : at_(std::chrono::steady_clock::now() + after) {}
+    bool test() override { return std::chrono::steady_clock::now() >= at_; }
+    void wait() override { std::this_thread::sleep_until(at_); }
+
+   private:
+    std::chrono::steady_clock::time_point at_;
+  };
 
   // Every collective: each rank shows its buffer, all look at what they need, and nobody goes on before all have.
   class Rank final : public Communicator {
@@ -58,7 +71,7 @@ class ThreadRanks {
       else if (type == CommType::f32) reduce<float>(data, count, op);
       else if (type == CommType::f64) reduce<double>(data, count, op);
       else throw std::logic_error("no sums of this type between threads");
-      return done_already();
+      return std::make_unique<Later>(all_.sums_take);
     }
     std::unique_ptr<Request> do_tree_sum(std::shared_ptr<const SumTree> tree, std::vector<float*> pieces, float* sum,
                                          std::size_t count) override {
@@ -120,6 +133,7 @@ class ThreadRanks {
   std::vector<const void*> given;
   std::vector<std::atomic<const void*>> sent;
   int size;
+  std::chrono::milliseconds sums_take;
 };
 
 }  // namespace thaw::test
