@@ -32,13 +32,13 @@ inline SmallShards small_shards() {
   SmallShards made;
   ShardIndex& index = made.index;
   index.name = "small";
-  index.label_kind = LabelKind::several;
+  index.shape.labels = LabelKind::several;
+  index.shape.pairs = index.shape.weights = index.shape.groups = true;
   index.labels = {"bad", "good"};
   index.vocabulary_size = 256;
   index.tokenizer = index.options = "0123456789abcdef";
-  index.columns = columns_for(index.label_kind, false, true, true, true);
   const BytesAsIds encoder;
-  ShardBuilder builder(index, encoder);
+  ShardBuilder builder(index, &encoder);
   for (std::uint64_t line = 1; line <= 3; ++line) {
     Row row;
     row.id = std::to_string(line);
