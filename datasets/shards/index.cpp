@@ -64,13 +64,17 @@ RowShape shape_of(const std::vector<std::pair<std::string, Dtype>>& columns, Lab
 void check(const ShardIndex& index, const std::string& where) {
   std::uint64_t rows = 0, tokens = 0, truncated = 0, longest = 0;
   std::set<std::string> files;
+  const auto check_source = [&](std::uint64_t source) {
+    if (source >= index.sources.size()) throw DataError("{}: there is no source {}: shard it again", where, source);
+  };
+  for (const LeftOut& left : index.left_out) check_source(left.source);
   for (const ShardEntry& shard : index.shards) {
     rows += shard.rows, tokens += shard.tokens, truncated += shard.truncated;
     longest = std::max(longest, shard.longest);
     if (shard.rows == 0 && index.shape.audio == AudioCodec::none)
       throw DataError("{}: shards: {}: expected rows, found none", where, shard.file);
-    for (const SourceShare& share : shard.sources)
-      if (share.source >= index.sources.size()) throw DataError("{}: shards: {}: there is no source {}", where, shard.file, share.source);
+    for (const LeftOut& left : shard.left_out) check_source(left.source);
+    for (const SourceShare& share : shard.sources) check_source(share.source);
     if (!files.insert(shard.file).second) throw DataError("{}: shards: {} is listed twice", where, shard.file);
   }
   if (rows != index.rows || tokens != index.tokens || truncated != index.truncated || longest != index.longest)

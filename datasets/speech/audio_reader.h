@@ -1,6 +1,9 @@
 // What corpora ask of audio, whoever decodes it: a file's bytes into samples, with what was found on the way.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -11,6 +14,11 @@
 namespace thaw {
 
 inline constexpr int speech_sample_rate = 16000;  // Hz, of all samples inside Thaw: mono, fp32 in [-1, 1]
+
+// The sample that 16 bits hold nearest to one in [-1, 1]; what lies outside stands at full scale.
+inline std::int16_t i16_of(float sample) {
+  return static_cast<std::int16_t>(std::lrint(std::clamp(sample * 32768.0f, -32768.0f, 32767.0f)));
+}
 
 struct DecodedAudio {
   std::vector<float> samples;  // of the stretch asked for, at `speech_sample_rate`

@@ -135,9 +135,10 @@ std::string encode_flac(std::span<const float> samples) {
   SF_VIRTUAL_IO io = in_memory();
   File file(sf_open_virtual(&io, SFM_WRITE, &info, &memory));
   if (!file) throw DataError("cannot encode FLAC: {}", sf_strerror(nullptr));
-  sf_command(file.get(), SFC_SET_CLIPPING, nullptr, SF_TRUE);
-  const auto count = static_cast<sf_count_t>(samples.size());
-  if (sf_writef_float(file.get(), samples.data(), count) != count) throw DataError("cannot encode FLAC: {}", sf_strerror(file.get()));
+  std::vector<short> rounded(samples.size());
+  std::transform(samples.begin(), samples.end(), rounded.begin(), i16_of);
+  const auto count = static_cast<sf_count_t>(rounded.size());
+  if (sf_writef_short(file.get(), rounded.data(), count) != count) throw DataError("cannot encode FLAC: {}", sf_strerror(file.get()));
   file.reset();
   return bytes;
 }

@@ -29,8 +29,9 @@ inline void write_audio(const fs::path& path, const std::vector<float>& samples,
   info.samplerate = rate, info.channels = channels, info.format = format;
   SNDFILE* file = sf_open(path.c_str(), SFM_WRITE, &info);
   ASSERT_NE(file, nullptr) << sf_strerror(nullptr);
-  sf_command(file, SFC_SET_CLIPPING, nullptr, SF_TRUE);
-  sf_writef_float(file, samples.data(), static_cast<sf_count_t>(samples.size()) / channels);
+  std::vector<short> rounded(samples.size());
+  std::transform(samples.begin(), samples.end(), rounded.begin(), i16_of);
+  sf_writef_short(file, rounded.data(), static_cast<sf_count_t>(rounded.size()) / channels);
   sf_close(file);
 }
 
