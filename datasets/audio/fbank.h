@@ -18,9 +18,9 @@ struct FbankConfig {
   double low_hz = 20, high_hz = 0;  // 0 or less: so far below half the sample rate
   double preemphasis = 0.97;
   bool remove_dc_offset = true;
-  bool snip_edges = true;  // only whole frames; otherwise one every hop, the signal mirrored at its ends
-  float scale = 32768;     // Kaldi's samples are 16-bit integers; models that were fed with [-1, 1] want 1
-  double dither = 0;       // standard deviation, in units of the scaled samples, of the normal noise that is added
+  bool snip_edges = true;        // only whole frames; otherwise one every hop, the signal mirrored at its ends
+  float scale = 32768;           // Kaldi's samples are 16-bit integers; models that were fed with [-1, 1] want 1
+  double dither = 0;             // standard deviation, in units of the scaled samples, of the normal noise that is added
   std::uint64_t dither_key = 0;  // random_key(seed, epoch, row): the noise is a pure function of it
 
   // From preprocessor_config.json or processor_config.json (Speech2TextFeatureExtractor): num_mel_bins or feature_size,

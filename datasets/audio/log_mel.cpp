@@ -67,9 +67,8 @@ LogMelConfig LogMelConfig::read(const std::filesystem::path& model_directory) {
 
 LogMel::LogMel(const LogMelConfig& config)
     : config_(config),
-      spectrum_(config.fft_size, periodic_hann(config.fft_size),
-                slaney_filters(config.mels, config.fft_size, config.sample_rate, 0, 8000), energy_floor,
-                static_cast<float>(std::numbers::log10e)) {}
+      spectrum_(config.fft_size, periodic_hann(config.fft_size), slaney_filters(config.mels, config.fft_size, config.sample_rate, 0, 8000),
+                energy_floor, static_cast<float>(std::numbers::log10e)) {}
 
 Features LogMel::operator()(std::span<const float> samples, Length length) const {
   const std::int64_t total = length == Length::chunk ? config_.chunk_samples() : static_cast<std::int64_t>(samples.size());

@@ -12,19 +12,19 @@ constexpr std::size_t most_lanes = 16;
 
 // All of it is read-only; MelSpectrum owns what it points to.
 struct SpectrumPlan {
-  std::int32_t fft_size = 0;               // even; its half is a product of 2, 3, 4 and 5
-  std::int32_t window_size = 0;            // at most fft_size; the frame is zero from there on
-  const float* window = nullptr;           // [window_size, rounded up to most_lanes], zeros at the end
-  const std::int32_t* radices = nullptr;   // of the passes over fft_size / 2 complex points
+  std::int32_t fft_size = 0;              // even; its half is a product of 2, 3, 4 and 5
+  std::int32_t window_size = 0;           // at most fft_size; the frame is zero from there on
+  const float* window = nullptr;          // [window_size, rounded up to most_lanes], zeros at the end
+  const std::int32_t* radices = nullptr;  // of the passes over fft_size / 2 complex points
   std::int32_t passes = 0;
-  const float* twiddles = nullptr;         // pass by pass: cos, sin of -2 pi p j / n for p < n / radix, 0 < j < radix
-  const float* split_twiddles = nullptr;   // cos, sin of -2 pi k / fft_size, k <= fft_size / 4
+  const float* twiddles = nullptr;        // pass by pass: cos, sin of -2 pi p j / n for p < n / radix, 0 < j < radix
+  const float* split_twiddles = nullptr;  // cos, sin of -2 pi k / fft_size, k <= fft_size / 4
   std::int32_t mels = 0;
   const std::int32_t* mel_first = nullptr;  // [mels] first bin that a filter weighs
   const std::int32_t* mel_begin = nullptr;  // [mels + 1] where its weights lie in mel_weights
   const float* mel_weights = nullptr;
-  float floor = 0;                          // energies below it count as it
-  float log_scale = 1;                      // 1: natural logarithm, 1 / ln 10: decimal
+  float floor = 0;      // energies below it count as it
+  float log_scale = 1;  // 1: natural logarithm, 1 / ln 10: decimal
 };
 
 struct SpectrumKernel {

@@ -33,7 +33,8 @@ MelSpectrum::MelSpectrum(int fft_size, std::span<const float> window, MelFilters
       window_size_(static_cast<std::int32_t>(window.size())),
       floor_(floor),
       log_scale_(log_scale) {
-  if (window_size_ > fft_size_) throw ModelError("an FFT of {} points: expected no less than the window's {} samples", fft_size, window_size_);
+  if (window_size_ > fft_size_)
+    throw ModelError("an FFT of {} points: expected no less than the window's {} samples", fft_size, window_size_);
   window_.resize((window_.size() + most_lanes - 1) / most_lanes * most_lanes, 0.0f);
   factorize(fft_size);
 }
@@ -48,12 +49,12 @@ void MelSpectrum::factorize(int fft_size) {
       radices_.push_back(radix);
     }
   }
-  if (left != 1) throw ModelError("an FFT of {} points: expected an even number without prime factors above 5, such as 400 or 512", fft_size);
+  if (left != 1)
+    throw ModelError("an FFT of {} points: expected an even number without prime factors above 5, such as 400 or 512", fft_size);
   for (int k = 0; k <= fft_size / 4; ++k) push_turn(split_twiddles_, static_cast<double>(k) / fft_size);
 }
 
-void MelSpectrum::operator()(const float* samples, std::ptrdiff_t stride, std::int64_t frames, float* out) const {
-  const SpectrumKernel& kernel = spectrum_kernel();
+void MelSpectrum::run(const SpectrumKernel& kernel, const float* samples, std::ptrdiff_t stride, std::int64_t frames, float* out) const {
   SpectrumPlan plan;
   plan.fft_size = fft_size_;
   plan.window_size = window_size_;

@@ -18,7 +18,11 @@ class MelSpectrum {
   MelSpectrum(int fft_size, std::span<const float> window, MelFilters filters, float floor, float log_scale);
 
   // Frame i starts at samples[i * stride]. samples: [(frames - 1) · stride + window + slack]. out: [frames, mels].
-  void operator()(const float* samples, std::ptrdiff_t stride, std::int64_t frames, float* out) const;
+  void operator()(const float* samples, std::ptrdiff_t stride, std::int64_t frames, float* out) const {
+    run(spectrum_kernel(), samples, stride, frames, out);
+  }
+
+  void run(const SpectrumKernel& kernel, const float* samples, std::ptrdiff_t stride, std::int64_t frames, float* out) const;
 
   std::int32_t mels() const { return filters_.mels(); }
 
