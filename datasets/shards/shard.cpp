@@ -123,7 +123,7 @@ class Sharding {
       if (std::optional<LeftOut> left_out = source_->complete(row)) output.builder->leave_out(std::move(*left_out));
       else output.builder->add(row);
       const bool last = (number + 1) % options_.rows_per_shard == 0 || number + 1 == output.planned;
-      if (++rows % 1024 == 0 && progress) progress(rows, to_do_);
+      if (++rows % (output.index.shape.audio == AudioCodec::none ? 1024 : 32) == 0 && progress) progress(rows, to_do_);
       if (last) write(site, output, shard);
       if (rows < to_do_) continue;
       if (progress) progress(rows, to_do_);

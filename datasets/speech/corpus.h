@@ -61,7 +61,7 @@ bool is_filter(std::string_view reason);  // left out by wish, which is no fault
 struct CorpusOptions {
   CorpusFormat format = CorpusFormat::automatic;
   // Columns or keys by use: audio, text, id, speaker, language, group, label, split, weight, duration, begin, end. What is not
-  // named is looked for under the field's usual names, but for split. In lj_speech text may be "raw". In a table, numbers from 0
+  // named is looked for under the field's usual names. In lj_speech text may be "raw". In a table, numbers from 0
   // for all mean that there is no header.
   std::map<std::string, std::string> columns;
   char delimiter = 0;  // of a table; 0: a tab for TSV, a comma for CSV
@@ -70,6 +70,7 @@ struct CorpusOptions {
   std::string pattern;
   std::string audio_root;         // where relative paths of a table or of JSONL begin; empty: where the file lies
   bool allow_pipes = false;       // wav.scp may run commands, as the user who shards; else such a line is refused
+  bool with_split = false;        // a column "split" is looked for too
   bool need_text = true;          // an utterance without text is left out; false where labels are what is learnt
   std::string language, speaker;  // of utterances whose corpus does not say
   double min_s = 0, max_s = 0;    // as durations that are known before decoding allow; 0: no limit

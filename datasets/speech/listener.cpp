@@ -3,6 +3,8 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <limits>
+#include <span>
 
 #include "framework/base/error.h"
 
@@ -40,39 +42,45 @@ void Listener::open(const Utterance& utterance) {
 
 Listener::Heard Listener::hear(const Utterance& utterance) {
   Heard heard;
+  const auto found = [&](Fault fault, std::string detail) { heard.fault = fault, heard.detail = std::move(detail); };
   try {
     open(utterance);
     heard.bytes = bytes_;
-    if (bytes_.empty()) {
-      heard.fault = Fault::empty, heard.detail = "no bytes";
-      return heard;
-    }
-    heard.audio = reader_.decode(bytes_, utterance.begin_s, utterance.end_s);
+    audio::ReadOptions options;
+    options.begin_s = utterance.begin_s, options.end_s = utterance.end_s;
+    if (limits_.max_s > 0) options.max_s = limits_.max_s;
+    heard.audio = audio::read_audio({utterance.audio, std::as_bytes(std::span(bytes_))}, options);
+    judge(utterance, heard);
+  } catch (const audio::AudioError& error) {
+    using audio::AudioFault;
+    const AudioFault fault = error.fault();
+    found(fault == AudioFault::too_long       ? Fault::too_long
+          : fault == AudioFault::wrong_length ? Fault::header_lies
+          : fault != AudioFault::empty        ? Fault::unreadable
+          : utterance.is_segment()            ? Fault::wrong_duration
+                                              : Fault::empty,
+          error.what());
   } catch (const Error& error) {
-    heard.fault = Fault::unreadable, heard.detail = error.what();
-    return heard;
+    found(Fault::unreadable, error.what());
   }
-  judge(utterance, heard);
   return heard;
 }
 
 void Listener::judge(const Utterance& utterance, Heard& heard) const {
-  const DecodedAudio& audio = heard.audio;
+  const audio::Audio& audio = heard.audio;
   const auto found = [&](Fault fault, std::string detail) { heard.fault = fault, heard.detail = std::move(detail); };
-  if (!audio.lie.empty()) return found(Fault::header_lies, audio.lie);
-  if (audio.samples.empty() && utterance.is_segment())
-    return found(Fault::wrong_duration,
-                 fmt::format("the segment begins at {} s, the audio ends at {:.2f} s", utterance.begin_s, audio.file_seconds));
-  if (audio.samples.empty()) return found(Fault::empty, "no sample");
+  const double seconds = audio.seconds();
   if (utterance.duration_s) {
-    const double said = *utterance.duration_s, off = std::abs(said - audio.seconds);
+    const double said = *utterance.duration_s, off = std::abs(said - seconds);
     if (off > limits_.duration_tolerance_s + limits_.duration_tolerance * said)
-      return found(Fault::wrong_duration, fmt::format("expected {} s, heard {:.2f} s", said, audio.seconds));
+      return found(Fault::wrong_duration, fmt::format("expected {} s, heard {:.2f} s", said, seconds));
   }
-  if (limits_.min_s > 0 && audio.seconds < limits_.min_s) return found(Fault::too_short, fmt::format("{:.2f} s", audio.seconds));
-  if (limits_.max_s > 0 && audio.seconds > limits_.max_s) return found(Fault::too_long, fmt::format("{:.2f} s", audio.seconds));
-  if (audio.peak < limits_.silence) return found(Fault::silent, fmt::format("its peak is {:.5f} of full scale", audio.peak));
-  if (audio.clipped_share > limits_.clipped_share)
+  if (limits_.min_s > 0 && seconds < limits_.min_s) return found(Fault::too_short, fmt::format("{:.2f} s", seconds));
+  if (limits_.max_s > 0 && seconds > limits_.max_s) return found(Fault::too_long, fmt::format("{:.2f} s", seconds));
+  const audio::AudioLimits limits{0, std::numeric_limits<double>::max(), limits_.silence_dbfs, limits_.clipped_share};
+  const auto fault = audio::find_fault(audio, limits);
+  if (fault == audio::AudioFault::silent) found(Fault::silent, fmt::format("its peak is {:.5f} of full scale", audio.peak));
+  if (fault == audio::AudioFault::clipped)
     found(Fault::clipped, fmt::format("{:.1f} % of its samples stand at full scale", 100 * audio.clipped_share));
 }
 

@@ -7,14 +7,14 @@
 #include <string>
 #include <string_view>
 
-#include "datasets/speech/audio_reader.h"
+#include "datasets/audio/audio.h"
 #include "datasets/speech/corpus.h"
 
 namespace thaw {
 
 struct SpeechLimits {
   double min_s = 0, max_s = 0;        // of what is kept; 0: no limit
-  double silence = 0.001;             // the peak that audio must reach (-60 dB of full scale)
+  double silence_dbfs = -60;          // the peak that audio must reach
   double clipped_share = 0.01;        // of samples that may stand at full scale
   double duration_tolerance_s = 0.1;  // between what a corpus says and what is heard, and
   double duration_tolerance = 0.02;   // of what it says, beside that
@@ -22,22 +22,20 @@ struct SpeechLimits {
 
 class Listener {
  public:
-  Listener(AudioReader reader, SpeechLimits limits) : reader_(std::move(reader)), limits_(limits) {}
+  explicit Listener(SpeechLimits limits) : limits_(limits) {}
 
   struct Heard {
     std::optional<Fault> fault;
     std::string detail;      // of the fault
-    DecodedAudio audio;      // whole where there is no fault
+    audio::Audio audio;      // at 16,000 Hz, mono; whole where there is no fault
     std::string_view bytes;  // of the file, until the next call
   };
   Heard hear(const Utterance& utterance);
-  const AudioReader& reader() const { return reader_; }
 
  private:
   void open(const Utterance& utterance);
   void judge(const Utterance& utterance, Heard& heard) const;
 
-  AudioReader reader_;
   SpeechLimits limits_;
   std::string open_;  // what the bytes are of
   std::unique_ptr<MappedFile> mapped_;

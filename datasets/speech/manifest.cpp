@@ -54,7 +54,7 @@ int Manifest::find(Field field, const std::vector<std::string>& names, const std
       throw DataError("{}: expected '{}' ({}), found {}: name the right one", where, said->second, name_of(field), listed(names));
     return found;
   }
-  if (field == Field::split) return -1;
+  if (field == Field::split && !corpus_.options().with_split) return -1;
   for (const std::string& name : usual_names[at(field)])
     if (const int found = place(name); found >= 0) return found;
   return -1;

@@ -94,7 +94,8 @@ std::string SpeechReport::to_text(std::size_t most) const {
     text += fmt::format("{} ({}): {} rows, {:.2f} h\n", corpus.path, corpus.format, corpus.rows, corpus.seconds / 3600);
     for (const std::string& line : by_reason(corpus, most)) text += "  left out, " + line + "\n";
   }
-  return text + fmt::format("{} rows, {:.2f} h of speech; {:.1f} rows/s\n", rows(), hours(), rows_per_second());
+  return text + fmt::format("{} rows, {:.2f} h of speech{}\n", rows(), hours(),
+                            took_s > 0 ? fmt::format(", {:.1f} rows/s", rows_per_second()) : "");
 }
 
 Json SpeechReport::to_json() const {

@@ -32,7 +32,7 @@ struct CorpusReport {
 
 struct SpeechReport {
   std::vector<CorpusReport> corpora;
-  double took_s = 0;
+  double took_s = 0;  // for all of them; 0: not known
 
   std::uint64_t rows() const;
   double hours() const;

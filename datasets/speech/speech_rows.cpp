@@ -20,6 +20,9 @@ std::optional<double> number_of(const std::string& text) {
   return value;
 }
 
+// The sample that 16 bits hold nearest to one in [-1, 1]; what lies outside stands at full scale.
+std::int16_t i16_of(float sample) { return static_cast<std::int16_t>(std::lrint(std::clamp(sample * 32768.0f, -32768.0f, 32767.0f))); }
+
 std::vector<std::int16_t> samples_of(const std::vector<float>& samples) {
   std::vector<std::int16_t> rounded(samples.size());
   std::transform(samples.begin(), samples.end(), rounded.begin(), i16_of);
@@ -30,15 +33,15 @@ std::string speaker_of(const Utterance& utterance) { return utterance.group.empt
 
 }  // namespace
 
-SpeechRows::SpeechRows(const std::vector<fs::path>& paths, const SpeechOptions& speech, const ShardOptions& shard, AudioReader reader,
-                       bool with_ids)
-    : speech_(speech), shard_(shard), with_ids_(with_ids), listener_(std::move(reader), speech.limits) {
+SpeechRows::SpeechRows(const std::vector<fs::path>& paths, const SpeechOptions& speech, const ShardOptions& shard, bool with_ids)
+    : speech_(speech), shard_(shard), with_ids_(with_ids), listener_(speech.limits) {
   if (paths.empty()) throw DataError("no corpus was named");
   if (speech.audio == AudioCodec::none) throw DataError("speech: expected audio as i16, flac or features");
   if (speech.audio == AudioCodec::features && (!speech.features.of || speech.features.width == 0))
     throw DataError("speech: audio as features needs a function that computes them");
   CorpusOptions options = speech.corpus;
   options.need_text = with_ids;
+  options.with_split = !shard.read.split.empty();
   options.min_s = speech.limits.min_s, options.max_s = speech.limits.max_s;
   for (const fs::path& path : paths) {
     Corpus& corpus = corpora_.emplace_back(read_corpus(path, options));
@@ -124,7 +127,7 @@ std::string SpeechRows::identity() const {
   const SpeechLimits& limits = speech_.limits;
   std::string text =
       fmt::format("speech {} {} {} {} {} {} {} {}", name_of(speech_.audio), speech_.features.name, limits.min_s, limits.max_s,
-                  limits.silence, limits.clipped_share, limits.duration_tolerance_s, limits.duration_tolerance);
+                  limits.silence_dbfs, limits.clipped_share, limits.duration_tolerance_s, limits.duration_tolerance);
   for (const std::string& rule : speech_.rules.names()) text += "\n" + rule;
   text += fmt::format("\n{}", static_cast<bool>(speech_.can_spell));
   for (const Corpus& corpus : corpora_) {
@@ -201,13 +204,13 @@ std::optional<LeftOut> SpeechRows::complete(Row& row) {
 
 void SpeechRows::store(Row& row, const Listener::Heard& heard) const {
   const Utterance& one = corpora_[corpus_].utterances[next_ - 1];
-  row.audio.seconds = heard.audio.seconds;
+  row.audio.seconds = heard.audio.seconds();
   switch (speech_.audio) {
     case AudioCodec::none: break;
     case AudioCodec::i16: row.audio.samples = samples_of(heard.audio.samples); break;
     case AudioCodec::flac:
-      if (heard.audio.format == "flac" && !one.is_segment()) row.audio.file = heard.bytes;
-      else row.audio.file = listener_.reader().encode_flac(heard.audio.samples);
+      if (heard.bytes.starts_with("fLaC") && !one.is_segment()) row.audio.file = heard.bytes;
+      else row.audio.file = audio::encode_audio(heard.audio.samples, heard.audio.sample_rate, audio::AudioFormat::flac);
       break;
     case AudioCodec::features: {
       const std::vector<float> values = speech_.features.of(heard.audio.samples);
@@ -244,10 +247,10 @@ SpeechReport report_of(const std::vector<ShardIndex>& directories, double took_s
 }
 
 ShardReport write_speech_shards(const std::vector<fs::path>& corpora, const fs::path& out, const RowEncoder* encoder,
-                                const SpeechOptions& speech, const ShardOptions& options, const AudioReader& reader,
-                                const ShardRanks& ranks, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
-  return write_shards([&] { return std::make_unique<SpeechRows>(corpora, speech, options, reader, encoder != nullptr); }, out, encoder,
-                      options, ranks, progress);
+                                const SpeechOptions& speech, const ShardOptions& options, const ShardRanks& ranks,
+                                const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  return write_shards([&] { return std::make_unique<SpeechRows>(corpora, speech, options, encoder != nullptr); }, out, encoder, options,
+                      ranks, progress);
 }
 
 }  // namespace thaw

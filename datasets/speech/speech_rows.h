@@ -25,7 +25,7 @@ struct FeatureFunction {
 };
 
 struct SpeechOptions {
-  CorpusOptions corpus;  // need_text is set where the rows have ids
+  CorpusOptions corpus;  // need_text and with_split follow from the rows that are wanted
   SpeechLimits limits;   // min_s and max_s are the corpus's as well
   TextRules rules;       // applied to every text before it is encoded and stored
   AudioCodec audio = AudioCodec::i16;
@@ -38,7 +38,7 @@ class SpeechRows final : public RowSource {
  public:
   // The options must outlive it. `shard.read` gives the kind of labels, their names and separator, and whether there is a split
   // column; `with_ids`: rows are encoded, so that they need text.
-  SpeechRows(const std::vector<fs::path>& paths, const SpeechOptions& speech, const ShardOptions& shard, AudioReader reader, bool with_ids);
+  SpeechRows(const std::vector<fs::path>& paths, const SpeechOptions& speech, const ShardOptions& shard, bool with_ids);
 
   ShardIndex describe() const override;
   Scan scan() override;
@@ -71,7 +71,7 @@ SpeechReport report_of(const std::vector<ShardIndex>& directories, double took_s
 
 // From corpora to directories of shards; `encoder` may be null where labels alone are learnt. See write_shards.
 ShardReport write_speech_shards(const std::vector<fs::path>& corpora, const fs::path& out, const RowEncoder* encoder,
-                                const SpeechOptions& speech, const ShardOptions& options, const AudioReader& reader,
-                                const ShardRanks& ranks = {}, const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+                                const SpeechOptions& speech, const ShardOptions& options, const ShardRanks& ranks = {},
+                                const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
 
 }  // namespace thaw

@@ -109,7 +109,7 @@ TEST_F(Corpora, KaldiPipesAreRefused) {
   const Corpus corpus = read_corpus(folder / "data", allowed);
   ASSERT_EQ(corpus.utterances.size(), 1u);
   EXPECT_FALSE(fs::exists(seen)) << "reading the corpus runs nothing";
-  Listener listener(sndfile_reader(), {});
+  Listener listener(SpeechLimits{});
   const Listener::Heard heard = listener.hear(corpus.utterances[0]);
   EXPECT_FALSE(heard.fault) << heard.detail;
   EXPECT_EQ(heard.audio.samples.size(), 8000u);

@@ -19,13 +19,13 @@ struct Sum {
 };
 
 Sum hear(const Corpus& corpus, std::size_t every) {
-  Listener listener(sndfile_reader(), {});
+  Listener listener(SpeechLimits{});
   Sum sum;
   for (std::size_t i = 0; i < corpus.utterances.size(); i += every) {
     const auto heard = listener.hear(corpus.utterances[i]);
     EXPECT_FALSE(heard.fault) << corpus.where(corpus.utterances[i]) << ": " << heard.detail;
     sum.rows += heard.fault ? 0 : 1;
-    sum.seconds += heard.audio.seconds;
+    sum.seconds += heard.audio.seconds();
   }
   return sum;
 }

@@ -33,7 +33,7 @@ TEST_P(SpeechReference, PythonReadsTheSameRows) {
                     return values;
                   }};
   const ByteEncoder encoder(1000);
-  write_speech_shards({folder.file("t.tsv", table)}, folder / "out", &encoder, how, speech_options(7), sndfile_reader());
+  write_speech_shards({folder.file("t.tsv", table)}, folder / "out", &encoder, how, speech_options(7));
   const std::string script = THAW_SOURCE_DIR "/tests/datasets/speech/compare.py";
   EXPECT_EQ(
       std::system(fmt::format("'{}' '{}' '{}' '{}'", python(), script, (folder / "t.tsv").string(), (folder / "out").string()).c_str()), 0);
