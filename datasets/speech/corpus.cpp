@@ -68,7 +68,8 @@ CorpusFormat look_at_corpus(const fs::path& path, const CorpusOptions& options) 
   return fs::is_directory(path) ? look_at_directory(path, options) : look_at_file(path);
 }
 
-Corpus read_corpus(const fs::path& path, const CorpusOptions& options) {
+Corpus read_corpus(const fs::path& typed, const CorpusOptions& options) {
+  const fs::path path = typed.has_filename() ? typed : typed.parent_path();  // "data/" is "data"
   check_columns(options);
   const CorpusFormat format = look_at_corpus(path, options);
   CorpusBuilder corpus(path, format, options);

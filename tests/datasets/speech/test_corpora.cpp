@@ -206,6 +206,7 @@ TEST_F(Corpora, TheFingerprintFollowsWhatIsSaidNotWhereItLies) {
   fs::copy(folder / "one", folder / "two", fs::copy_options::recursive);
   const std::string first = read_corpus(folder / "one").fingerprint();
   EXPECT_EQ(read_corpus(folder / "two").fingerprint(), first);
+  EXPECT_EQ(read_corpus(folder / "two/").fingerprint(), first);
   text("two/metadata.csv", "a|x|y\n");
   EXPECT_NE(read_corpus(folder / "two").fingerprint(), first);
 }
