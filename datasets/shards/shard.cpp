@@ -138,7 +138,7 @@ class Sharding {
     for (std::size_t i = 0; i < outputs_.size(); ++i)
       for (std::uint64_t shard = 0; shard < outputs_[i].shards; ++shard)
         if (outputs_[i].done[shard]) all.push_back({{"output", i}, {"shard", shard}, {"entry", outputs_[i].done[shard]->to_json()}});
-    return Json{{"kept", kept_}, {"written", written_}, {"entries", all}}.dump();
+    return Json{{"kept", kept_}, {"written", written_}, {"entries", all}}.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
   // Completes the indexes from all ranks' entries.

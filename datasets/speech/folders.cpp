@@ -4,6 +4,7 @@
 
 #include "datasets/speech/name_pattern.h"
 #include "datasets/speech/readers.h"
+#include "datasets/tokenizers/utf8.h"
 
 namespace thaw {
 namespace {
@@ -43,7 +44,9 @@ void read_folders(const fs::path& path, CorpusBuilder& corpus) {
   std::vector<std::string> set_aside;
   for (const fs::path& file : audio_below(path)) {
     const fs::path relative = file.lexically_relative(path);
-    const std::string stem = relative.stem().string(), whole = (relative.parent_path() / stem).string();
+    // Names of files may be any bytes; those of rows are UTF-8.
+    const std::string stem = repair_utf8(relative.stem().string()), folders = repair_utf8(relative.parent_path().string()),
+                      whole = folders.empty() ? stem : folders + "/" + stem;
     Utterance utterance;
     utterance.audio = file.string();
     utterance.id = whole;
@@ -55,7 +58,7 @@ void read_folders(const fs::path& path, CorpusBuilder& corpus) {
       }
       take(*parts, utterance);
     } else {
-      utterance.label = relative.has_parent_path() ? relative.begin()->string() : "";
+      utterance.label = folders.substr(0, folders.find('/'));
       if (utterance.label.starts_with('_')) {  // as Speech Commands' _background_noise_: no class
         if (std::find(set_aside.begin(), set_aside.end(), utterance.label) == set_aside.end()) set_aside.push_back(utterance.label);
         continue;

@@ -234,6 +234,21 @@ TEST(SpeechShards, ClassesWithoutText) {
   EXPECT_SAYS(error_of([&] { shard(folder / "w", folder / "less", speech(), options, nullptr); }), "unknown label 'no'");
 }
 
+// What is written of such a file is UTF-8; the file itself is found.
+TEST(SpeechShards, NamesThatAreNotUtf8) {
+  const Folder folder;
+  write_audio(folder / "w/na\xEFve/a.wav", tone(0.5)), write_audio(folder / "w/na\xEFve/\xFF.wav", std::vector<float>(8000));
+  ShardOptions options = speech_options();
+  options.read.label_kind = LabelKind::one;
+  SpeechOptions how = speech();
+  how.bad = BadLimit::parse("1");
+  on_ranks(2, [&](const ShardRanks& ranks) { shard(folder / "w", folder / "out", how, options, nullptr, ranks); });
+  const ShardSet set(folder / "out");
+  EXPECT_EQ(set.id(0), "na\uFFFDve/a");
+  EXPECT_EQ(set.label_names(), (std::vector<std::string>{"na\uFFFDve"}));
+  EXPECT_EQ(set.index().shards[0].left_out[0].id, "na\uFFFDve/\uFFFD");
+}
+
 TEST(SpeechShards, SplitsThatTheCorpusNames) {
   const Folder folder;
   for (const char* clip : {"a", "b", "c"}) write_audio(folder / fmt::format("cv/clips/{}.mp3", clip), tone(0.5), mp3);
