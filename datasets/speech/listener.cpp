@@ -46,6 +46,10 @@ Listener::Heard Listener::hear(const Utterance& utterance) {
   try {
     open(utterance);
     heard.bytes = bytes_;
+    if (bytes_.empty()) {
+      found(Fault::empty, "the file has no bytes");
+      return heard;
+    }
     audio::ReadOptions options;
     options.begin_s = utterance.begin_s, options.end_s = utterance.end_s;
     if (limits_.max_s > 0) options.max_s = limits_.max_s;

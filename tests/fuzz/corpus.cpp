@@ -51,8 +51,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return all;
   }();
   const std::size_t number = (data[0] - 'a' + 256) % formats.size();
-  const auto& [format, file, corpus] = formats[number];
-  fuzz::folder().put(folders[number] / file, fuzz::text_of(data + 1, size - 1));
+  const CorpusFormat format = formats[number].format;
+  const std::filesystem::path corpus = folders[number] / formats[number].corpus;
+  fuzz::folder().put(folders[number] / formats[number].file, fuzz::text_of(data + 1, size - 1));
   CorpusOptions options;
   options.format = format;
   options.min_s = 0.1;
@@ -62,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     options.allow_pipes = !need_text;  // nothing is run before audio is heard
     if (!need_text && format == CorpusFormat::folders) options.pattern = std::string(fuzz::text_of(data + 1, size - 1));
     fuzz::accepts([&] {
-      const Corpus read = read_corpus(folders[number] / corpus, options);
+      const Corpus read = read_corpus(corpus, options);
       fuzz::require(!read.utterances.empty());
       static const TextRules rules({"nfkc", "lower", "strip_punctuation", "collapse_spaces"});
       for (const Utterance& one : read.utterances) {

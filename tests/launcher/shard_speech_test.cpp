@@ -142,7 +142,7 @@ TEST_F(ShardSpeech, WrongWords) {
   shop.write("data/wav.scp", "r0 touch " + shop.path("seen") + " |\n");
   expect(command("data", "out"), 65, {"wav.scp:1: 'touch ", "--allow-pipes"});
   EXPECT_FALSE(fs::exists(shop.path("seen")));
-  expect(command("data", "out", "--allow-pipes"), 65, {"bad input", "unreadable"});
+  expect(command("data", "out", "--allow-pipes"), 65, {"bad input", "empty (the file has no bytes)"});
   EXPECT_TRUE(fs::exists(shop.path("seen")));
   expect(command("data", "out", "--audio mp3"), 64, {"--audio"});
   expect(command("data", "out", "--text-rule lowercase"), 65, {"text rule 'lowercase': expected lower, upper"});
