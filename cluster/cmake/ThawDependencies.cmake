@@ -35,6 +35,19 @@ add_library(thaw_hdf5 INTERFACE)
 target_include_directories(thaw_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(thaw_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 
+add_library(thaw_sound INTERFACE)  # libsndfile reads and writes audio, soxr resamples it
+foreach(library sndfile soxr)
+  find_path(${library}_INCLUDE ${library}.h)
+  find_library(${library}_LIBRARY ${library})
+  if(${library}_INCLUDE AND ${library}_LIBRARY)
+    set(${library}_FOUND TRUE)
+  endif()
+  target_include_directories(thaw_sound SYSTEM INTERFACE ${${library}_INCLUDE})
+  target_link_libraries(thaw_sound INTERFACE ${${library}_LIBRARY})
+endforeach()
+thaw_need(sndfile_FOUND libsndfile1-dev)
+thaw_need(soxr_FOUND libsoxr-dev)
+
 # LibTorch: Torch_DIR, then the active environment's torch, then the wheel that cluster/setup.sh unpacked.
 # Targets are defined here, because the wheel's own TorchConfig.cmake is a fatal error without a CUDA toolkit.
 set(torch_places "")

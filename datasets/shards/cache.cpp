@@ -37,9 +37,9 @@ void check_directory(const fs::path& source, const RowEncoder& encoder, const Sh
   const auto refuse = [&](const std::string& what) { throw DataError("{}: {}", (source / "index.json").string(), what); };
   if (index.tokenizer != encoder.fingerprint())
     refuse("sharded with another tokenizer than the model's: shard it again with this model, or name the source file instead");
-  if (index.label_kind != options.read.label_kind)
+  if (index.shape.labels != options.read.label_kind)
     refuse(fmt::format("expected labels of kind '{}', found '{}': change the task, or shard it again", name_of(options.read.label_kind),
-                       name_of(index.label_kind)));
+                       name_of(index.shape.labels)));
   const bool no_limit = options.max_length == 0 || index.max_length == options.max_length;
   if (!no_limit && index.longest > static_cast<std::uint64_t>(options.max_length))
     refuse(fmt::format("has rows of {} tokens, expected at most {}: set max_length to {}, or shard it again", index.longest,
@@ -106,7 +106,7 @@ fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const
     if (!fs::is_regular_file(source))
       throw UsageError("{}: only a file can be sharded into the cache: write it to one first", source.string());
     make_directory(cache_dir);
-    const std::string what = fmt::format("{} {} {} {}", content_hash(source, cache_dir), options_fingerprint(options, encoder),
+    const std::string what = fmt::format("{} {} {} {}", content_hash(source, cache_dir), options_fingerprint(options, &encoder),
                                          source.stem().string(), static_cast<int>(format_of(source, options.read.format)));
     const fs::path entry = cache_dir / hash_hex(what);
     if (finished(entry)) {

@@ -94,7 +94,8 @@ void Construction::publish(const fs::path& file, std::string_view bytes) const {
 }
 
 void Construction::write_shard(const fs::path& shard, const std::string& options, const ShardEntry& entry, std::string_view bytes) const {
-  publish(note_of(shard), OrderedJson{{"options", options}, {"entry", entry.to_json()}}.dump() + "\n");
+  publish(note_of(shard),
+          OrderedJson{{"options", options}, {"entry", entry.to_json()}}.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
   publish(out_ / shard, bytes);
 }
 

@@ -83,20 +83,33 @@ H5FD_file_image_callbacks_t taken_by(Image& image) {
 // Errors are thrown, not printed. The printer is a setting of each thread in a thread-safe build.
 void silence() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
+// This version of the library knows no half precision of its own; h5py reads (and writes) it as the same type. Never closed:
+// there is one. Called under the library's lock.
+hid_t half_type() {
+  static const hid_t type = [] {
+    const hid_t half = H5Tcopy(H5T_IEEE_F32LE);
+    const bool made = H5Tset_fields(half, 15, 10, 5, 0, 10) >= 0 && H5Tset_size(half, 2) >= 0 && H5Tset_ebias(half, 15) >= 0;
+    return made ? half : hid_t{-1};
+  }();
+  return type;
+}
+
 hid_t file_type(Dtype dtype) {
   switch (dtype) {
     case Dtype::u8: return H5T_STD_U8LE;
     case Dtype::u16: return H5T_STD_U16LE;
     case Dtype::u32: return H5T_STD_U32LE;
     case Dtype::u64: return H5T_STD_U64LE;
+    case Dtype::i16: return H5T_STD_I16LE;
     case Dtype::i32: return H5T_STD_I32LE;
+    case Dtype::f16: return half_type();
     case Dtype::f32: return H5T_IEEE_F32LE;
   }
   return -1;
 }
 
-constexpr std::array<std::pair<const char*, std::size_t>, 6> dtypes{
-    {{"u8", 1}, {"u16", 2}, {"u32", 4}, {"u64", 8}, {"i32", 4}, {"f32", 4}}};
+constexpr std::array<std::pair<const char*, std::size_t>, 8> dtypes{
+    {{"u8", 1}, {"u16", 2}, {"u32", 4}, {"u64", 8}, {"i16", 2}, {"i32", 4}, {"f16", 2}, {"f32", 4}}};
 
 }  // namespace
 
@@ -106,7 +119,7 @@ std::size_t size_of(Dtype dtype) { return dtypes[static_cast<std::size_t>(dtype)
 Dtype dtype_of(const std::string& name, const std::string& where) {
   for (std::size_t i = 0; i < dtypes.size(); ++i)
     if (name == dtypes[i].first) return static_cast<Dtype>(i);
-  throw DataError("{}: expected a dtype (u8, u16, u32, u64, i32, f32), found '{}'", where, name);
+  throw DataError("{}: expected a dtype (u8, u16, u32, u64, i16, i32, f16, f32), found '{}'", where, name);
 }
 
 std::string hdf5_bytes(const std::vector<Hdf5Array>& arrays) {

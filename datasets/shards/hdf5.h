@@ -12,7 +12,7 @@
 
 namespace thaw {
 
-enum class Dtype { u8, u16, u32, u64, i32, f32 };
+enum class Dtype { u8, u16, u32, u64, i16, i32, f16, f32 };         // f16: IEEE binary16, as bits in u16
 const char* name_of(Dtype dtype);                                   // "u8", …
 Dtype dtype_of(const std::string& name, const std::string& where);  // DataError
 std::size_t size_of(Dtype dtype);

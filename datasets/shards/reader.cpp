@@ -24,12 +24,6 @@ double number_of(std::string_view cell, const char* what) {
   return value;
 }
 
-void check_encoding(const SourceText& source) {
-  const std::string_view text = source.text(), first_line = text.substr(0, text.find('\n'));
-  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") || first_line.find('\0') != std::string_view::npos)
-    throw DataError("{}:1: expected UTF-8, found UTF-16 or bytes that are no text: save it as UTF-8", source.name());
-}
-
 // Assigns valid UTF-8; true where bytes had to be replaced.
 bool assign(std::string& to, std::string_view bytes) {
   if (is_utf8(bytes)) {
@@ -73,7 +67,7 @@ RowReader::RowReader(std::shared_ptr<const SourceText> source, ReadOptions optio
   if (options_.text.empty()) throw DataError("{}: no text column was named", source_->name());
   if (options_.label_kind != LabelKind::none && options_.label.empty()) throw DataError("{}: no label column was named", source_->name());
   const SourceFormat format = format_of(source_->name() == "standard input" ? fs::path("-") : fs::path(source_->name()), options_.format);
-  check_encoding(*source_);
+  refuse_other_encodings(*source_);
   parser_ = format == SourceFormat::jsonl ? make_jsonl_parser(*source_, options_) : make_delimited_parser(*source_, options_, format);
 }
 

@@ -6,18 +6,12 @@
 
 #include "datasets/shards/construction.h"
 #include "datasets/shards/shard_builder.h"
-#include "datasets/shards/split.h"
+#include "datasets/shards/text_rows.h"
 #include "framework/base/error.h"
 #include "framework/base/hash.h"
 
 namespace thaw {
 namespace {
-
-std::string file_safe(std::string name) {
-  for (char& c : name)
-    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-')) c = '_';
-  return name.empty() || name == "-" ? "stdin" : name.substr(0, 100);
-}
 
 bool intact(const fs::path& directory, const ShardEntry& entry) {
   std::error_code error;
@@ -30,7 +24,8 @@ bool intact(const fs::path& directory, const ShardEntry& entry) {
 struct Output {
   std::string split;
   fs::path path;
-  ShardIndex index;  // rows, tokens and checksums are filled in at the end
+  ShardIndex index;           // rows, tokens and checksums are filled in at the end
+  std::uint64_t planned = 0;  // rows, with those that may yet be left out
   std::uint64_t shards = 0;
   std::vector<std::optional<ShardEntry>> done;  // of this rank's shards
   std::optional<ShardBuilder> builder;
@@ -42,51 +37,37 @@ struct Output {
 
 class Sharding {
  public:
-  Sharding(const std::vector<fs::path>& paths, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options,
+  Sharding(std::unique_ptr<RowSource> source, const fs::path& out, const RowEncoder* encoder, const ShardOptions& options,
            const ShardRanks& ranks)
-      : out_(out), encoder_(encoder), options_(options), ranks_(ranks) {
-    if (paths.empty()) throw DataError("no source file was named");
+      : out_(out), encoder_(encoder), options_(options), ranks_(ranks), source_(std::move(source)) {
     if (options.rows_per_shard == 0) throw DataError("rows a shard: expected 1 or more");
-    for (const fs::path& path : paths)
-      if (ranks.size > 1 && !SourceText::can_be_read_again(path))
-        throw UsageError("{}: reaches one rank alone: write it to a file first, or shard it on one rank",
-                         path == "-" ? "standard input" : path.string());
-    for (const fs::path& path : paths) sources_.push_back(std::make_shared<SourceText>(path));
-    scan_ = scan_sources(sources_, options_);
-    std::vector<SourceEntry> entries;
-    std::string identity = options_fingerprint(options_, encoder_);
-    for (std::size_t s = 0; s < paths.size(); ++s) {
-      entries.push_back({paths[s].string(), hash_hex(sources_[s]->text()), 0});
-      identity += fmt::format(",{} {}", entries.back().xxh3, static_cast<int>(format_of(paths[s], options_.read.format)));
-    }
+    scan_ = source_->scan();
+    const ShardIndex described = source_->describe();
     std::uint64_t shards = 0;
     for (std::size_t i = 0; i < scan_.splits.size(); ++i) {
       Output& output = outputs_.emplace_back();
       output.split = scan_.splits[i];
       output.path = output.split.empty() ? out : out / output.split;
-      ShardIndex& index = output.index;
-      index.name = output.split.empty() ? file_safe(paths[0].stem().string()) : output.split;
-      index.label_kind = options_.read.label_kind;
-      index.labels = scan_.labels;
-      index.max_length = options_.max_length;
-      index.vocabulary_size = encoder_.vocabulary_size();
-      index.tokenizer = encoder_.fingerprint();
-      index.columns = columns_for(index.label_kind, index.vocabulary_size > 65536, !options_.read.pair.empty(),
-                                  !options_.read.weight.empty(), !options_.read.group.empty());
-      for (const ReadCounts& counts : scan_.counts) index.repaired += counts.repaired, index.skipped += counts.skipped;
-      index.options = hash_hex(identity + "," + index.name);
-      index.sources = entries;
-      for (std::size_t s = 0; s < entries.size(); ++s) index.sources[s].rows = scan_.source_rows[i][s];
-      index.rows = scan_.rows[i];
-      output.shards = (index.rows + options_.rows_per_shard - 1) / options_.rows_per_shard;
+      output.index = described;
+      output.planned = scan_.rows[i];
+      describe(output.index, i);
+      output.shards = (output.planned + options_.rows_per_shard - 1) / options_.rows_per_shard;
       output.done.resize(output.shards);
       output.first_shard = shards;
       shards += output.shards;
     }
   }
 
+  // What rank 0 found of the files beside the sources decides the shards too.
+  std::string identity_of_files() const { return source_->identity_of_files(); }
+  void identify(const std::string& files) {
+    const std::string identity = options_fingerprint(options_, encoder_) + source_->identity() + files;
+    for (Output& output : outputs_) output.index.options = hash_hex(identity + "," + output.index.name);
+  }
+
+  const std::string& source_name() const { return outputs_[0].index.sources[0].path; }
   const std::vector<std::string>& notes() const { return scan_.notes; }
-  std::string summary() const { return scan_.summary() + outputs_[0].index.options; }
+  std::string summary() const { return scan_.summary() + source_->identity(); }
 
   // Whether all that is to be written seems to be there: names and sizes are looked at, not the shards themselves.
   bool looks_finished() const {
@@ -116,7 +97,7 @@ class Sharding {
         if (entry && !intact(output.path, *entry)) entry.reset();
         output.done[shard] = entry;
         if (entry) ++kept_;
-        else to_do_ += std::min(options_.rows_per_shard, output.index.rows - shard * options_.rows_per_shard);
+        else to_do_ += std::min(options_.rows_per_shard, output.planned - shard * options_.rows_per_shard);
       }
     }
     return to_do_;
@@ -134,23 +115,21 @@ class Sharding {
   void write_missing(const Construction& site, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
     std::uint64_t rows = 0;
     Row row;
-    for (std::size_t s = 0; s < sources_.size(); ++s) {
-      RowReader reader(sources_[s], options_.read);
-      while (reader.next(row)) {
-        complete_id(row, s, sources_.size(), options_.read);
-        Output& output = outputs_[scan_.split(options_, row)];
-        const std::uint64_t number = output.next_row++, shard = number / options_.rows_per_shard;
-        if (!mine(output, shard) || output.done[shard]) continue;
-        if (!output.builder) output.builder.emplace(output.index, encoder_);
-        output.builder->add(row);
-        if (++rows % 1024 == 0 && progress) progress(rows, to_do_);
-        if ((number + 1) % options_.rows_per_shard == 0 || number + 1 == output.index.rows) write(site, output, shard);
-        if (rows < to_do_) continue;
-        if (progress) progress(rows, to_do_);
-        return;
-      }
+    for (source_->rewind(); source_->next(row);) {
+      Output& output = outputs_[scan_.split(options_, row)];
+      const std::uint64_t number = output.next_row++, shard = number / options_.rows_per_shard;
+      if (!mine(output, shard) || output.done[shard]) continue;
+      if (!output.builder) output.builder.emplace(output.index, encoder_);
+      if (std::optional<LeftOut> left_out = source_->complete(row)) output.builder->leave_out(std::move(*left_out));
+      else output.builder->add(row);
+      const bool last = (number + 1) % options_.rows_per_shard == 0 || number + 1 == output.planned;
+      if (++rows % (output.index.shape.audio == AudioCodec::none ? 1024 : 32) == 0 && progress) progress(rows, to_do_);
+      if (last) write(site, output, shard);
+      if (rows < to_do_) continue;
+      if (progress) progress(rows, to_do_);
+      return;
     }
-    throw DataError("{}: ended before the rows that it had a moment ago: it is being changed", sources_.back()->name());
+    throw DataError("{}: ended before the rows that it had a moment ago: it is being changed", outputs_[0].index.sources.back().path);
   }
 
   // This rank's entries, as the other ranks get them.
@@ -159,7 +138,7 @@ class Sharding {
     for (std::size_t i = 0; i < outputs_.size(); ++i)
       for (std::uint64_t shard = 0; shard < outputs_[i].shards; ++shard)
         if (outputs_[i].done[shard]) all.push_back({{"output", i}, {"shard", shard}, {"entry", outputs_[i].done[shard]->to_json()}});
-    return Json{{"kept", kept_}, {"written", written_}, {"entries", all}}.dump();
+    return Json{{"kept", kept_}, {"written", written_}, {"entries", all}}.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
   // Completes the indexes from all ranks' entries.
@@ -177,14 +156,17 @@ class Sharding {
     for (Output& output : outputs_) {
       for (const auto& entry : output.done) {
         if (!entry) throw Error(ExitCode::bug, output.path.string() + ": a shard was written by no rank");
-        output.index.tokens += entry->tokens;
-        output.index.truncated += entry->truncated;
-        output.index.longest = std::max(output.index.longest, entry->longest);
-        output.index.shards.push_back(*entry);
+        add(output.index, *entry);
       }
       report.directories.push_back({output.split, output.path, output.index});
     }
     return report;
+  }
+
+  void judge() const {
+    std::vector<ShardIndex> indexes;
+    for (const Output& output : outputs_) indexes.push_back(output.index);
+    source_->judge(indexes);
   }
 
   // Rank 0 alone. An index is published once every shard that it lists is seen to be there.
@@ -199,6 +181,34 @@ class Sharding {
   }
 
  private:
+  // What the source leaves open of split i's index.
+  void describe(ShardIndex& index, std::size_t i) const {
+    if (!scan_.splits[i].empty()) index.name = scan_.splits[i];
+    index.labels = scan_.labels;
+    index.max_length = options_.max_length;
+    if (index.shape.ids) {
+      index.vocabulary_size = encoder_->vocabulary_size();
+      index.tokenizer = encoder_->fingerprint();
+      index.shape.wide_ids = index.vocabulary_size > 65536;
+    }
+    for (const ReadCounts& counts : scan_.counts) index.repaired += counts.repaired, index.skipped += counts.skipped;
+    if (index.shape.audio == AudioCodec::none)  // else the shards say
+      for (std::size_t s = 0; s < index.sources.size(); ++s) index.sources[s].rows = scan_.source_rows[i][s];
+  }
+
+  static void add(ShardIndex& index, const ShardEntry& entry) {
+    index.rows += entry.rows;
+    index.tokens += entry.tokens;
+    index.truncated += entry.truncated;
+    index.longest = std::max(index.longest, entry.longest);
+    index.seconds += entry.seconds;
+    for (const SourceShare& share : entry.sources) {
+      index.sources.at(share.source).rows += share.rows;
+      index.sources.at(share.source).seconds += share.seconds;
+    }
+    index.shards.push_back(entry);
+  }
+
   bool mine(const Output& output, std::uint64_t shard) const {
     return (output.first_shard + shard) % static_cast<std::uint64_t>(ranks_.size) == static_cast<std::uint64_t>(ranks_.rank);
   }
@@ -213,10 +223,10 @@ class Sharding {
   }
 
   const fs::path out_;
-  const RowEncoder& encoder_;
+  const RowEncoder* encoder_;
   const ShardOptions& options_;
   const ShardRanks& ranks_;
-  Sources sources_;
+  std::unique_ptr<RowSource> source_;
   Scan scan_;
   std::vector<Output> outputs_;
   std::uint64_t to_do_ = 0, kept_ = 0, written_ = 0;
@@ -224,11 +234,11 @@ class Sharding {
 
 }  // namespace
 
-std::string options_fingerprint(const ShardOptions& options, const RowEncoder& encoder) {
+std::string options_fingerprint(const ShardOptions& options, const RowEncoder* encoder) {
   const ReadOptions& read = options.read;
   Json json{{"format_version", shard_format_version},
-            {"tokenizer", encoder.fingerprint()},
-            {"vocabulary_size", encoder.vocabulary_size()},
+            {"tokenizer", encoder == nullptr ? "" : encoder->fingerprint()},
+            {"vocabulary_size", encoder == nullptr ? 0 : encoder->vocabulary_size()},
             {"max_length", options.max_length},
             {"rows_per_shard", options.rows_per_shard},
             {"delimiter", static_cast<int>(read.delimiter)},
@@ -244,15 +254,23 @@ std::string options_fingerprint(const ShardOptions& options, const RowEncoder& e
 
 ShardReport write_shards(const std::vector<fs::path>& sources, const fs::path& out, const RowEncoder& encoder, const ShardOptions& options,
                          const ShardRanks& ranks, const std::function<void(std::uint64_t, std::uint64_t)>& progress, WhereBusy where_busy) {
+  return write_shards([&] { return std::make_unique<TextRows>(sources, options, ranks); }, out, &encoder, options, ranks, progress,
+                      where_busy);
+}
+
+ShardReport write_shards(const std::function<std::unique_ptr<RowSource>()>& open, const fs::path& out, const RowEncoder* encoder,
+                         const ShardOptions& options, const ShardRanks& ranks,
+                         const std::function<void(std::uint64_t, std::uint64_t)>& progress, WhereBusy where_busy) {
   std::optional<Sharding> sharding;
   const std::vector<std::string> seen = together(ranks, [&] {
-    sharding.emplace(sources, out, encoder, options, ranks);
+    sharding.emplace(open(), out, encoder, options, ranks);
     return sharding->summary();
   });
   for (std::size_t rank = 0; rank < seen.size(); ++rank)
     if (seen[rank] != seen[0])
       throw DataError("{}: rank {} read something else than rank 0: the file is being changed, or nodes see different ones",
-                      sources[0].string(), rank);
+                      sharding->source_name(), rank);
+  sharding->identify(together(ranks, [&] { return ranks.rank == 0 ? sharding->identity_of_files() : ""; })[0]);
 
   if (ranks.rank == 0)
     for (const std::string& note : sharding->notes()) ranks.say(note);
@@ -278,6 +296,7 @@ ShardReport write_shards(const std::vector<fs::path>& sources, const fs::path& o
     ShardReport report;
     together(ranks, [&] {
       report = sharding->report(entries);
+      sharding->judge();
       if (ranks.rank == 0) sharding->commit(*site);
       return std::string();
     });

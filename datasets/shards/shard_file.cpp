@@ -32,9 +32,10 @@ ShardFile::ShardFile(const fs::path& directory, const ShardIndex& index, const S
   if (text_.size() != entry.bytes)
     throw DataError("{}: expected {} bytes, found {}: {}", path_.string(), entry.bytes, text_.size(), remedy);
   check_blocks(0, 1);  // HDF5's own headers
-  const std::vector<Extent> extents = find_datasets(path_, index.columns);
+  const auto columns = index.columns();
+  const std::vector<Extent> extents = find_datasets(path_, columns);
   for (std::size_t i = 0; i < extents.size(); ++i) {
-    const auto& [name, dtype] = index.columns[i];
+    const auto& [name, dtype] = columns[i];
     const auto [offset, count] = extents[i];
     if (offset > entry.bytes || count > (entry.bytes - offset) / size_of(dtype))
       throw DataError("{}: /{}: reaches behind the end of the file: {}", path_.string(), name, remedy);

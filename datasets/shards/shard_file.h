@@ -34,9 +34,24 @@ class Values {
 };
 
 // What a shard may hold; a flat one has offsets too.
-enum class Column : std::size_t { input_ids, second_start, labels, weight, group, text, text_pair, id, source_line };
-inline constexpr std::array<const char*, 9> column_names{"input_ids", "second_start", "labels", "weight",     "group",
-                                                         "text",      "text_pair",    "id",     "source_line"};
+enum class Column : std::size_t {
+  audio,
+  features,
+  seconds,
+  input_ids,
+  second_start,
+  labels,
+  weight,
+  group,
+  language,
+  text,
+  text_pair,
+  id,
+  source_line
+};
+inline constexpr std::array<const char*, 13> column_names{"audio",     "features", "seconds",    "input_ids", "second_start",
+                                                          "labels",    "weight",   "group",      "language",  "text",
+                                                          "text_pair", "id",       "source_line"};
 
 class ShardFile {
  public:

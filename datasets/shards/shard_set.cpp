@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "datasets/shards/half.h"
 #include "datasets/shards/shard_file.h"
 #include "framework/base/error.h"
 #include "framework/base/hash.h"
@@ -10,13 +11,10 @@ namespace thaw {
 
 ShardSet::ShardSet(fs::path directory)
     : directory_(std::move(directory)), index_(ShardIndex::read(directory_)), files_(index_.shards.size()) {
-  pairs_ = index_.has("second_start");
-  weighted_ = index_.has("weight");
-  wide_ = index_.columns[0].second == Dtype::u32;
   Hasher hasher;
   const auto add = [&](const std::string& text) { hasher.update(text).update("\n", 1); };
   add(index_.tokenizer);
-  add(name_of(index_.label_kind));
+  add(name_of(label_kind()));
   for (const std::string& label : index_.labels) add(label);
   std::uint64_t end = 0;
   for (const ShardEntry& shard : index_.shards) {
@@ -41,6 +39,11 @@ ShardSet::Place ShardSet::find(std::uint64_t row) const {
 }
 
 const std::vector<std::uint32_t>& ShardSet::lengths() const {
+  if (!has_ids()) {
+    const std::lock_guard lock(mutex_);
+    lengths_.resize(rows());
+    return lengths_;
+  }
   for (std::size_t shard = 0; shard < files_.size(); ++shard) {
     const ShardFile& file = open(shard);
     const std::lock_guard lock(mutex_);
@@ -70,7 +73,11 @@ const std::vector<T>& ShardSet::column(std::vector<T>& kept, Column which) const
 const std::vector<float>& ShardSet::targets() const {
   return label_kind() == LabelKind::number ? column(targets_, Column::labels) : targets_;
 }
-const std::vector<float>& ShardSet::weights() const { return weighted_ ? column(weights_, Column::weight) : weights_; }
+const std::vector<float>& ShardSet::weights() const { return index_.shape.weights ? column(weights_, Column::weight) : weights_; }
+
+const std::vector<float>& ShardSet::seconds() const {
+  return audio_codec() == AudioCodec::none ? seconds_ : column(seconds_, Column::seconds);
+}
 
 const std::vector<std::int32_t>& ShardSet::labels() const {
   if (label_kind() == LabelKind::one) {
@@ -100,7 +107,7 @@ const std::vector<std::int32_t>& ShardSet::labels() const {
 EncodedRow ShardSet::read(std::uint64_t row) const {
   const auto [file, at] = find(row);
   EncodedRow encoded;
-  const auto [begin, end] = file.bounds(Column::input_ids, at);
+  const auto [begin, end] = has_ids() ? file.bounds(Column::input_ids, at) : std::pair<std::uint64_t, std::uint64_t>();
   encoded.input_ids.resize(end - begin);
   const auto copy = [&](const auto& ids) {
     for (std::uint64_t i = 0; i < ids.size(); ++i) {
@@ -110,8 +117,8 @@ EncodedRow ShardSet::read(std::uint64_t row) const {
       encoded.input_ids[i] = ids[i];
     }
   };
-  if (wide_) copy(file.values<std::uint32_t>(Column::input_ids, begin, end - begin));
-  else copy(file.values<std::uint16_t>(Column::input_ids, begin, end - begin));
+  if (has_ids() && index_.shape.wide_ids) copy(file.values<std::uint32_t>(Column::input_ids, begin, end - begin));
+  else if (has_ids()) copy(file.values<std::uint16_t>(Column::input_ids, begin, end - begin));
   encoded.second_start = static_cast<std::uint32_t>(encoded.input_ids.size());
   if (has_pairs()) encoded.second_start = std::min(encoded.second_start, file.values<std::uint32_t>(Column::second_start, at, 1)[0]);
   if (label_kind() == LabelKind::number) {
@@ -125,7 +132,7 @@ EncodedRow ShardSet::read(std::uint64_t row) const {
       encoded.labels.push_back(labels[i]);
     }
   }
-  if (weighted_) encoded.weight = file.values<float>(Column::weight, at, 1)[0];
+  if (index_.shape.weights) encoded.weight = file.values<float>(Column::weight, at, 1)[0];
   return encoded;
 }
 
@@ -146,14 +153,55 @@ std::string ShardSet::id(std::uint64_t row) const {
 }
 
 std::string ShardSet::group(std::uint64_t row) const {
-  if (!index_.has("group")) return "";
+  if (!index_.shape.groups) return "";
   const auto [file, at] = find(row);
   return file.string(Column::group, at);
+}
+
+std::string ShardSet::language(std::uint64_t row) const {
+  if (!index_.shape.languages) return "";
+  const auto [file, at] = find(row);
+  return file.string(Column::language, at);
 }
 
 std::uint64_t ShardSet::source_line(std::uint64_t row) const {
   const auto [file, at] = find(row);
   return file.values<std::uint64_t>(Column::source_line, at, 1)[0];
+}
+
+void ShardSet::needs(AudioCodec codec) const {
+  if (audio_codec() != codec)
+    throw DataError("{}: expected rows with audio as {}, found {}: shard it again with --audio {}", directory_.string(), name_of(codec),
+                    name_of(audio_codec()), name_of(codec));
+}
+
+std::vector<std::int16_t> ShardSet::samples(std::uint64_t row) const {
+  needs(AudioCodec::i16);
+  const auto [file, at] = find(row);
+  const auto [begin, end] = file.bounds(Column::audio, at);
+  const auto values = file.values<std::int16_t>(Column::audio, begin, end - begin);
+  std::vector<std::int16_t> samples(values.size());
+  for (std::uint64_t i = 0; i < values.size(); ++i) samples[i] = values[i];
+  return samples;
+}
+
+std::string ShardSet::audio_file(std::uint64_t row) const {
+  needs(AudioCodec::flac);
+  const auto [file, at] = find(row);
+  return file.string(Column::audio, at);
+}
+
+std::vector<float> ShardSet::features(std::uint64_t row) const {
+  needs(AudioCodec::features);
+  const auto [file, at] = find(row);
+  const auto [begin, end] = file.bounds(Column::features, at);
+  if ((end - begin) % index_.feature_width != 0)
+    throw DataError("{}: row {}: expected frames of {} numbers, found {} numbers: shard it again", directory_.string(), row,
+                    index_.feature_width, end - begin);
+  const auto values = file.values<std::uint16_t>(Column::features, begin, end - begin);
+  std::vector<float> features(values.size());
+  for (std::uint64_t i = 0; i < values.size(); ++i) features[i] = float_of(values[i]);
+  return features;
 }
 
 }  // namespace thaw

@@ -14,10 +14,10 @@
 namespace thaw {
 
 struct EncodedRow {
-  std::vector<std::uint32_t> input_ids;
-  std::uint32_t second_start = 0;    // where token type 1 starts; input_ids.size() where there is none
-  std::vector<std::int32_t> labels;  // LabelKind::one: exactly one; several: any number; numbers of label_names()
-  float target = 0;                  // LabelKind::number
+  std::vector<std::uint32_t> input_ids;  // empty where the set has none
+  std::uint32_t second_start = 0;        // where token type 1 starts; input_ids.size() where there is none
+  std::vector<std::int32_t> labels;      // LabelKind::one: exactly one; several: any number; numbers of label_names()
+  float target = 0;                      // LabelKind::number
   float weight = 1;
 };
 
@@ -35,9 +35,11 @@ class ShardSet {
   std::uint64_t truncated() const { return index_.truncated; }  // rows that were longer than max_length
   std::uint64_t longest() const { return index_.longest; }      // tokens of the longest row
   std::int64_t max_length() const { return index_.max_length; }
-  LabelKind label_kind() const { return index_.label_kind; }
+  LabelKind label_kind() const { return index_.shape.labels; }
   const std::vector<std::string>& label_names() const { return index_.labels; }
-  bool has_pairs() const { return pairs_; }
+  bool has_pairs() const { return index_.shape.pairs; }
+  bool has_ids() const { return index_.shape.ids; }  // speech that is only classified has none
+  AudioCodec audio_codec() const { return index_.shape.audio; }
   const std::string& tokenizer_fingerprint() const { return index_.tokenizer; }
   const fs::path& directory() const { return directory_; }
   const ShardIndex& index() const { return index_; }
@@ -49,13 +51,20 @@ class ShardSet {
   const std::vector<std::int32_t>& labels() const;    // a row's (first) label, -1 where it has none; empty without labels
   const std::vector<float>& targets() const;          // LabelKind::number; else empty
   const std::vector<float>& weights() const;          // empty where all are 1
+  const std::vector<float>& seconds() const;          // of audio; empty where rows are text
 
   EncodedRow read(std::uint64_t row) const;
   std::string text(std::uint64_t row) const;
   std::optional<std::string> pair(std::uint64_t row) const;
   std::string id(std::uint64_t row) const;
-  std::string group(std::uint64_t row) const;  // "" where there are none
+  std::string group(std::uint64_t row) const;     // of speech the speaker; "" where there are none
+  std::string language(std::uint64_t row) const;  // "" where there are none
   std::uint64_t source_line(std::uint64_t row) const;
+
+  // A row's audio, as audio_codec() says; a DataError for another one.
+  std::vector<std::int16_t> samples(std::uint64_t row) const;  // i16: at 16,000 Hz
+  std::string audio_file(std::uint64_t row) const;             // flac: the bytes of a file
+  std::vector<float> features(std::uint64_t row) const;        // features: [frames, index().feature_width]
 
  private:
   struct Place {
@@ -64,6 +73,7 @@ class ShardSet {
   };
   Place find(std::uint64_t row) const;
   const ShardFile& open(std::size_t shard) const;
+  void needs(AudioCodec codec) const;
   template <typename T>
   const std::vector<T>& column(std::vector<T>& kept, Column which) const;
 
@@ -75,8 +85,7 @@ class ShardSet {
   mutable std::vector<std::unique_ptr<ShardFile>> files_;
   mutable std::vector<std::uint32_t> lengths_;
   mutable std::vector<std::int32_t> labels_;
-  mutable std::vector<float> targets_, weights_;
-  bool pairs_ = false, weighted_ = false, wide_ = false;  // which columns there are, for every read
+  mutable std::vector<float> targets_, weights_, seconds_;
 };
 
 }  // namespace thaw

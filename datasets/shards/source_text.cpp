@@ -17,4 +17,10 @@ bool SourceText::can_be_read_again(const fs::path& path) {
   return path != "-" && (!fs::exists(path, error) || fs::is_regular_file(path, error));
 }
 
+void refuse_other_encodings(const SourceText& source) {
+  const std::string_view text = source.text(), first_line = text.substr(0, text.find('\n'));
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") || first_line.find('\0') != std::string_view::npos)
+    throw DataError("{}:1: expected UTF-8, found UTF-16 or bytes that are no text: save it as UTF-8", source.name());
+}
+
 }  // namespace thaw

@@ -22,4 +22,6 @@ class SourceText {
   std::optional<MappedFile> mapped_;
 };
 
+void refuse_other_encodings(const SourceText& source);  // DataError for UTF-16, and for bytes that are no text
+
 }  // namespace thaw

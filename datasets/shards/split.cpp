@@ -83,58 +83,72 @@ std::string Scan::summary() const {
   return hash_hex(text);
 }
 
-Scan scan_sources(const Sources& sources, const ShardOptions& options) {
+Scanner::Scanner(const ShardOptions& options, std::size_t sources) : options_(options), sources_(sources) {
   if (options.fractions && !options.read.split.empty()) throw DataError("splits by fractions and by a column: expected one of the two");
-  Scan scan;
-  std::map<std::string, std::uint64_t> label_counts;
   if (options.fractions)
     for (const auto& [name, share] : options.fractions->parts) scan.splits.push_back(name);
   else if (options.read.split.empty()) scan.splits.emplace_back();
   scan.rows.resize(scan.splits.size());
-  scan.source_rows.assign(scan.splits.size(), std::vector<std::uint64_t>(sources.size()));
+  scan.source_rows.assign(scan.splits.size(), std::vector<std::uint64_t>(sources));
+}
 
+void Scanner::add(const Row& row, const std::string& source_name) {
+  for (const std::string& label : row.labels) ++label_counts_[label];
+  if (!options_.read.split.empty() && !scan.split_ids.contains(row.split)) {
+    if (scan.splits.size() == most_splits)
+      throw DataError(
+          "{}:{}: column '{}' has more than {} different values, each of which would be a split: name the column that says train, dev "
+          "or test",
+          source_name, row.line, options_.read.split, most_splits);
+    if (!is_split_name(row.split))
+      throw DataError("{}:{}: row {}: split '{}': expected {}", source_name, row.line, row.id, row.split.substr(0, 80), split_name_words);
+    scan.split_ids[row.split] = scan.splits.size();
+    scan.splits.push_back(row.split);
+    scan.rows.push_back(0);
+    scan.source_rows.emplace_back(sources_);
+  }
+  const std::size_t split = scan.split(options_, row);
+  ++scan.rows[split];
+  ++scan.source_rows[split][row.source];
+}
+
+Scan Scanner::finish() {
+  const LabelKind kind = options_.read.label_kind;
+  if (kind == LabelKind::one || kind == LabelKind::several) scan.labels = options_.read.label_names;
+  if (scan.labels.empty()) {
+    for (const auto& [label, count] : label_counts_) scan.labels.push_back(label);
+    sort_labels(scan.labels);
+  }
+  for (std::size_t i = 0; i < scan.splits.size(); ++i)
+    if (scan.rows[i] == 0) throw DataError("split '{}' gets no row: there are too few rows or groups for it", scan.splits[i]);
+  return std::move(scan);
+}
+
+Scan scan_sources(const Sources& sources, const ShardOptions& options) {
+  Scanner scanner(options, sources.size());
   Row row;
   for (std::size_t s = 0; s < sources.size(); ++s) {
     RowReader reader(sources[s], options.read);
     const HeaderFound header = reader.header();
-    if (!header.by_position.empty()) scan.notes.push_back(sources[s]->name() + ": " + header.by_position);
+    if (!header.by_position.empty()) scanner.scan.notes.push_back(sources[s]->name() + ": " + header.by_position);
     std::string first_label;  // of a file that is taken to have no header
     while (reader.next(row)) {
+      row.source = s;
       complete_id(row, s, sources.size(), options.read);
-      for (const std::string& label : row.labels) ++label_counts[label];
       if (header.assumed_absent && reader.counts().rows == 1 && row.labels.size() == 1) first_label = row.labels[0];
-      if (!options.read.split.empty() && !scan.split_ids.contains(row.split)) {
-        if (scan.splits.size() == most_splits)
-          throw DataError(
-              "{}:{}: column '{}' has more than {} different values, each of which would be a split: name the column that says train, dev "
-              "or test",
-              sources[s]->name(), row.line, options.read.split, most_splits);
-        scan.split_ids[row.split] = scan.splits.size();
-        scan.splits.push_back(row.split);
-        scan.rows.push_back(0);
-        scan.source_rows.emplace_back(sources.size());
-      }
-      const std::size_t split = scan.split(options, row);
-      ++scan.rows[split];
-      ++scan.source_rows[split][s];
+      scanner.add(row, sources[s]->name());
     }
-    scan.counts.push_back(reader.counts());
+    scanner.scan.counts.push_back(reader.counts());
     // A header with other names than the wanted ones would be learnt as a class of its own.
-    if (!first_label.empty() && reader.counts().rows >= 20 && label_counts[first_label] == 1 &&
-        std::count_if(label_counts.begin(), label_counts.end(), [](const auto& entry) { return entry.second == 1; }) == 1)
+    const auto& counts = scanner.label_counts();
+    if (!first_label.empty() && reader.counts().rows >= 20 && counts.at(first_label) == 1 &&
+        std::count_if(counts.begin(), counts.end(), [](const auto& entry) { return entry.second == 1; }) == 1)
       throw DataError(
           "{}:1: the label '{}' stands on the first line alone: if that line is a header, name its columns (text, label); "
           "if it is a row, say that the file has no header (--header no, data.header: no)",
           sources[s]->name(), first_label);
   }
-  if (options.read.label_kind == LabelKind::one || options.read.label_kind == LabelKind::several) scan.labels = options.read.label_names;
-  if (scan.labels.empty()) {
-    for (const auto& [label, count] : label_counts) scan.labels.push_back(label);
-    sort_labels(scan.labels);
-  }
-  for (std::size_t i = 0; i < scan.splits.size(); ++i)
-    if (scan.rows[i] == 0) throw DataError("split '{}' gets no row: there are too few rows or groups for it", scan.splits[i]);
-  return scan;
+  return scanner.finish();
 }
 
 }  // namespace thaw

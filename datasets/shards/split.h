@@ -36,6 +36,22 @@ struct Scan {
   std::string summary() const;  // equal on all ranks that read the same
 };
 
+// Counts rows into a Scan, whatever they come from.
+class Scanner {
+ public:
+  Scanner(const ShardOptions& options, std::size_t sources);  // DataError for splits both by fractions and by a column
+  void add(const Row& row, const std::string& source_name);   // DataError for a split that is none, or one too many
+  const std::map<std::string, std::uint64_t>& label_counts() const { return label_counts_; }
+  Scan finish();  // DataError where a split gets no row
+
+  Scan scan;
+
+ private:
+  const ShardOptions& options_;
+  std::size_t sources_;
+  std::map<std::string, std::uint64_t> label_counts_;
+};
+
 using Sources = std::vector<std::shared_ptr<const SourceText>>;
 Scan scan_sources(const Sources& sources, const ShardOptions& options);
 

@@ -1,12 +1,12 @@
-// index.json, with the checksum that fits it, beside a whole shard.
+// index.json, with the checksum that fits it, beside a whole shard of text and one of speech.
 #include "tests/fuzz/shards.h"
 
 using namespace thaw;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const bool written = [] {
-    const fuzz::SmallShards small = fuzz::small_shards();
-    fuzz::folder().put(small.index.shards[0].file, small.shard);
+    for (const fuzz::SmallShards& small : {fuzz::small_shards(), fuzz::small_speech_shards()})
+      fuzz::folder().put(small.index.shards[0].file, small.shard);
     return true;
   }();
   fuzz::require(written);

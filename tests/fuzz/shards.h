@@ -28,17 +28,51 @@ struct SmallShards {
   std::string shard;  // the bytes of its one file
 };
 
+// One shard of speech, with audio as samples and bad input beside it.
+inline SmallShards small_speech_shards() {
+  SmallShards made;
+  ShardIndex& index = made.index;
+  index.name = "speech";
+  index.shape.labels = LabelKind::none;
+  index.shape.groups = index.shape.languages = true;
+  index.shape.audio = AudioCodec::i16;
+  index.vocabulary_size = 256;
+  index.tokenizer = index.options = "0123456789abcdef";
+  const BytesAsIds encoder;
+  ShardBuilder builder(index, &encoder);
+  for (std::uint64_t line = 1; line <= 3; ++line) {
+    Row row;
+    row.id = std::to_string(line);
+    row.line = line;
+    row.text = "spoken";
+    row.group = "g", row.language = "en";
+    row.audio.samples = {1, -2, 3};
+    row.audio.seconds = 3.0 / 16000;
+    builder.add(row);
+  }
+  const LeftOut silent{"silent", "small.tsv:4", "4", "its peak is 0", 0};
+  builder.leave_out(silent);
+  ShardEntry entry;
+  std::tie(made.shard, entry) = builder.finish();
+  entry.file = shard_file_name(index.name, 0, 1);
+  index.rows = entry.rows, index.tokens = entry.tokens, index.longest = entry.longest, index.seconds = entry.seconds;
+  index.left_out = {silent};
+  index.sources = {{"small.tsv", "0123456789abcdef", entry.rows, "table", entry.seconds}};
+  index.shards = {std::move(entry)};
+  return made;
+}
+
 inline SmallShards small_shards() {
   SmallShards made;
   ShardIndex& index = made.index;
   index.name = "small";
-  index.label_kind = LabelKind::several;
+  index.shape.labels = LabelKind::several;
+  index.shape.pairs = index.shape.weights = index.shape.groups = true;
   index.labels = {"bad", "good"};
   index.vocabulary_size = 256;
   index.tokenizer = index.options = "0123456789abcdef";
-  index.columns = columns_for(index.label_kind, false, true, true, true);
   const BytesAsIds encoder;
-  ShardBuilder builder(index, encoder);
+  ShardBuilder builder(index, &encoder);
   for (std::uint64_t line = 1; line <= 3; ++line) {
     Row row;
     row.id = std::to_string(line);
@@ -56,7 +90,7 @@ inline SmallShards small_shards() {
   index.tokens = entry.tokens;
   index.truncated = entry.truncated;
   index.longest = entry.longest;
-  index.sources = {{"small.tsv", "0123456789abcdef", entry.rows}};
+  index.sources = {{"small.tsv", "0123456789abcdef", entry.rows, "", 0}};
   index.shards = {std::move(entry)};
   return made;
 }
@@ -69,8 +103,13 @@ inline void read_all(const std::filesystem::path& directory) {
     accepts([&] { set.labels(); });
     accepts([&] { set.targets(); });
     accepts([&] { set.weights(); });
+    accepts([&] { set.seconds(); });
     for (std::uint64_t row = 0; row < std::min<std::uint64_t>(set.rows(), 8); ++row) {
       accepts([&] { set.read(row); });
+      accepts([&] { set.samples(row); });
+      accepts([&] { set.audio_file(row); });
+      accepts([&] { set.features(row); });
+      accepts([&] { set.language(row); });
       accepts([&] { set.text(row), set.pair(row), set.id(row), set.group(row), set.source_line(row); });
     }
   });

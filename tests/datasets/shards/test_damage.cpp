@@ -151,7 +151,7 @@ TEST_F(Damage, WrongArraysAreNamed) {
     std::vector<std::uint64_t> good = zeros;
     for (std::size_t i = 0; i < rows; ++i) good[i] = i;
     good[rows] = tokens;
-    for (const auto& [name, type] : set.index().columns) {
+    for (const auto& [name, type] : set.index().columns()) {
       if (name == changed) {
         if (!values.empty()) arrays.push_back({name, dtype, values.data(), values.size()});
       } else if (name.ends_with("_offsets")) {

@@ -1,0 +1,131 @@
+#include "datasets/audio/audio.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "datasets/audio/resample.h"
+#include "datasets/audio/sound_file.h"
+#include "framework/base/file.h"
+
+namespace thaw::audio {
+namespace {
+
+constexpr float full_scale = 32767.0f / 32768.0f;  // the largest 16-bit number
+constexpr double margin_s = 0.1;                   // what resampling hears beside a part; its filter reaches less far
+
+// Frames [begin, end) of the source, which contain those that are wanted, and the samples of the result that these give.
+struct Part {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t skip = 0, count = 0;
+};
+
+// The source is cut only where a source frame and a sample of the result fall together, so that a part has the whole's phase.
+Part part_of(const AudioInfo& info, const ReadOptions& options, std::int64_t known_end) {
+  const std::int64_t period = info.sample_rate / std::gcd(info.sample_rate, options.sample_rate);
+  const auto margin = static_cast<std::int64_t>(margin_s * info.sample_rate);
+  const double end_s = std::min(options.end_s.value_or(INFINITY), static_cast<double>(known_end) / info.sample_rate);
+  Part part;
+  if (!(options.begin_s < end_s)) return part;
+  const auto wanted_begin = static_cast<std::int64_t>(options.begin_s * info.sample_rate);
+  const auto wanted_end = static_cast<std::int64_t>(std::ceil(end_s * info.sample_rate));
+  part.begin = std::max<std::int64_t>(wanted_begin - margin, 0) / period * period;
+  part.end = std::min(wanted_end + margin, known_end);
+  part.skip = std::llround(options.begin_s * options.sample_rate) - part.begin / period * (options.sample_rate * period / info.sample_rate);
+  part.count = std::llround(end_s * options.sample_rate) - std::llround(options.begin_s * options.sample_rate);
+  return part;
+}
+
+// Where the header does not know the length, seeking does not work either: all before the part is decoded as well.
+void from_the_start(Part& part, const ReadOptions& options) {
+  part.skip = std::llround(options.begin_s * options.sample_rate);
+  part.begin = 0;
+}
+
+void check(const ReadOptions& options, std::string_view name) {
+  const double end = options.end_s.value_or(INFINITY);
+  if (!(options.begin_s >= 0 && std::isfinite(options.begin_s) && options.begin_s < end)) {
+    throw DataError("{}: expected 0 <= begin < end, found {} s and {} s", name, options.begin_s, end);
+  }
+  if (options.sample_rate < lowest_rate || options.sample_rate > highest_rate) {
+    throw DataError("{}: expected a wanted sample rate from {} to {} Hz, found {}", name, lowest_rate, highest_rate, options.sample_rate);
+  }
+}
+
+// Decodes up to `frames` from where the file stands, mixed down; counts what stands at full scale.
+std::vector<float> decode(SoundFile& file, std::int64_t frames, Audio& audio) {
+  const std::int64_t channels = file.info().channels, block = 65536;
+  std::vector<float> mono, raw(static_cast<std::size_t>(std::min(frames, block) * channels));
+  std::int64_t clipped = 0, total = 0;
+  while (frames > 0) {
+    const std::int64_t got = file.read(raw.data(), std::min(frames, block));
+    if (got <= 0) break;
+    for (std::int64_t i = 0; i < got; ++i) {
+      float sum = 0;
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const float sample = raw[static_cast<std::size_t>(i * channels + c)], level = std::fabs(sample);
+        if (!std::isfinite(sample)) file.fail(AudioFault::unreadable, "a sample is not a finite number");
+        audio.peak = std::max(audio.peak, level);
+        clipped += level >= full_scale;
+        sum += sample;
+      }
+      mono.push_back(channels == 1 ? sum : sum / static_cast<float>(channels));
+    }
+    frames -= got;
+    total += got;
+  }
+  audio.clipped_share = total > 0 ? static_cast<double>(clipped) / static_cast<double>(total * channels) : 0;
+  return mono;
+}
+
+}  // namespace
+
+AudioInfo inspect_audio(AudioBytes encoded) { return SoundFile(encoded).info(); }
+
+AudioInfo inspect_audio(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return inspect_audio(AudioBytes{path.string(), file.bytes()});
+}
+
+Audio read_audio(AudioBytes encoded, const ReadOptions& options) {
+  check(options, encoded.name);
+  SoundFile file(encoded);
+  const AudioInfo& info = file.info();
+  const auto most = static_cast<std::int64_t>(std::min(options.max_s * info.sample_rate, 1e15));
+  constexpr std::int64_t without_end = 1'000'000'000'000'000;  // far beyond any recording
+  const std::int64_t promised = std::min(info.frames.value_or(without_end), without_end);
+  Part part = part_of(info, options, promised);
+  if (!info.frames) from_the_start(part, options);
+  if (part.count <= 0 && promised > 0)
+    file.fail(AudioFault::empty, fmt::format("begin is {} s, the end {:.3f} s", options.begin_s, info.seconds()));
+  Audio audio;
+  audio.sample_rate = options.sample_rate;
+  if (part.begin > 0) file.seek(part.begin);
+  const std::int64_t asked = std::min(part.end - part.begin, most + 1);
+  std::vector<float> mono = decode(file, asked, audio);
+  const auto got = static_cast<std::int64_t>(mono.size());
+  if (got > most) file.fail(AudioFault::too_long, fmt::format("more than {} s", options.max_s));
+  if (got < asked && info.frames) {
+    file.fail(AudioFault::wrong_length, fmt::format("{} samples, found {}", promised, part.begin + got));
+  }
+  if (!info.frames) {  // now the end is known
+    part = part_of(info, options, got);
+    from_the_start(part, options);
+  }
+  if (got == 0 || part.count <= 0) file.fail(AudioFault::empty, "");
+
+  audio.samples = resample(mono, info.sample_rate, options.sample_rate);
+  const auto size = static_cast<std::int64_t>(audio.samples.size());
+  const std::int64_t begin = std::min(part.skip, size), end = std::min(part.skip + part.count, size);
+  audio.samples.resize(static_cast<std::size_t>(end));
+  audio.samples.erase(audio.samples.begin(), audio.samples.begin() + begin);
+  if (audio.samples.empty()) file.fail(AudioFault::empty, "");
+  return audio;
+}
+
+Audio read_audio(const std::filesystem::path& path, const ReadOptions& options) {
+  const MappedFile file(path);
+  return read_audio(AudioBytes{path.string(), file.bytes()}, options);
+}
+
+}  // namespace thaw::audio

@@ -1,0 +1,85 @@
+#include "datasets/audio/sound_file.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "datasets/audio/riff.h"
+
+namespace thaw::audio {
+namespace {
+
+constexpr int most_channels = 256;
+
+// Only what we read is handed to libsndfile, which knows thirty formats.
+std::string format_of(std::span<const std::byte> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const auto starts = [&](std::string_view magic) { return text.substr(0, magic.size()) == magic; };
+  if ((starts("RIFF") || starts("RF64")) && text.size() >= 12 && text.substr(8, 4) == "WAVE") return "WAV";
+  if (starts("fLaC")) return "FLAC";
+  if (starts("OggS")) return "OGG";
+  const bool frame = text.size() >= 2 && text[0] == '\xFF' && (text[1] & 0xE0) == 0xE0;
+  return starts("ID3") || frame ? "MP3" : "";
+}
+
+}  // namespace
+
+SF_VIRTUAL_IO SoundFile::callbacks() {
+  SF_VIRTUAL_IO io{};
+  io.get_filelen = [](void* user) { return static_cast<sf_count_t>(static_cast<Position*>(user)->bytes.size()); };
+  io.seek = [](sf_count_t offset, int whence, void* user) {
+    Position& position = *static_cast<Position*>(user);
+    const auto size = static_cast<sf_count_t>(position.bytes.size());
+    const sf_count_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position.at : size;
+    if (offset < -from || offset > size - from) return sf_count_t{-1};
+    return position.at = from + offset;
+  };
+  io.read = [](void* into, sf_count_t count, void* user) {
+    Position& position = *static_cast<Position*>(user);
+    count = std::clamp<sf_count_t>(count, 0, static_cast<sf_count_t>(position.bytes.size()) - position.at);
+    if (count > 0) std::memcpy(into, position.bytes.data() + position.at, static_cast<std::size_t>(count));
+    position.at += count;
+    return count;
+  };
+  io.write = [](const void*, sf_count_t, void*) { return sf_count_t{0}; };
+  io.tell = [](void* user) { return static_cast<Position*>(user)->at; };
+  return io;
+}
+
+SoundFile::SoundFile(AudioBytes encoded) : encoded_(encoded), position_(std::make_unique<Position>(Position{encoded.bytes})) {
+  if (encoded.bytes.empty()) fail(AudioFault::empty, "0 bytes");
+  info_.format = format_of(encoded.bytes);
+  if (info_.format.empty()) fail(AudioFault::unreadable, "by its first bytes none of these");
+  if (info_.format == "WAV") check_riff(encoded);
+  SF_VIRTUAL_IO io = callbacks();
+  SF_INFO header{};
+  file_.reset(sf_open_virtual(&io, SFM_READ, &header, position_.get()));
+  if (file_ == nullptr) fail(AudioFault::unreadable, sf_strerror(nullptr));
+  check_header(header);
+}
+
+void SoundFile::check_header(const SF_INFO& header) {
+  if (header.samplerate < lowest_rate || header.samplerate > highest_rate) {
+    fail(AudioFault::impossible_rate, fmt::format("{} Hz, expected {} to {}", header.samplerate, lowest_rate, highest_rate));
+  }
+  if (header.channels < 1 || header.channels > most_channels) {
+    fail(AudioFault::impossible_channels, fmt::format("{}, expected 1 to {}", header.channels, most_channels));
+  }
+  info_.sample_rate = header.samplerate;
+  info_.channels = header.channels;
+  // A FLAC that was written into a pipe does not know its length.
+  if (header.frames > 0 && header.frames < SF_COUNT_MAX) info_.frames = header.frames;
+}
+
+void SoundFile::seek(std::int64_t frame) {
+  if (sf_seek(file_.get(), frame, SEEK_SET) != frame) fail(AudioFault::unreadable, fmt::format("sample {} cannot be found", frame));
+}
+
+std::int64_t SoundFile::read(float* into, std::int64_t frames) {
+  const std::int64_t got = sf_readf_float(file_.get(), into, frames);
+  // A decoder that has come to the last byte and wants more is not confused: the file was cut off, which its length tells.
+  const bool cut_off = got < frames && position_->at == static_cast<sf_count_t>(encoded_.bytes.size());
+  if (sf_error(file_.get()) != SF_ERR_NO_ERROR && !cut_off) fail(AudioFault::unreadable, sf_strerror(file_.get()));
+  return got;
+}
+
+}  // namespace thaw::audio

@@ -1,0 +1,143 @@
+#include "datasets/speech/readers.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "datasets/tokenizers/utf8.h"
+
+namespace thaw {
+
+CorpusBuilder::CorpusBuilder(const fs::path& path, CorpusFormat format, const CorpusOptions& options) : options_(options) {
+  corpus_.path = path.string();
+  corpus_.format = format;
+}
+
+std::uint32_t CorpusBuilder::add_file(const fs::path& file) {
+  corpus_.files.push_back(file.string());
+  return static_cast<std::uint32_t>(corpus_.files.size() - 1);
+}
+
+void CorpusBuilder::leave_out(Fault fault, std::string where, std::string id, std::string detail) {
+  corpus_.left_out.push_back({name_of(fault), std::move(where), std::move(id), std::move(detail), 0});
+}
+
+void CorpusBuilder::bad_row(std::uint32_t file, std::uint64_t line, const std::string& detail) {
+  leave_out(Fault::bad_row, where(file, line), "", detail);
+}
+
+void CorpusBuilder::add(Utterance utterance) {
+  const auto leave = [&](Fault fault, std::string detail) { leave_out(fault, corpus_.where(utterance), utterance.id, std::move(detail)); };
+  if (!ids_.insert(utterance.id).second) return leave(Fault::duplicate_id, "the id stood there before");
+  if (options_.need_text && trim(utterance.text).empty()) return leave(Fault::audio_without_text, utterance.audio);
+  if (!utterance.pipe && utterance.audio != last_found_) {
+    std::error_code error;
+    if (!fs::is_regular_file(utterance.audio, error)) return leave(Fault::text_without_audio, utterance.audio + " is not there");
+    last_found_ = utterance.audio;
+  }
+  if (!utterance.duration_s && utterance.end_s) utterance.duration_s = *utterance.end_s - utterance.begin_s;
+  if (utterance.duration_s) {
+    const double seconds = *utterance.duration_s;
+    if (options_.min_s > 0 && seconds < options_.min_s) return leave(Fault::too_short, fmt::format("{} s", seconds));
+    if (options_.max_s > 0 && seconds > options_.max_s) return leave(Fault::too_long, fmt::format("{} s", seconds));
+  }
+  if (utterance.language.empty()) utterance.language = options_.language;
+  if (utterance.speaker.empty()) utterance.speaker = options_.speaker;
+  corpus_.utterances.push_back(std::move(utterance));
+}
+
+Corpus CorpusBuilder::finish() {
+  if (corpus_.utterances.empty()) {
+    const std::string first = corpus_.left_out.empty()
+                                  ? ""
+                                  : fmt::format("; the first of {} that were left out: {} ({} {})", corpus_.left_out.size(),
+                                                corpus_.left_out[0].where, corpus_.left_out[0].reason, corpus_.left_out[0].detail);
+    throw DataError("{}: read as {}: expected utterances, found none{}", corpus_.path, name_of(corpus_.format), first);
+  }
+  return std::move(corpus_);
+}
+
+Lines::Lines(const fs::path& path, CorpusBuilder& corpus) : source_(path), corpus_(corpus), file_(corpus.add_file(path)) {
+  refuse_other_encodings(source_);
+  if (source_.text().starts_with("\xEF\xBB\xBF")) at_ = 3;
+}
+
+bool Lines::next(std::string& line) {
+  const std::string_view text = source_.text();
+  while (at_ < text.size()) {
+    const std::size_t end = std::min(text.find('\n', at_), text.size());
+    std::string_view bytes = text.substr(at_, end - at_);
+    at_ = end + 1;
+    ++number_;
+    if (bytes.ends_with('\r')) bytes.remove_suffix(1);
+    if (trim(bytes).empty()) continue;
+    if (is_utf8(bytes)) {
+      line.assign(bytes);
+    } else {
+      line = repair_utf8(bytes);
+      corpus_.count_repaired();
+    }
+    return true;
+  }
+  return false;
+}
+
+std::pair<std::string, std::string> first_word(std::string_view line) {
+  line = trim(line);
+  const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
+  return {std::string(line.substr(0, end)), std::string(trim(line.substr(end)))};
+}
+
+std::optional<double> seconds_of(std::string_view text) {
+  text = trim(text);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value) || value < 0) return {};
+  return value;
+}
+
+bool is_audio(const fs::path& path) {
+  static constexpr std::array endings{".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".au", ".sph"};
+  std::string ending = path.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(endings.begin(), endings.end(), ending) != endings.end();
+}
+
+std::vector<fs::path> audio_below(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (is_audio(entry.path()) && entry.is_regular_file()) paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+AudioFiles::AudioFiles(const fs::path& folder, Depth depth) {
+  const auto add = [&](const fs::path& path) {
+    std::string& kept = files_[path.stem().string()];
+    if (kept.empty() || path.string() < kept) kept = path.string();  // of two with one name, the same one everywhere
+  };
+  if (!fs::is_directory(folder)) return;
+  if (depth == Depth::all)
+    for (const fs::path& path : audio_below(folder)) add(path);
+  else
+    for (const auto& entry : fs::directory_iterator(folder))
+      if (is_audio(entry.path()) && entry.is_regular_file()) add(entry.path());
+}
+
+std::string AudioFiles::take(const std::string& stem) {
+  const auto found = files_.find(stem);
+  if (found == files_.end()) return "";
+  taken_.insert(stem);
+  return found->second;
+}
+
+void AudioFiles::report_rest(CorpusBuilder& corpus) const {
+  std::vector<std::string> rest;
+  for (const auto& [stem, path] : files_)
+    if (!taken_.contains(stem)) rest.push_back(path);
+  std::sort(rest.begin(), rest.end());
+  for (const std::string& path : rest) corpus.leave_out(Fault::audio_without_text, path, "", "no line speaks of it");
+}
+
+}  // namespace thaw

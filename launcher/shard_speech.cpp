@@ -1,0 +1,104 @@
+#include "launcher/shard_speech.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "datasets/audio/fbank.h"
+#include "datasets/audio/log_mel.h"
+#include "framework/base/hash.h"
+
+namespace thaw {
+namespace {
+
+const std::map<std::string, AudioCodec> codecs{{"i16", AudioCodec::i16}, {"flac", AudioCodec::flac}, {"features", AudioCodec::features}};
+const std::map<std::string, CorpusFormat> formats(corpus_formats.begin(), corpus_formats.end());
+
+// The features that the model's own extractor computes.
+FeatureFunction features_of(const fs::path& model) {
+  if (model.empty()) throw UsageError("--audio features: expected --model, whose features they are");
+  const fs::path path = model / "preprocessor_config.json";
+  if (!fs::exists(path)) throw ModelError(ExitCode::input_missing, "{}: is missing: it says which features the model takes", path.string());
+  const JsonFile config(path);
+  const std::string type = config.view()["feature_extractor_type"].text(), name = type + " " + hash_file(path);
+  if (type == "WhisperFeatureExtractor") {
+    const auto log_mel = std::make_shared<const audio::LogMel>(audio::LogMelConfig::read(model));
+    return {static_cast<std::uint32_t>(log_mel->config().mels), name,
+            [=](std::span<const float> samples) { return (*log_mel)(samples).values; }};
+  }
+  if (type == "Speech2TextFeatureExtractor") {
+    const audio::FbankConfig fbank_config = audio::FbankConfig::read(model);
+    const auto fbank = std::make_shared<const audio::Fbank>(fbank_config);
+    return {static_cast<std::uint32_t>(fbank_config.mels), name, [=](std::span<const float> samples) { return (*fbank)(samples).values; }};
+  }
+  throw UsageError("--audio features: {}: '{}' takes samples, or is not known here: use --audio i16 or flac", path.string(), type);
+}
+
+}  // namespace
+
+void add_speech_options(CLI::App& command, SpeechWords& words) {
+  const auto group = "Speech";
+  command.add_option("--audio", words.audio, "Sources are speech, stored as 16-bit samples (i16), FLAC, or the model's features")
+      ->check(CLI::IsMember(codecs))
+      ->group(group);
+  command.add_option("--corpus", words.corpus, "Sources are speech, in this format; auto: by looking")
+      ->check(CLI::IsMember(formats))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--column", words.columns,
+                  "USE=NAME of a column or key: audio, speaker, language, duration, begin, end; as often as needed")
+      ->group(group);
+  command.add_option("--pattern", words.options.pattern, "What files' names say, as {label}_{speaker}_{take}")->group(group);
+  command.add_option("--audio-root", words.options.audio_root, "Where relative paths of a manifest begin; else at its own folder")
+      ->group(group);
+  command.add_option("--language", words.options.language, "Language of rows whose corpus does not say")->group(group);
+  command
+      .add_option("--text-rule", words.rules,
+                  "What is done to transcripts, in this order: lower, upper, strip_punctuation[:KEEP], remove:CHARACTERS, yo_to_ye, "
+                  "collapse_spaces, nfc, nfkc; as often as needed")
+      ->group(group);
+  command.add_option("--min-seconds", words.limits.min_s, "Leave out shorter audio")->check(CLI::NonNegativeNumber)->group(group);
+  command.add_option("--max-seconds", words.limits.max_s, "Leave out longer audio")->check(CLI::NonNegativeNumber)->group(group);
+  command.add_option("--bad-limit", words.bad_limit, "How much bad input ends it: a share, or a number of rows")
+      ->capture_default_str()
+      ->group(group);
+  command.add_flag("--allow-pipes", words.options.allow_pipes, "Run the commands of Kaldi's wav.scp")->group(group);
+}
+
+bool is_speech(const SpeechWords& words, const std::vector<std::string>& sources) {
+  return !words.audio.empty() || words.corpus != "auto" || !words.options.pattern.empty() ||
+         std::any_of(sources.begin(), sources.end(), [](const std::string& source) { return fs::is_directory(source); });
+}
+
+bool has_classes(const SpeechWords& words, const std::vector<std::string>& sources) {
+  if (!words.options.pattern.empty()) return words.options.pattern.find("{label}") != std::string::npos;
+  CorpusOptions options = words.options;
+  options.format = formats.at(words.corpus);
+  return look_at_corpus(sources.at(0), options) == CorpusFormat::folders;
+}
+
+SpeechOptions speech_options(const SpeechWords& words, const fs::path& model, const Tokenizer* tokenizer) {
+  SpeechOptions options;
+  options.corpus = words.options;
+  options.corpus.format = formats.at(words.corpus);
+  for (const std::string& column : words.columns) {
+    const std::size_t equals = column.find('=');
+    if (equals == std::string::npos) throw UsageError("--column {}: expected USE=NAME, as speaker=client_id", column);
+    options.corpus.columns[column.substr(0, equals)] = column.substr(equals + 1);
+  }
+  options.limits = words.limits;
+  options.rules = TextRules(words.rules);
+  options.audio = words.audio.empty() ? AudioCodec::i16 : codecs.at(words.audio);
+  options.bad = BadLimit::parse(words.bad_limit);
+  if (options.audio == AudioCodec::features) options.features = features_of(model);
+  if (tokenizer == nullptr) return options;
+  for (const char* token : {"[UNK]", "<unk>"})
+    if (const auto unknown = tokenizer->token_id(token); unknown && !options.can_spell)
+      options.can_spell = [tokenizer, id = *unknown](std::string_view text) {
+        const std::vector<std::uint32_t> ids = tokenizer->encode(text, {}, 0).ids;
+        return std::find(ids.begin(), ids.end(), id) == ids.end();
+      };
+  return options;
+}
+
+}  // namespace thaw

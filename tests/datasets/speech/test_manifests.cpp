@@ -1,0 +1,86 @@
+// Tables and JSON manifests: columns and keys by their usual names, or named.
+#include "tests/datasets/speech/speech_testing.h"
+
+namespace thaw {
+namespace {
+
+class Manifests : public testing::Test {
+ protected:
+  Manifests() {
+    for (const char* name : {"a.wav", "sub/b.wav", "c.wav"}) write_audio(folder / name, tone(1));
+  }
+  const Folder folder;
+};
+
+TEST_F(Manifests, Nemo) {
+  const fs::path file = folder.file(
+      "m.jsonl",
+      "{\"audio_filepath\": \"a.wav\", \"duration\": 1.0, \"text\": \"one\", \"speaker\": 7}\n\n"
+      "{\"audio_filepath\": \"sub/b.wav\", \"offset\": 0.25, \"duration\": 0.5, \"text\": \"two\", \"lang\": \"en\"}\n"
+      "{\"audio_filepath\": \"gone.wav\", \"text\": \"x\"}\nnot json\n[1]\n{\"text\": \"x\"}\n"
+      "{\"audio_filepath\": \"a.wav\", \"text\": {\"a\": 1}}\n{\"audio_filepath\": \"a.wav\", \"duration\": -1, \"text\": \"x\"}\n");
+  const Corpus corpus = read_corpus(file);
+  EXPECT_EQ(corpus.format, CorpusFormat::jsonl);
+  ASSERT_EQ(corpus.utterances.size(), 2u);
+  EXPECT_EQ(corpus.utterances[0].id, "1");
+  EXPECT_EQ(corpus.utterances[0].speaker, "7");
+  EXPECT_FALSE(corpus.utterances[0].is_segment());
+  const Utterance& second = corpus.utterances[1];
+  EXPECT_EQ(second.line, 3u);
+  EXPECT_EQ(second.begin_s, 0.25);
+  EXPECT_EQ(second.end_s, 0.75);
+  EXPECT_EQ(second.language, "en");
+  EXPECT_EQ(second.audio, (folder / "sub/b.wav").string());
+  EXPECT_EQ(reasons(corpus.left_out), (Texts{"text_without_audio 4", "bad_row ", "bad_row ", "bad_row ", "bad_row ", "bad_row "}));
+}
+
+TEST_F(Manifests, EspnetAndNamedKeys) {
+  const fs::path file = folder.file("m.jsonl", "{\"key\": \"utt1\", \"wav\": \"a.wav\", \"txt\": \"one\", \"wer\": 0.5}\n");
+  EXPECT_EQ(read_corpus(file).utterances[0].id, "utt1");
+  CorpusOptions options;
+  options.columns = {{"weight", "wer"}};
+  EXPECT_EQ(read_corpus(file, options).utterances[0].weight, 0.5);
+  options.columns = {{"txet", "txt"}};
+  EXPECT_SAYS(error_of([&] { read_corpus(file, options); }), "column txet=txt: expected one of audio, text, id, ");
+}
+
+TEST_F(Manifests, Tables) {
+  const fs::path csv =
+      folder.file("t.csv", "path,text,who,part,w\na.wav,\"one, \"\"two\"\"\",x,train,2\nc.wav,three,y,dev,1\nsub/b.wav,four\n");
+  CorpusOptions options;
+  options.columns = {{"speaker", "who"}, {"split", "part"}, {"weight", "w"}};
+  const Corpus corpus = read_corpus(csv, options);
+  EXPECT_EQ(corpus.format, CorpusFormat::table);
+  ASSERT_EQ(corpus.utterances.size(), 2u);
+  EXPECT_EQ(corpus.utterances[0].text, "one, \"two\"");
+  EXPECT_EQ(corpus.utterances[0].speaker, "x");
+  EXPECT_EQ(corpus.utterances[1].split, "dev");
+  EXPECT_EQ(corpus.utterances[0].weight, 2);
+  EXPECT_EQ(reasons(corpus.left_out), (Texts{"bad_row "}));
+  EXPECT_EQ(corpus.left_out[0].where, csv.string() + ":4");
+  options.columns = {{"audio", "clip"}};
+  EXPECT_SAYS(error_of([&] { read_corpus(csv, options); }), "t.csv:1: expected 'clip' (audio), found path, text, who, part, w");
+  const fs::path nothing = folder.file("n.tsv", "words\tlabel\nx\ty\n");
+  EXPECT_SAYS(error_of([&] { read_corpus(nothing); }), "n.tsv:1: expected a column with the audio's path, found words, label");
+}
+
+TEST_F(Manifests, ATableWithoutHeaderElsewhere) {
+  const fs::path file = folder.file("list.tsv", "b.wav\tone\nb.wav\ttwo\n");
+  CorpusOptions options;
+  options.columns = {{"audio", "0"}, {"text", "1"}};
+  options.audio_root = (folder / "sub").string();
+  const Corpus corpus = read_corpus(file, options);
+  ASSERT_EQ(corpus.utterances.size(), 2u);
+  EXPECT_EQ(corpus.utterances[0].text, "one");
+  EXPECT_EQ(corpus.utterances[1].audio, (folder / "sub/b.wav").string());
+}
+
+TEST_F(Manifests, BytesThatAreNotUtf8AreRepairedAndCounted) {
+  const Corpus corpus = read_corpus(folder.file("m.jsonl", "{\"audio\": \"a.wav\", \"text\": \"caf\xE9\"}\n"));
+  EXPECT_EQ(corpus.utterances[0].text, "caf\uFFFD");
+  EXPECT_EQ(corpus.repaired, 1u);
+  EXPECT_SAYS(error_of([&] { read_corpus(folder.file("u.jsonl", "\xFF\xFE{\0")); }), "expected UTF-8, found UTF-16");
+}
+
+}  // namespace
+}  // namespace thaw

@@ -1,0 +1,155 @@
+// thaw shard on corpora of speech, as people run it: ranks, killed jobs, bad input, and what it says.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "datasets/audio/audio.h"
+#include "datasets/shards/shard_set.h"
+#include "framework/base/file.h"
+#include "tests/launcher/program.h"
+
+namespace thaw::test {
+namespace {
+
+std::map<std::string, std::string> contents(const std::string& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory))
+    if (entry.is_regular_file()) files[fs::relative(entry.path(), directory).string()] = read_file(entry.path());
+  return files;
+}
+
+std::size_t shards_below(const std::string& directory) {
+  std::error_code ignored;
+  std::size_t count = 0;
+  for (fs::recursive_directory_iterator entry(directory, ignored), end; !ignored && entry != end; entry.increment(ignored))
+    count += entry->path().extension() == ".h5" ? 1 : 0;
+  return count;
+}
+
+class ShardSpeech : public ::testing::Test {
+ protected:
+  void sound(const std::string& name, double seconds, float peak = 0.5f) const {
+    std::vector<float> samples(static_cast<std::size_t>(seconds * 16000));
+    for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = peak * std::sin(0.1f * static_cast<float>(i));
+    fs::create_directories(fs::path(shop.path(name)).parent_path());
+    shop.write(name, audio::encode_audio(samples, 16000, audio::AudioFormat::wav));
+  }
+  // A Kaldi directory of so many segments of a quarter of a second, in recordings of 400.
+  void kaldi(const std::string& name, int segments) const {
+    std::string scp, cuts, text, speakers;
+    for (int i = 0; i < segments; ++i) {
+      if (i % 400 == 0) {
+        sound(fmt::format("{}/r{}.wav", name, i / 400), 100);
+        scp += fmt::format("r{0} r{0}.wav\n", i / 400);
+      }
+      cuts += fmt::format("u{:05} r{} {} {}\n", i, i / 400, 0.25 * (i % 400), 0.25 * (i % 400 + 1));
+      text += fmt::format("u{:05} a good film\n", i);
+      speakers += fmt::format("u{:05} s{}\n", i, i % 7);
+    }
+    shop.write(name + "/wav.scp", scp), shop.write(name + "/segments", cuts), shop.write(name + "/text", text);
+    shop.write(name + "/utt2spk", speakers);
+  }
+  std::string command(const std::string& corpus, const std::string& out, const std::string& more = "") const {
+    return fmt::format("shard {} --model {} --out {} {}", shop.path(corpus), shop.path("model"), shop.path(out), more);
+  }
+  Json report(const Ran& ran) const {
+    EXPECT_EQ(ran.exit_code, 0) << ran.output;
+    return ran.exit_code == 0 ? Json::parse(ran.output.substr(ran.output.find('{'))) : Json();
+  }
+  void expect(const std::string& arguments, int code, const std::vector<std::string>& phrases) const {
+    const Ran ran = thaw(arguments);
+    EXPECT_EQ(ran.exit_code, code) << arguments << "\n" << ran.output;
+    for (const std::string& phrase : phrases)
+      EXPECT_NE(ran.output.find(phrase), std::string::npos) << "expected: " << phrase << "\n" << ran.output;
+  }
+  const Workshop shop;
+};
+
+TEST_F(ShardSpeech, TheSameBytesOnOneAndTwoRanks) {
+  kaldi("data", 400);
+  const std::string options = "--audio flac --rows-per-shard 64 --split train=0.8,dev=0.2 --json";
+  const Json one = report(thaw(command("data", "one", options))), two = report(thaw(command("data", "two", options), 2));
+  EXPECT_EQ(one["speech"]["rows"], 400);
+  EXPECT_NEAR(one["speech"]["hours"].get<double>(), 100.0 / 3600, 1e-9);
+  EXPECT_GT(one["speech"]["rows_per_second"], 0);
+  EXPECT_EQ(one["speech"]["corpora"][0]["format"], "kaldi");
+  EXPECT_EQ(two["speech"]["corpora"], one["speech"]["corpora"]);
+  EXPECT_TRUE(contents(shop.path("one")) == contents(shop.path("two")));
+}
+
+// kill -9 on every process, in the middle: the same command ends with the same bytes as if nothing had happened.
+TEST_F(ShardSpeech, KilledOnTwoRanksItGoesOn) {
+  kaldi("data", 8000);
+  const std::string options = "--audio flac --rows-per-shard 100 --json", parts = command("data", "parts", options);
+  ASSERT_EQ(thaw(command("data", "whole", options), 2).exit_code, 0);
+  {
+    Background job(thaw_command(parts, 2));
+    ASSERT_TRUE(wait_until([&] { return shards_below(shop.path("parts")) >= 10; }));
+    job.kill(SIGKILL);
+  }
+  ASSERT_FALSE(fs::exists(shop.path("parts/index.json"))) << "it had ended already";
+  const Json resumed = report(thaw(parts, 2));
+  EXPECT_GE(resumed["kept"], 10);
+  EXPECT_EQ(resumed["kept"].get<int>() + resumed["written"].get<int>(), 80);
+  EXPECT_TRUE(contents(shop.path("parts")) == contents(shop.path("whole")));
+  EXPECT_EQ(report(thaw(parts, 2))["written"], 0);
+}
+
+TEST_F(ShardSpeech, BadInputIsSaid) {
+  std::string rows;
+  for (int i = 0; i < 30; ++i) rows += "{\"audio_filepath\": \"good.wav\", \"text\": \"A Good Film!\"}\n";
+  sound("good.wav", 1), sound("silent.wav", 1, 0);
+  shop.write("rows.jsonl",
+             rows +
+                 "{\"audio_filepath\": \"silent.wav\", \"text\": \"good\"}\n{\"audio_filepath\": \"gone.wav\", \"text\": \"good\"}\n"
+                 "{\"audio_filepath\": \"good.wav\", \"text\": \"xylophone\"}\n");
+  const std::string rules = "--audio i16 --text-rule lower --text-rule strip_punctuation ";
+  expect(command("rows.jsonl", "out", rules), 65, {"bad input, expected at most 1 (5%)"});
+  EXPECT_FALSE(fs::exists(shop.path("out/index.json")));
+  expect(
+      command("rows.jsonl", "out", rules + "--bad-limit 3"), 0,
+      {"rows.jsonl (jsonl): 30 rows, 0.01 h",
+       "left out, silent: 1 (" + shop.path("rows.jsonl:31") + " 31: its peak is 0.00000 of full scale)", "left out, text_without_audio: 1",
+       "left out, unspellable: 1", "the vocabulary cannot spell 'xylophone'", "30 rows, 0.01 h of speech"});
+  EXPECT_EQ(ShardSet(shop.path("out")).text(7), "a good film");
+}
+
+TEST_F(ShardSpeech, ClassesNeedNoModel) {
+  for (const char* name : {"words/yes/a_nohash_0", "words/yes/b_nohash_0", "words/no/a_nohash_0"}) sound(fmt::format("{}.wav", name), 0.5);
+  const std::string to = " --out " + shop.path("out") + " --json";
+  EXPECT_EQ(report(thaw("shard " + shop.path("words") + to))["directories"][0]["labels"], Json({"no", "yes"}));
+  EXPECT_EQ(ShardSet(shop.path("out")).labels(), (std::vector<std::int32_t>{0, 1, 1}));
+  expect("shard " + shop.path("words") + " --label-kind none" + to, 64, {"--model is required"});
+  expect("shard " + shop.path("train.tsv") + to, 64, {"--model is required"});
+}
+
+TEST_F(ShardSpeech, TheModelsFeatures) {
+  sound("good.wav", 1);
+  shop.write("rows.tsv", "path\tsentence\ngood.wav\ta good film\n");
+  expect(command("rows.tsv", "out", "--audio features"), 66, {"preprocessor_config.json: is missing"});
+  shop.write("model/preprocessor_config.json", "{\"feature_extractor_type\": \"Wav2Vec2FeatureExtractor\"}");
+  expect(command("rows.tsv", "out", "--audio features"), 64, {"'Wav2Vec2FeatureExtractor' takes samples"});
+  shop.write("model/preprocessor_config.json", "{\"feature_extractor_type\": \"WhisperFeatureExtractor\", \"feature_size\": 80}");
+  expect(command("rows.tsv", "out", "--audio features"), 0, {"rows.tsv (table): 1 rows"});
+  const ShardSet set(shop.path("out"));
+  EXPECT_EQ(set.index().feature_width, 80u);
+  EXPECT_EQ(set.features(0).size(), 3000u * 80);
+}
+
+TEST_F(ShardSpeech, WrongWords) {
+  kaldi("data", 4);
+  shop.write("data/wav.scp", "r0 touch " + shop.path("seen") + " |\n");
+  expect(command("data", "out"), 65, {"wav.scp:1: 'touch ", "--allow-pipes"});
+  EXPECT_FALSE(fs::exists(shop.path("seen")));
+  expect(command("data", "out", "--allow-pipes"), 65, {"bad input", "empty (the file has no bytes)"});
+  EXPECT_TRUE(fs::exists(shop.path("seen")));
+  expect(command("data", "out", "--audio mp3"), 64, {"--audio"});
+  expect(command("data", "out", "--text-rule lowercase"), 65, {"text rule 'lowercase': expected lower, upper"});
+  expect(command("data", "out", "--bad-limit many"), 65, {"a limit of bad input 'many': expected a share"});
+  expect(command("data", "out", "--column speaker"), 64, {"--column speaker: expected USE=NAME"});
+  expect(command("data", "out", "--pair x"), 64, {"--pair: rows of speech have one text"});
+}
+
+}  // namespace
+}  // namespace thaw::test
