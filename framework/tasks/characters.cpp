@@ -75,7 +75,7 @@ std::string_view without_outer_space(std::string_view text) {
   return text.substr(first, last - first);
 }
 
-std::size_t columns_of(std::string_view text) {
+std::size_t display_columns(std::string_view text) {
   std::size_t columns = 0;
   for (std::size_t at = 0; at < text.size();) {
     const char32_t c = next(text, at);

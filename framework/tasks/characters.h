@@ -22,6 +22,6 @@ std::vector<std::string_view> characters_of(std::string_view text);
 std::string_view without_outer_space(std::string_view text);  // as str.strip()
 
 // Columns of a terminal: two for wide East Asian characters, none for marks that combine.
-std::size_t columns_of(std::string_view text);
+std::size_t display_columns(std::string_view text);
 
 }  // namespace thaw

@@ -67,15 +67,15 @@ ErrorRates& ErrorRates::operator+=(const ErrorRates& other) {
   return *this;
 }
 
-ErrorRates error_rates(const std::vector<Transcript>& transcripts) {
+ErrorRates error_rates(const std::vector<TranscriptPair>& transcripts) {
   ErrorRates total;
-  for (const Transcript& one : transcripts) total.add(one.reference, one.hypothesis);
+  for (const TranscriptPair& one : transcripts) total.add(one.reference, one.hypothesis);
   return total;
 }
 
-std::map<std::string, std::map<std::string, ErrorRates>> error_rates_by_column(const std::vector<Transcript>& transcripts) {
+std::map<std::string, std::map<std::string, ErrorRates>> error_rates_by_column(const std::vector<TranscriptPair>& transcripts) {
   std::map<std::string, std::map<std::string, ErrorRates>> rates;
-  for (const Transcript& one : transcripts) {
+  for (const TranscriptPair& one : transcripts) {
     if (one.columns.empty()) continue;
     ErrorRates of_one;
     of_one.add(one.reference, one.hypothesis);

@@ -34,7 +34,7 @@ std::vector<std::string_view> words_of(std::string_view text);
 std::vector<std::string_view> spelling_of(std::string_view text);
 
 // What was said, what was understood, and what the row says of itself.
-struct Transcript {
+struct TranscriptPair {
   std::string id, reference, hypothesis;            // UTF-8
   std::map<std::string, std::string> columns = {};  // {"speaker", "george"}, {"language", "en"}, …
 };
@@ -47,9 +47,9 @@ struct ErrorRates {
   ErrorRates& operator+=(const ErrorRates& other);
 };
 
-ErrorRates error_rates(const std::vector<Transcript>& transcripts);
+ErrorRates error_rates(const std::vector<TranscriptPair>& transcripts);
 
 // By the values of each column: rates["speaker"]["george"].
-std::map<std::string, std::map<std::string, ErrorRates>> error_rates_by_column(const std::vector<Transcript>& transcripts);
+std::map<std::string, std::map<std::string, ErrorRates>> error_rates_by_column(const std::vector<TranscriptPair>& transcripts);
 
 }  // namespace thaw

@@ -18,7 +18,7 @@ struct Aligned {
   ErrorCounts counts;
 };
 
-Aligned align_transcript(const Transcript& transcript, bool characters) {
+Aligned align_transcript(const TranscriptPair& transcript, bool characters) {
   const auto items = characters ? spelling_of : words_of;
   Aligned aligned{items(transcript.reference), items(transcript.hypothesis), {}, {}};
   aligned.edits = align_edits(aligned.reference, aligned.hypothesis);
@@ -28,7 +28,7 @@ Aligned align_transcript(const Transcript& transcript, bool characters) {
 
 std::string padded(std::string_view text, std::size_t width, std::string_view with = " ") {
   std::string out(text);
-  for (std::size_t columns = columns_of(text); columns < width; ++columns) out += with;
+  for (std::size_t columns = display_columns(text); columns < width; ++columns) out += with;
   return out;
 }
 
@@ -54,7 +54,7 @@ std::string alignment_lines(const Aligned& aligned, const ReportOptions& options
   for (const Edit edit : aligned.edits) {
     const std::string said = edit == Edit::insertion ? "" : printable(aligned.reference[r++]);
     const std::string heard = edit == Edit::deletion ? "" : printable(aligned.hypothesis[h++]);
-    const std::size_t width = std::max({columns_of(said), columns_of(heard), std::size_t{1}});
+    const std::size_t width = std::max({display_columns(said), display_columns(heard), std::size_t{1}});
     if (7 + used + width > options.columns) flush();
     reference += padded(said, width, edit == Edit::insertion ? "*" : " ") + gap;
     hypothesis += padded(heard, width, edit == Edit::deletion ? "*" : " ") + gap;
@@ -71,8 +71,8 @@ std::string sums(const ErrorCounts& counts, const char* items) {
 }
 
 std::string column_table(const std::string& column, const std::map<std::string, ErrorRates>& values) {
-  std::size_t width = columns_of(printable(column));
-  for (const auto& [value, rates] : values) width = std::max(width, columns_of(printable(value)));
+  std::size_t width = display_columns(printable(column));
+  for (const auto& [value, rates] : values) width = std::max(width, display_columns(printable(value)));
   std::string out = fmt::format("{}  utterances    words   WER %     sub     del     ins   CER %\n", padded(printable(column), width));
   for (const auto& [value, rates] : values) {
     out += fmt::format("{}  {:10}  {:7}  {:6.2f}  {:6}  {:6}  {:6}  {:6.2f}\n", padded(printable(value), width), rates.utterances,
@@ -82,7 +82,7 @@ std::string column_table(const std::string& column, const std::map<std::string, 
   return out;
 }
 
-std::string summary(const std::vector<Transcript>& transcripts) {
+std::string summary(const std::vector<TranscriptPair>& transcripts) {
   const ErrorRates total = error_rates(transcripts);
   std::string out = fmt::format("word error rate       {}\ncharacter error rate  {}\nutterances            {}, {} without an error\n",
                                 sums(total.words, "words"), sums(total.characters, "characters"), total.utterances, total.right);
@@ -92,9 +92,9 @@ std::string summary(const std::vector<Transcript>& transcripts) {
 
 }  // namespace
 
-std::string error_report(const std::vector<Transcript>& transcripts, const ReportOptions& options) {
+std::string error_report(const std::vector<TranscriptPair>& transcripts, const ReportOptions& options) {
   std::vector<Aligned> aligned;
-  for (const Transcript& one : transcripts) aligned.push_back(align_transcript(one, options.characters));
+  for (const TranscriptPair& one : transcripts) aligned.push_back(align_transcript(one, options.characters));
   std::vector<std::size_t> order(transcripts.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   if (options.order == ReportOptions::worst_first) {
@@ -111,7 +111,7 @@ std::string error_report(const std::vector<Transcript>& transcripts, const Repor
   return out;
 }
 
-fs::path write_error_report(const fs::path& run_directory, const std::string& name, const std::vector<Transcript>& transcripts,
+fs::path write_error_report(const fs::path& run_directory, const std::string& name, const std::vector<TranscriptPair>& transcripts,
                             const ReportOptions& options) {
   const fs::path path = run_directory / "eval" / (name + ".wer.txt");
   make_directory(path.parent_path());

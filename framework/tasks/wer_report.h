@@ -18,10 +18,10 @@ struct ReportOptions {
   std::size_t columns = 120;                                 // of the widest line, where single words leave the choice
 };
 
-std::string error_report(const std::vector<Transcript>& transcripts, const ReportOptions& options = {});
+std::string error_report(const std::vector<TranscriptPair>& transcripts, const ReportOptions& options = {});
 
 // Writes it as RUN_DIRECTORY/eval/NAME.wer.txt and returns that path. FileError where it cannot be written.
 std::filesystem::path write_error_report(const std::filesystem::path& run_directory, const std::string& name,
-                                         const std::vector<Transcript>& transcripts, const ReportOptions& options = {});
+                                         const std::vector<TranscriptPair>& transcripts, const ReportOptions& options = {});
 
 }  // namespace thaw

@@ -73,6 +73,15 @@ TEST(CtcLoss, RowsThatAreTooShort) {
   EXPECT_EQ(ctc_frames_needed(targets.ids), 4);
 }
 
+// Rows of silence: only blanks spell nothing.
+TEST(CtcLoss, NothingSaid) {
+  const at::Tensor logits = at::randn({5, 4}), blanks = at::log_softmax(logits, 1).select(1, 0);
+  const at::Tensor by_row = CtcLoss{}.by_row(logits, {0, 2, 5}, {{}, {0, 0, 0}, at::ones({2})});
+  EXPECT_NEAR(by_row[0].item<double>(), -blanks.slice(0, 0, 2).sum().item<double>(), 1e-5);
+  EXPECT_NEAR(by_row[1].item<double>(), -blanks.slice(0, 2, 5).sum().item<double>(), 1e-5);
+  EXPECT_EQ(CtcLoss{}.sum(logits.narrow(0, 0, 0), {0}, {{}, {0}, at::ones({0})}).item<double>(), 0);
+}
+
 TEST(CtcDecode, BestPath) {
   const at::Tensor frames =
       at::tensor({-9., -1., -9., -9., -1., -9., -1., -9., -9., -9., -1., -9., -9., -9., -1., -9., -9., -1.}).view({6, 3});

@@ -45,7 +45,7 @@ TEST(Wer, CountsAndAlignmentsAsJiwer) {
 TEST(Wer, CorporaAsJiwer) {
   THAW_NEEDS_PYTHON();
   for (const Json& c : expected()["corpora"]) {
-    std::vector<Transcript> rows;
+    std::vector<TranscriptPair> rows;
     for (std::size_t i = c["start"]; i < c["end"]; ++i)
       rows.push_back({std::to_string(i),
                       expected()["cases"][i]["reference"],
@@ -74,9 +74,9 @@ TEST(Wer, LongTranscripts) {
   EXPECT_EQ(numbers(rates.characters), (std::vector<std::int64_t>{19600, 200, 200, 0}));
 }
 
-const std::vector<Transcript> rows = {{"a-1", "the cat sat on the mat", "the cat sat on the mat", {{"speaker", "ann"}}},
-                                      {"b-1", "a short one here", "shoe short one", {{"speaker", "bob"}}},
-                                      {"b-2", "one two three four", "one 二 three for you now", {{"speaker", "bob"}}}};
+const std::vector<TranscriptPair> rows = {{"a-1", "the cat sat on the mat", "the cat sat on the mat", {{"speaker", "ann"}}},
+                                          {"b-1", "a short one here", "shoe short one", {{"speaker", "bob"}}},
+                                          {"b-2", "one two three four", "one 二 three for you now", {{"speaker", "bob"}}}};
 
 TEST(WerReport, SummaryThenWorstFirst) {
   EXPECT_EQ(error_report(rows), R"(word error rate       42.86 %  (S 3, D 1, I 2 of 14 words)
