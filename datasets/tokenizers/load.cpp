@@ -1,3 +1,4 @@
+#include "datasets/tokenizers/ctc_vocabulary.h"
 #include "datasets/tokenizers/normalizer.h"
 #include "datasets/tokenizers/tokenizer.h"
 #include "datasets/tokenizers/vocab_txt.h"
@@ -18,17 +19,19 @@ std::unique_ptr<Tokenizer> build(const JsonView& settings) {
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& model_directory) {
-  const fs::path whole = model_directory / "tokenizer.json", vocab = model_directory / "vocab.txt";
+  const fs::path whole = model_directory / "tokenizer.json", vocab = model_directory / "vocab.txt", ctc = model_directory / "vocab.json";
   try {
     if (fs::exists(whole)) return build(JsonFile(whole).view());
     if (fs::exists(vocab)) {
       const Json made = tokenizer_from_vocab_txt(model_directory);
       return build(JsonView(made, vocab.string()));
     }
+    if (fs::exists(ctc) && !fs::exists(model_directory / "merges.txt")) return load_ctc_vocabulary(model_directory);
   } catch (const DataError& error) {  // a JSON view does not know that the file is a model's
     throw ModelError(error.code(), std::string(error.what()));
   }
-  throw ModelError(ExitCode::input_missing, "{}: expected tokenizer.json or vocab.txt, found neither: is it a model's directory?",
+  throw ModelError(ExitCode::input_missing,
+                   "{}: expected tokenizer.json, vocab.txt or a CTC model's vocab.json, found none: is it a model's directory?",
                    model_directory.string());
 }
 

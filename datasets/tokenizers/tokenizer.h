@@ -1,6 +1,6 @@
 // From text to token ids, as Hugging Face `tokenizers` 0.23 gives them for the same tokenizer.json: the ids are identical on any
-// bytes, where bytes that are not UTF-8 count as Python's bytes.decode("utf-8", "replace") reads them. WordPiece models are
-// supported. A tokenizer is immutable: one serves any number of threads.
+// bytes, where bytes that are not UTF-8 count as Python's bytes.decode("utf-8", "replace") reads them. WordPiece models and
+// CTC vocabularies (ctc_vocabulary.h) are supported. A tokenizer is immutable: one serves any number of threads.
 #pragma once
 
 #include <cstddef>
@@ -44,8 +44,9 @@ class Tokenizer {
   std::string fingerprint_;
 };
 
-// Reads tokenizer.json; where there is none, builds the same from vocab.txt and (if there) tokenizer_config.json. The file's own
-// truncation and padding are ignored. A ModelError names file, JSON path, what was found and what is supported.
+// Reads tokenizer.json; where there is none, builds the same from vocab.txt and (if there) tokenizer_config.json; where there is
+// none either, reads a CTC model's vocab.json, which has no merges.txt beside it. The file's own truncation and padding are
+// ignored. A ModelError names file, JSON path, what was found and what is supported.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_directory);
 
 }  // namespace thaw
