@@ -4,6 +4,7 @@
 //   pairs      the same of two records at a time
 //   normalize  records of normalised text
 //   words      records of words of the raw text, each followed by byte 0xFF
+//   decode     of records of ids, records of text; without special tokens where MAX_LENGTH is 1
 //   speed      encodes all five times on one thread and prints the best time in seconds
 #include <algorithm>
 #include <chrono>
@@ -83,6 +84,15 @@ int run(const std::string& mode, const fs::path& directory, const fs::path& inpu
   } else {
     const auto tokenizer = load_tokenizer(directory);
     if (mode == "speed") return print_speed(*tokenizer, records), 0;
+    if (mode == "decode") {
+      for (const auto& record : records) {
+        std::vector<std::uint32_t> ids(record.size() / 4);
+        std::memcpy(ids.data(), record.data(), ids.size() * 4);
+        append_record(out, tokenizer->decode(ids, max_length == 1));
+      }
+      write_file_atomically(output, out);
+      return 0;
+    }
     const std::size_t step = mode == "pairs" ? 2 : 1;
     for (std::size_t i = 0; i + step <= records.size(); i += step) {
       const auto pair = step == 2 ? std::optional<std::string_view>(records[i + 1]) : std::nullopt;
