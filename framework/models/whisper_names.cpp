@@ -89,7 +89,7 @@ class Renamer {
   // CTranslate2's settings and scales, and the output's weights where they are the embedding's.
   bool accounted_for(const std::string& name) const {
     return format_ == Format::ctranslate2 &&
-           (name.ends_with("_scale") || name == "decoder/projection/weight" || weights_->tensor(name).dim() == 0);
+           (name.ends_with("_scale") || name == "decoder/projection/weight" || weights_->shape(name).empty());
   }
 
   void add(const Part& part, const std::string& hub_layer, const std::string& stored_layer) {
@@ -115,8 +115,8 @@ class Renamer {
     Weights::Source source{stored};
     if (fused > 1) {
       if (!weights_->has(stored)) throw ModelError("{}: expected a tensor '{}', which is missing", weights_->where(), stored);
-      const at::Tensor whole = weights_->tensor(stored);
-      const std::int64_t rows = whole.dim() > 0 ? whole.size(0) : 0;
+      const std::vector<std::int64_t> whole = weights_->shape(stored);
+      const std::int64_t rows = whole.empty() ? 0 : whole[0];
       if (rows % fused != 0 || rows == 0)
         throw ModelError("{}: {}: expected rows for {} projections, found {}", weights_->where(), stored, fused, rows);
       source.rows = rows / fused;
@@ -131,12 +131,12 @@ class Renamer {
   std::set<std::string> used_;
 };
 
-std::int64_t size_of(const Weights& weights, const std::string& name, std::int64_t dimension) {
-  const at::Tensor tensor = weights.tensor(name);
-  if (tensor.dim() <= dimension)
+std::int64_t size_of(const Weights& weights, const std::string& name, std::size_t dimension) {
+  const std::vector<std::int64_t> shape = weights.shape(name);
+  if (shape.size() <= dimension)
     throw ModelError("{}: {}: expected at least {} dimensions, found shape [{}]", weights.where(), name, dimension + 1,
-                     fmt::join(tensor.sizes(), ", "));
-  return tensor.size(dimension);
+                     fmt::join(shape, ", "));
+  return shape[dimension];
 }
 
 std::int64_t layers_of(const Weights& weights, const std::string& side) {

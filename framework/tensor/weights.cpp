@@ -83,6 +83,13 @@ at::Tensor Weights::tensor(const std::string& name) const {
   return place.source.rows < 0 ? whole : whole.narrow(0, place.source.first, place.source.rows);
 }
 
+std::vector<std::int64_t> Weights::shape(const std::string& name) const {
+  const Place& place = places_.at(name);
+  std::vector<std::int64_t> shape = place.file->stored(place.source.name).shape;
+  if (place.source.rows >= 0) shape[0] = place.source.rows;
+  return shape;
+}
+
 bool Weights::maps(const std::string& name) const {
   const Place& place = places_.at(name);
   return place.source.rows != 0 && place.file->maps(place.source.name);  // rows of a contiguous tensor are contiguous
@@ -96,10 +103,10 @@ Weights Weights::renamed(const std::map<std::string, Source>& names) const {
     const auto found = places_.find(source.name);
     if (found == places_.end()) throw ModelError("{}: expected a tensor '{}', which is missing", where_, source.name);
     Place place = found->second;
-    const std::vector<std::int64_t>& shape = place.file->stored(place.source.name).shape;
     if (source.rows >= 0) {
-      const std::int64_t rows = place.source.rows >= 0 ? place.source.rows : shape.empty() ? 0 : shape[0];
-      if (source.first < 0 || source.first > rows || source.rows > rows - source.first)
+      const std::vector<std::int64_t> whole = shape(source.name);
+      const std::int64_t rows = whole.empty() ? 0 : whole[0];
+      if (source.first < 0 || source.first > rows || source.rows > rows - source.first || whole.empty())
         throw ModelError("{}: {}: expected rows {} to {}, found {}", where_, source.name, source.first, source.first + source.rows, rows);
       place.source.first += source.first;
       place.source.rows = source.rows;

@@ -25,6 +25,7 @@ class Weights {
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return places_.contains(name); }
   at::Tensor tensor(const std::string& name) const;  // as TensorFile's
+  std::vector<std::int64_t> shape(const std::string& name) const;
   bool maps(const std::string& name) const;          // whether `tensor` gives a view over a mapped file
   const Json& values() const { return values_; }     // what else the (first) file says: see its format's header
 

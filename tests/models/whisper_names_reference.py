@@ -1,10 +1,11 @@
 """Whisper's three formats, for whisper_names_test.cpp.
 
     whisper_names_reference.py write OUT                random Whispers of openai-whisper's: OUT/english.pt, OUT/multilingual.pt
-    whisper_names_reference.py judge OUT CASE PT        OUT/CASE.json and OUT/CASE.safetensors are Thaw's config and weights:
+    whisper_names_reference.py judge OUT CASE PT [DTYPE ...]
+                                                        OUT/CASE.json and OUT/CASE.safetensors are Thaw's config and weights:
                                                         transformers' model of that config must have these names and shapes, and give
-                                                        the logits that openai-whisper's own model of PT gives on a random log-mel
-    whisper_names_reference.py convert OUT CASE DTYPE   OUT/CASE-DTYPE/model.bin, by ctranslate2's converter, of the same
+                                                        the logits that openai-whisper's own model of PT gives on a random log-mel.
+                                                        Of the same: OUT/CASE-DTYPE/model.bin, by ctranslate2's converter
 """
 import dataclasses, json, pathlib, sys
 
@@ -35,7 +36,7 @@ def transformers_model(case):
     return model
 
 
-def judge(case, path):
+def judge(case, path, dtypes):
     theirs, ours = openai_model(path), transformers_model(case)
     generator = torch.Generator().manual_seed(3)
     mel = torch.randn(2, theirs.dims.n_mels, 2 * theirs.dims.n_audio_ctx, generator=generator)
@@ -45,6 +46,8 @@ def judge(case, path):
     difference = ((a - b).abs().max() / a.abs().max()).item()
     print(f"{case}: largest difference {difference:.2e} of the largest logit")
     assert difference < 1e-5, difference
+    for dtype in dtypes:
+        convert(case, ours, dtype)
 
 
 def write():
@@ -60,10 +63,8 @@ def write():
         torch.save({"dims": dataclasses.asdict(dims), "model_state_dict": model.state_dict()}, out / f"{name}.pt")
 
 
-def convert(case, dtype):
-    """By ctranslate2's converter, from the model that Thaw's config and weights make in transformers."""
+def convert(case, model, dtype):
     from ctranslate2.converters.transformers import WhisperLoader
-    model = transformers_model(case)
     spec = WhisperLoader().get_model_spec(model)
     spec.register_vocabulary([str(i) for i in range(model.config.vocab_size)])
     spec.validate()
@@ -74,7 +75,5 @@ def convert(case, dtype):
 
 if sys.argv[1] == "write":
     write()
-elif sys.argv[1] == "convert":
-    convert(sys.argv[3], sys.argv[4])
 else:
-    judge(sys.argv[3], sys.argv[4])
+    judge(sys.argv[3], sys.argv[4], sys.argv[5:])

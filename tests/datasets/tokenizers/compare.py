@@ -12,7 +12,7 @@ import time
 
 from tokenizers import Tokenizer
 
-from harness import CASE, DATA, MODEL, WORK, check_encodings, check_texts, count_one, differ, dump, lines_of, run, write_model
+from harness import CASE, DATA, MODEL, WORK, check_decoding, check_encodings, check_texts, count_one, differ, dump, lines_of, run, write_model
 from texts import hostile_texts, long_line, long_marks, with_code_points
 
 
@@ -166,6 +166,19 @@ def added_tokens():
         if trial % 4 == 3:
             settings["normalizer"]["lowercase"] = False
         check_texts(f"{settings['added_tokens'][5:]}", settings, records)
+
+
+def decoding():
+    generator = random.Random(6)
+    written = [".", "?", "!", ",", "'", "n", "t", "##s", "##'", "m", "do", "not", "##ing", "[SEP]", "[PAD]", "the", "s", "ve", "re", "[CLS]"]
+    for decoder in ({"type": "WordPiece", "prefix": "##", "cleanup": True}, {"type": "WordPiece", "prefix": "##", "cleanup": False}, {"type": "WordPiece", "prefix": "t", "cleanup": True}, None):
+        settings = {**base_settings(), "decoder": decoder}
+        settings["added_tokens"].append({"id": len(settings["model"]["vocab"]), "content": " do not .", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+                                         "special": False})
+        size = len(settings["model"]["vocab"])
+        known = [settings["model"]["vocab"][token] for token in written] + [size]
+        rows = [[generator.choice((generator.choice(known), generator.randrange(size + 20))) for _ in range(generator.randrange(24))] for _ in range(5000)]
+        check_decoding(str(decoder), settings, rows, write_model(settings))
 
 
 def vocab_txt():

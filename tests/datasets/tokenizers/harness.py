@@ -80,6 +80,17 @@ def check_texts(name, settings, records, directory=None):
     check_encodings(name, texts, expected, dump("encode", directory or write_model(settings), records))
 
 
+def check_decoding(name, settings, rows, directory):
+    tokenizer = Tokenizer.from_str(json.dumps(settings))
+    records = [numpy.array(ids, dtype="<u4").tobytes() for ids in rows]
+    for skip in (0, 1):
+        expected = tokenizer.decode_batch(rows, skip_special_tokens=bool(skip))
+        for ids, theirs, ours in zip(rows, expected, dump("decode", directory, records, skip)):
+            if theirs.encode() != ours:
+                differ(f"{name}, decode, skip {skip}", ids, theirs, ours.decode("utf-8", "surrogateescape"))
+            count_one()
+
+
 def lines_of(pattern):
     rows = []
     for path in sorted(glob.glob(pattern, recursive=True)):

@@ -40,6 +40,7 @@ TEST(TokenizerReference, Configurations) { compare("configurations"); }
 TEST(TokenizerReference, EveryCodePoint) { compare("sweep"); }
 TEST(TokenizerReference, PairsAndTruncation) { compare("truncation"); }
 TEST(TokenizerReference, AddedTokens) { compare("added_tokens"); }
+TEST(TokenizerReference, Decoding) { compare("decoding"); }
 TEST(TokenizerReference, VocabTxt) { compare("vocab_txt"); }
 
 TEST(ByteLevelReference, Corpora) { compare("corpora", "compare_byte_level"); }

@@ -61,8 +61,11 @@ TEST_F(WhisperReference, Prompts) {
       const WhisperTask task = prompt[1] == "translate" ? WhisperTask::translate : WhisperTask::transcribe;
       // The reference ignores what a model of English alone cannot do; here that is refused.
       const bool refused = prompt[3].is_null() || (kind == "english" && (language != "en" || task == WhisperTask::translate));
-      if (refused) EXPECT_THROW(tokens.prompt(language, task, prompt[2]), UsageError) << kind << prompt;
-      else EXPECT_EQ(tokens.prompt(language, task, prompt[2]), prompt[3].get<Ids>()) << kind << prompt;
+      if (refused) {
+        EXPECT_THROW(tokens.prompt(language, task, prompt[2]), UsageError) << kind << prompt;
+      } else {
+        EXPECT_EQ(tokens.prompt(language, task, prompt[2]), prompt[3].get<Ids>()) << kind << prompt;
+      }
     }
 }
 
