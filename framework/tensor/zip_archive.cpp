@@ -9,8 +9,8 @@
 namespace thaw {
 namespace {
 
-constexpr std::uint32_t local_header = 0x04034B50, central_header = 0x02014B50, end_record = 0x06054B50, end_record_64 = 0x06064B50,
-                        locator_64 = 0x07064B50;
+constexpr std::uint32_t local_header = 0x04034B50, central_header = 0x02014B50, end_record_64 = 0x06064B50, locator_64 = 0x07064B50;
+constexpr std::string_view end_record("PK\5\6", 4);
 constexpr std::size_t end_bytes = 22, locator_bytes = 20, longest_comment = 65535;
 constexpr std::uint16_t extra_64 = 1;
 constexpr const char* again = "the file is damaged: download it again";
@@ -28,7 +28,7 @@ void expect(ByteReader& reader, std::uint32_t signature, const char* what) {
 Directory find_directory(std::string_view archive, const std::string& where) {
   if (archive.size() < end_bytes) throw ModelError("{}: expected a zip archive, found {} bytes; {}", where, archive.size(), again);
   const std::size_t last = archive.size() - end_bytes, first = last - std::min(last, longest_comment);
-  std::size_t at = archive.rfind(std::string_view("PK\5\6", 4), last);
+  const std::size_t at = archive.rfind(end_record, last);
   if (at == std::string_view::npos || at < first)
     throw ModelError("{}: the zip archive's end is missing: it is truncated; download it again", where);
   ByteReader reader(archive, where, at + 10);

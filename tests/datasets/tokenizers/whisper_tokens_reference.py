@@ -28,7 +28,7 @@ def numbers(tokenizer):
     return {
         "end_of_text": tokenizer.eot, "start_of_transcript": tokenizer.sot, "translate": tokenizer.translate, "transcribe": tokenizer.transcribe,
         "start_of_lm": tokenizer.sot_lm, "start_of_prev": tokenizer.sot_prev, "no_speech": tokenizer.no_speech, "no_timestamps": tokenizer.no_timestamps,
-        "first_timestamp": tokenizer.timestamp_begin, "languages": [[code, token] for code, token in zip(tokenizer.all_language_codes, tokenizer.all_language_tokens)],
+        "first_timestamp": tokenizer.timestamp_begin, "languages": [[code, token] for token, code in sorted(zip(tokenizer.all_language_tokens, tokenizer.all_language_codes))],
         "non_speech": list(tokenizer.non_speech_tokens), "prompts": prompts}
 
 
