@@ -21,7 +21,7 @@ void expect_plain(const JsonView& model, std::string_view key) {
 
 }  // namespace
 
-Bpe::Bpe(const JsonView& model) : vocabulary_(model["vocab"]) {
+Bpe::Bpe(const JsonView& model) : vocabulary_(model["vocab"]), whole_(vocabulary_.ids().size()) {
   expect_plain(model, "continuing_subword_prefix");
   expect_plain(model, "end_of_word_suffix");
   if (model.has("dropout") && model["dropout"].number() != 0) model["dropout"].fail("null: the same text must always give the same ids");
@@ -41,8 +41,13 @@ Bpe::Bpe(const JsonView& model) : vocabulary_(model["vocab"]) {
     if (!bytes || bytes->empty()) continue;
     ids.clear();
     if (!ignore_merges) encode(*bytes, ids);
-    if (ignore_merges || (ids.size() == 1 && ids[0] == vocabulary_.ids()[i])) whole_.insert(*bytes, vocabulary_.ids()[i]);
+    if (ignore_merges || (ids.size() == 1 && ids[0] == vocabulary_.ids()[i])) keep_whole(*bytes, vocabulary_.ids()[i]);
   }
+}
+
+void Bpe::keep_whole(std::string_view word, std::uint32_t id) {
+  if (word.size() <= ShortWords::longest) whole_.insert(word, id);
+  else whole_long_.insert(word, id);
 }
 
 void Bpe::read_merges(const JsonView& merges) {
@@ -86,7 +91,8 @@ const Bpe::Merge& Bpe::merge(std::uint32_t left, std::uint32_t right) const {
 }
 
 void Bpe::encode(std::string_view word, std::vector<std::uint32_t>& ids) const {
-  if (const auto whole = whole_.find(word)) ids.push_back(*whole);
+  if (word.empty()) return;
+  if (const auto whole = word.size() <= ShortWords::longest ? whole_.find(word) : whole_long_.find(word)) ids.push_back(*whole);
   else if (word.size() <= short_word) merge_short(word, ids);
   else merge_long(word, ids);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "datasets/tokenizers/byte_trie.h"
+#include "datasets/tokenizers/short_words.h"
 #include "datasets/tokenizers/vocabulary.h"
 #include "framework/base/json.h"
 
@@ -34,6 +35,7 @@ class Bpe {
   void add_merge(const JsonView& where, std::string_view left, std::string_view right, std::uint32_t rank);
   std::size_t slot(std::uint64_t pair) const { return static_cast<std::size_t>((pair ^ pair >> 29) * 0x9E3779B97F4A7C15ull >> shift_); }
   const Merge& merge(std::uint32_t left, std::uint32_t right) const;  // with no_rank where there is none
+  void keep_whole(std::string_view word, std::uint32_t id);
   void merge_short(std::string_view word, std::vector<std::uint32_t>& ids) const;
   void merge_long(std::string_view word, std::vector<std::uint32_t>& ids) const;
 
@@ -41,7 +43,9 @@ class Bpe {
   std::array<std::uint32_t, 256> of_byte_{};
   std::vector<Merge> merges_;  // open addressing
   int shift_ = 0;
-  ByteTrie whole_;  // the words that become one entry: most of a text's
+  // The words that become one entry, most of a text's: short ones, and those that are longer than that.
+  ShortWords whole_;
+  ByteTrie whole_long_;
 };
 
 }  // namespace thaw

@@ -65,9 +65,11 @@ WhisperTokens::WhisperTokens(std::shared_ptr<const Tokenizer> tokenizer) : token
   no_timestamps = find({"<|notimestamps|>"});
   first_timestamp = tokenizer_->token_id("<|0.00|>").value_or(no_timestamps + 1);
   multilingual_ = end_of_text > english_end_of_text;
-  for (const WhisperLanguageName& language : whisper_languages)
-    if (const auto id = tokenizer_->token_id(fmt::format("<|{}|>", language.code)))
-      languages_.push_back({std::string(language.code), std::string(language.name), *id});
+  for (const WhisperLanguageName& language : whisper_languages) {
+    auto id = tokenizer_->token_id(fmt::format("<|{}|>", language.code));
+    if (!id && language.code == "he") id = tokenizer_->token_id("<|iw|>");  // Hebrew's code of old, in the hub's first files
+    if (id) languages_.push_back({std::string(language.code), std::string(language.name), *id});
+  }
   non_speech_ = find_non_speech();
 }
 

@@ -202,7 +202,7 @@ def vocab_txt():
 
 
 def speed():
-    """MB/s of one thread (CPU time for the peer, wall time for us, best of five) beside tokenizers' on one thread: not part of the test."""
+    """MB/s of one thread by CPU time, best of five, beside tokenizers' on one thread: not part of the test."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer = Tokenizer.from_str(json.dumps(base_settings()))
     for pattern in ("lm/wikitext2.valid.raw", "multi30k_task1_raw/data/**/train.cs*", "multi30k_task1_raw/data/**/train.en*", "text_cls/sst2_train.tsv"):

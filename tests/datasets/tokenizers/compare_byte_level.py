@@ -159,7 +159,7 @@ def merges_txt():
 
 
 def speed():
-    """MB/s of one thread (CPU time for the peer, wall time for us, best of five) beside tokenizers' on one thread: not part of the test."""
+    """MB/s of one thread by CPU time, best of five, beside tokenizers' on one thread: not part of the test."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     for name in NAMES:
         settings = byte_level_files.settings(name)
