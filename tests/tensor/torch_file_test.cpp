@@ -10,6 +10,7 @@
 #include "framework/base/error.h"
 #include "framework/tensor/safetensors.h"
 #include "framework/tensor/weights.h"
+#include "framework/tensor/zip_archive.h"
 #include "tests/support/reference.h"
 
 namespace thaw {
@@ -113,6 +114,16 @@ TEST_F(TorchFile, RunsNothingAndNamesWhatItRefuses) {
       EXPECT_NE(message.find(phrase.get<std::string>()), std::string::npos) << name << ": expected: " << phrase << "\nfound: " << message;
   }
   EXPECT_FALSE(fs::exists(folder / "marker"));
+}
+
+// An archive of more than 4 GiB has its numbers elsewhere (ZIP64); one with a comment does not end where its directory does.
+TEST(ZipArchive, LargeOnesAndComments) {
+  for (const auto& [file, member] : {std::pair("zip64", "x/a"), std::pair("comment", "x/a"), std::pair("plain", "x/data.pkl")}) {
+    const std::string bytes = read_file(fmt::format("{}/tests/fuzz/corpus/zip_archive/{}.zip", THAW_SOURCE_DIR, file));
+    const std::map<std::string, ZipMember> members = read_zip_directory(bytes, file);
+    ASSERT_TRUE(members.contains(member)) << file;
+    EXPECT_EQ(bytes.substr(members.at(member).begin, members.at(member).size), "abc") << file;
+  }
 }
 
 TEST_F(TorchFile, DamagedBytesNeverCrash) {
