@@ -8,7 +8,12 @@ using namespace thaw;
 
 namespace {
 
-std::string number(std::uint64_t value, int bytes) { return {reinterpret_cast<const char*>(&value), static_cast<std::size_t>(bytes)}; }
+// Little-endian; beyond eight bytes zeros.
+std::string number(std::uint64_t value, std::size_t bytes) {
+  std::string made(reinterpret_cast<const char*>(&value), sizeof value);
+  made.resize(bytes);
+  return made;
+}
 
 // A zip archive of members that are stored as they are.
 std::string archive(std::initializer_list<std::pair<std::string, std::string>> members) {

@@ -41,7 +41,7 @@ def corpora():
 def hostile():
     records = hostile_texts() + [text.encode() for text in CONTRACTIONS]
     generator = random.Random(5)
-    marks = ["'", " ", "  ", "s", "ll", "re", "1", "\u0663", "\u00e9", "\u6f22", "!", "\n", "\t", "\u00a0", "\u2003", "-", "don't", "\u0301", "\U0001f44d", "\x1f", "\u180e", "\ufeff", "\u0085"]
+    marks = ["'", " ", "  ", "s", "ll", "re", "1", "\u00b2", "\u00bd", "\u2167", "\u0663", "\u00e9", "\u6f22", "!", "\n", "\t", "\u00a0", "\u2003", "-", "don't", "\u0301", "\U0001f44d", "\x1f", "\u180e", "\ufeff", "\u0085"]
     records += ["".join(generator.choices(marks, k=generator.randrange(1, 20))).encode() for _ in range(5000)]
     for name in NAMES:
         both_ways(name, byte_level_files.settings(name), records)
