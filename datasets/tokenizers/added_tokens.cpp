@@ -30,11 +30,11 @@ void AddedTokens::Finder::add(const Token& token, std::string_view pattern) {
   starts[static_cast<unsigned char>(pattern.front())] = true;
 }
 
-AddedTokens::AddedTokens(const JsonView& settings, const WordPiece& model, const Normalizer& normalizer) {
+AddedTokens::AddedTokens(const JsonView& settings, const Vocabulary& vocabulary, const Normalizer& normalizer) {
   if (settings.raw().is_null()) return;
   if (!settings.raw().is_array()) settings.fail("a list of tokens");
   // tokenizers numbers from the count of entries, whatever ids they have, so that gaps would make it give an id twice.
-  const std::uint32_t count = static_cast<std::uint32_t>(model.ids().size());
+  const std::uint32_t count = static_cast<std::uint32_t>(vocabulary.ids().size());
   std::uint32_t next = count;
   std::vector<Token> tokens;
   for (std::size_t i = 0; i < settings.size(); ++i) {
@@ -47,7 +47,7 @@ AddedTokens::AddedTokens(const JsonView& settings, const WordPiece& model, const
                 .normalized = entry["normalized"].boolean(),
                 .special = entry["special"].boolean()};
     if (token.content.empty()) continue;
-    const auto known = model.find(token.content);
+    const auto known = vocabulary.find(token.content);
     const auto earlier = ids_.find(token.content);
     token.id = known ? *known : earlier ? *earlier : next;
     if (earlier) {
@@ -61,13 +61,14 @@ AddedTokens::AddedTokens(const JsonView& settings, const WordPiece& model, const
                        known ? "its place in the vocabulary" : "the next behind the vocabulary", entry["id"].integer());
     }
     if (!known) {
-      if (std::binary_search(model.ids().begin(), model.ids().end(), next)) {
+      if (std::binary_search(vocabulary.ids().begin(), vocabulary.ids().end(), next)) {
         throw ModelError("{}: the id {} of \"{}\" belongs to an entry of the vocabulary, which has gaps: add the token to the vocabulary",
                          entry.where(), next, token.content);
       }
       new_ids_.push_back(next++);
     }
     ids_.insert(token.content, token.id);
+    contents_[token.id] = {token.content, token.special};
     tokens.push_back(std::move(token));
   }
   std::stable_partition(tokens.begin(), tokens.end(), [](const Token& token) { return token.special; });
@@ -80,6 +81,11 @@ AddedTokens::AddedTokens(const JsonView& settings, const WordPiece& model, const
     }
     finders_[token.normalized ? normalized : raw].add(token, pattern);
   }
+}
+
+const AddedTokens::Content* AddedTokens::content(std::uint32_t id) const {
+  const auto found = contents_.find(id);
+  return found == contents_.end() ? nullptr : &found->second;
 }
 
 void AddedTokens::split(Pass pass, std::string_view text, std::vector<Piece>& pieces) const {

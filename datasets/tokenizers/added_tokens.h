@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,7 +12,7 @@
 
 #include "datasets/tokenizers/byte_trie.h"
 #include "datasets/tokenizers/normalizer.h"
-#include "datasets/tokenizers/word_piece.h"
+#include "datasets/tokenizers/vocabulary.h"
 #include "framework/base/json.h"
 
 namespace thaw {
@@ -25,12 +26,17 @@ class AddedTokens {
   enum Pass { raw, normalized };
 
   // `settings`: the list, or null. A token gets the id of the equal vocabulary entry, or the next free one behind the vocabulary.
-  AddedTokens(const JsonView& settings, const WordPiece& model, const Normalizer& normalizer);
+  AddedTokens(const JsonView& settings, const Vocabulary& vocabulary, const Normalizer& normalizer);
 
   bool none(Pass pass) const { return finders_[pass].tokens.empty(); }
   // Cuts `text` at the tokens of one pass, leftmost and longest first; replaces `pieces`.
   void split(Pass pass, std::string_view text, std::vector<Piece>& pieces) const;
   std::optional<std::uint32_t> find(std::string_view content) const { return ids_.find(content); }
+  struct Content {
+    std::string text;
+    bool special;
+  };
+  const Content* content(std::uint32_t id) const;                         // null where no added token has this id
   const std::vector<std::uint32_t>& new_ids() const { return new_ids_; }  // those behind the vocabulary, ascending
 
  private:
@@ -48,6 +54,7 @@ class AddedTokens {
   };
   Finder finders_[2];
   ByteTrie ids_;
+  std::map<std::uint32_t, Content> contents_;
   std::vector<std::uint32_t> new_ids_;
 };
 

@@ -164,7 +164,11 @@ const std::string& CtcVocabulary::token(std::int64_t id) const {
 
 std::string CtcVocabulary::shown(const std::string& token) const { return token == delimiter_token_ ? delimiter_shown_ : token; }
 
-std::string CtcVocabulary::decode(std::span<const std::int64_t> ids, bool collapse) const {
+std::string CtcVocabulary::decode_bytes(std::span<const std::uint32_t> ids, bool) const {
+  return decode_labels(std::vector<std::int64_t>(ids.begin(), ids.end()), false);
+}
+
+std::string CtcVocabulary::decode_labels(std::span<const std::int64_t> ids, bool collapse) const {
   std::string text;
   const std::string* before = nullptr;
   for (const std::int64_t id : ids) {

@@ -30,6 +30,9 @@ class CtcVocabulary : public Tokenizer {
   // A transcript's labels; a pair is a DataError, since a recording has one transcript. Blanks become the delimiter, what the
   // vocabulary cannot spell the unknown token; a DataError that names the character where there is none.
   Encoding encode(std::string_view text, std::optional<std::string_view> pair, std::size_t max_length) const override;
+  std::vector<std::uint32_t> encode_plain(std::string_view text) const override { return encode(text, {}, 0).ids; }
+  // Of labels, one a character: decode_labels without collapsing. The blank is the only special token, and always left out.
+  std::string decode_bytes(std::span<const std::uint32_t> ids, bool skip_special_tokens) const override;
   std::size_t vocabulary_size() const override { return size_; }
   std::optional<std::uint32_t> token_id(std::string_view token) const override;
 
@@ -42,13 +45,13 @@ class CtcVocabulary : public Tokenizer {
 
   // The text of labels; with `collapse` of a frame's labels each: repetitions are one, blanks none. Ids that are none of the
   // vocabulary are the unknown token.
-  std::string decode(std::span<const std::int64_t> ids, bool collapse = true) const;
+  std::string decode_labels(std::span<const std::int64_t> ids, bool collapse = true) const;
 
   struct Word {
     std::string text;
     std::size_t start, end;  // frames [start, end)
   };
-  // Words of the best labels of all frames, and where they stand (transformers' word_offsets, in the case of decode).
+  // Words of the best labels of all frames, and where they stand (transformers' word_offsets, in the case of decode_labels).
   std::vector<Word> words(std::span<const std::int64_t> frames) const;
 
  private:

@@ -14,6 +14,17 @@ std::uint32_t read_id(const JsonView& view) {
   return static_cast<std::uint32_t>(id);
 }
 
+// Those of GPT-2's kind set offsets right, and leave ids as they are.
+bool leaves_ids(const JsonView& settings) {
+  if (settings.raw().is_null()) return true;
+  const std::string type = settings["type"].text();
+  if (type != "Sequence") return type == "ByteLevel";
+  const JsonView parts = settings["processors"];
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (!leaves_ids(parts[i])) return false;
+  return true;
+}
+
 }  // namespace
 
 Template::Layout Template::read_layout(const JsonView& pieces, const JsonView& tokens, bool pair) {
@@ -50,7 +61,7 @@ Template::Layout Template::read_layout(const JsonView& pieces, const JsonView& t
 }
 
 Template::Template(const JsonView& settings, const std::function<bool(std::uint32_t)>& known) {
-  if (settings.raw().is_null()) {
+  if (leaves_ids(settings)) {
     layouts_[0].pieces = {{Piece::first, 0, {}}};
     layouts_[1].pieces = {{Piece::first, 0, {}}, {Piece::second, 1, {}}};
     return;
@@ -66,7 +77,7 @@ Template::Template(const JsonView& settings, const std::function<bool(std::uint3
     layouts_[1].pieces.insert(layouts_[1].pieces.end(), {{Piece::second, 1, {}}, {Piece::special, 1, {sep}}});
     layouts_[1].special = 3;
   } else {
-    fail_unsupported(type, "TemplateProcessing and BertProcessing");
+    fail_unsupported(type, "TemplateProcessing, BertProcessing and ByteLevel");
   }
   check(settings.where(), known);
 }

@@ -1,5 +1,5 @@
 // The `post_processor` of tokenizer.json: where the special tokens stand around one text or a pair, and what may stay of each
-// text. TemplateProcessing, BertProcessing, or null (the texts alone).
+// text. TemplateProcessing, BertProcessing; or null, or ByteLevel (the texts alone).
 #pragma once
 
 #include <cstddef>

@@ -6,11 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "datasets/tokenizers/byte_trie.h"
+#include "datasets/tokenizers/vocabulary.h"
 #include "framework/base/json.h"
 
 namespace thaw {
@@ -20,12 +20,11 @@ class WordPiece {
   explicit WordPiece(const JsonView& model);  // ModelError where the vocabulary is not one
 
   void encode(std::string_view word, std::vector<std::uint32_t>& ids) const;  // appends; `word` is valid UTF-8
-  std::optional<std::uint32_t> find(std::string_view token) const { return whole_.find(token); }
-  const std::vector<std::uint32_t>& ids() const { return ids_; }  // of all entries, ascending
+  const Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
-  ByteTrie whole_, continuing_;  // all entries; those with the prefix, without it
-  std::vector<std::uint32_t> ids_;
+  Vocabulary vocabulary_;
+  ByteTrie continuing_;  // the entries with the prefix, without it
   std::uint32_t unknown_ = 0;
   std::size_t max_characters_ = 0;
 };

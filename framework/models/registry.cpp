@@ -7,7 +7,7 @@
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
-#include "framework/tensor/safetensors.h"
+#include "framework/models/pretrained.h"
 
 namespace thaw {
 namespace {
@@ -81,11 +81,12 @@ void reinitialise(Model& model, std::int64_t top, std::uint64_t init_seed) {
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const HeadSpec& head, std::uint64_t init_seed,
                                   LoadReport* report) {
-  const JsonFile config(directory / "config.json");
-  const Architecture& architecture = architecture_of(config.view());
-  std::unique_ptr<Model> model = architecture.build(config.view(), head);
-  const Weights weights(directory);
-  const double range = config.view().number_or("initializer_range", 0.02);
+  const HubModel pretrained = open_pretrained(directory);
+  const Weights& weights = pretrained.weights;
+  const JsonView config(pretrained.config, (directory / "config.json").string());
+  const Architecture& architecture = architecture_of(config);
+  std::unique_ptr<Model> model = architecture.build(config, head);
+  const double range = config.number_or("initializer_range", 0.02);
   const int head_group = static_cast<int>(model->layers.size()) - 1;
 
   std::set<std::string> used;
@@ -109,8 +110,8 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
     }
     if (loaded) continue;
     if (!in_head)
-      throw ModelError("{}: the weights lack {} (also looked for as {}): is model.safetensors whole, and of this config.json?",
-                       directory.string(), parameter.name, names_in_file(parameter, architecture.prefix).back());
+      throw ModelError("{}: the weights lack {} (also looked for as {}): are they whole, and of this config.json?", directory.string(),
+                       parameter.name, names_in_file(parameter, architecture.prefix).back());
     initialise(parameter, range, init_seed);
     if (report != nullptr) report->initialised.push_back(parameter.name);
   }

@@ -16,7 +16,8 @@ struct LoadReport {
   std::vector<std::string> unused;       // tensors of the files that the model does not read
 };
 
-// config.json and model.safetensors (single, or sharded with its index), with or without the architecture's prefix.
+// A hub directory, its weights in any format of tensor/weights.h, or a Whisper of OpenAI's or CTranslate2's (pretrained.h); with or
+// without the architecture's prefix.
 // The head's parameters are drawn from `init_seed` where the files lack them or hold another number of outputs;
 // any other that is missing or of another shape is a ModelError. Values are fp32 on the CPU: views over the mapped files
 // (Parameter::mapped) until something writes to them, where these have fp32 at aligned places, else copies of this process's

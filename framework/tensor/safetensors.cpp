@@ -54,7 +54,7 @@ class DuplicateFinder : public nlohmann::json_sax<Json> {
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const fs::path& path) : path_(path.string()), file_(std::make_shared<MappedFile>(path)) {
+SafetensorsFile::SafetensorsFile(const fs::path& path) : TensorFile(path) {
   try {
     read_header();
   } catch (const DataError& error) {  // of a JSON view
@@ -63,20 +63,20 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : path_(path.string()), f
 }
 
 void SafetensorsFile::read_header() {
-  const auto bytes = file_->bytes();
-  if (bytes.size() < 8) throw ModelError("{}: expected a safetensors file, found {} bytes; {}", path_, bytes.size(), again);
+  const std::string_view bytes = text();
+  if (bytes.size() < 8) throw ModelError("{}: expected a safetensors file, found {} bytes; {}", path(), bytes.size(), again);
   std::uint64_t header = 0;
   std::memcpy(&header, bytes.data(), 8);
   if (header > largest_header)
-    throw ModelError("{}: the header claims {} bytes, more than the {} allowed; {}", path_, header, largest_header, again);
+    throw ModelError("{}: the header claims {} bytes, more than the {} allowed; {}", path(), header, largest_header, again);
   if (header > bytes.size() - 8)
-    throw ModelError("{}: the header claims {} bytes, but the file ends after {}; {}", path_, header, bytes.size() - 8, again);
-  const std::string_view text = file_->text().substr(8, header);
-  const JsonFile parsed(path_ + " (header)", text);
+    throw ModelError("{}: the header claims {} bytes, but the file ends after {}; {}", path(), header, bytes.size() - 8, again);
+  const std::string_view json = bytes.substr(8, header);
+  const JsonFile parsed(path() + " (header)", json);
   DuplicateFinder finder;
-  Json::sax_parse(text, &finder);
-  if (!finder.duplicate.empty()) throw ModelError("{}: the header has '{}' twice; {}", path_, finder.duplicate, again);
-  if (!parsed.raw().is_object()) throw ModelError("{}: the header is not a JSON object; {}", path_, again);
+  Json::sax_parse(json, &finder);
+  if (!finder.duplicate.empty()) throw ModelError("{}: the header has '{}' twice; {}", path(), finder.duplicate, again);
+  if (!parsed.raw().is_object()) throw ModelError("{}: the header is not a JSON object; {}", path(), again);
 
   const std::size_t data = 8 + static_cast<std::size_t>(header), available = bytes.size() - data;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> extents;
@@ -88,8 +88,8 @@ void SafetensorsFile::read_header() {
     }
     const std::string type = entry["dtype"].text();
     const auto known = std::find_if(types.begin(), types.end(), [&](const auto& t) { return type == t.first; });
-    if (known == types.end()) throw ModelError("{}: {}: the dtype '{}' is not one that Thaw reads", path_, name, type);
-    Entry made{known->second, {}, 0, 0};
+    if (known == types.end()) throw ModelError("{}: {}: the dtype '{}' is not one that Thaw reads", path(), name, type);
+    StoredTensor made{known->second, {}, {}, 0, ""};
     // LibTorch multiplies extents beside one of 0 too, for strides.
     std::uint64_t needed = at::elementSize(made.type), widest = needed;
     const JsonView shape = entry["shape"];
@@ -99,7 +99,7 @@ void SafetensorsFile::read_header() {
       made.shape.push_back(extent);
       if (__builtin_mul_overflow(widest, static_cast<std::uint64_t>(std::max<std::int64_t>(extent, 1)), &widest) ||
           widest > (std::uint64_t{1} << 62))
-        throw ModelError("{}: {}: the shape [{}] counts more elements than can be; {}", path_, name, fmt::join(made.shape, ", "), again);
+        throw ModelError("{}: {}: the shape [{}] counts more elements than can be; {}", path(), name, fmt::join(made.shape, ", "), again);
       needed *= static_cast<std::uint64_t>(extent);
     }
     const JsonView offsets = entry["data_offsets"];
@@ -109,90 +109,23 @@ void SafetensorsFile::read_header() {
       throw ModelError(
           "{}: {}: expected bytes inside the {} that follow the header, found {} to {}; the file is truncated or damaged: download it "
           "again",
-          path_, name, available, begin, end);
+          path(), name, available, begin, end);
     if (static_cast<std::uint64_t>(end - begin) != needed)
-      throw ModelError("{}: {}: expected {} bytes for {} of shape [{}], found {}; {}", path_, name, needed, type,
+      throw ModelError("{}: {}: expected {} bytes for {} of shape [{}], found {}; {}", path(), name, needed, type,
                        fmt::join(made.shape, ", "), end - begin, again);
     made.begin = data + static_cast<std::size_t>(begin);
-    made.end = data + static_cast<std::size_t>(end);
     extents.emplace_back(begin, end);
-    entries_[name] = std::move(made);
+    add(name, std::move(made));
   }
   std::sort(extents.begin(), extents.end());
   std::uint64_t at = 0;
   for (const auto& [begin, end] : extents) {
     if (begin != at)
-      throw ModelError("{}: tensors {} at byte {}; {}", path_, begin < at ? "overlap" : "leave a hole", std::min(begin, at), again);
+      throw ModelError("{}: tensors {} at byte {}; {}", path(), begin < at ? "overlap" : "leave a hole", std::min(begin, at), again);
     at = end;
   }
-  if (at != available) throw ModelError("{}: expected {} bytes of tensors, found {}; {}", path_, at, available, again);
+  if (at != available) throw ModelError("{}: expected {} bytes of tensors, found {}; {}", path(), at, available, again);
 }
-
-std::vector<std::string> SafetensorsFile::names() const {
-  std::vector<std::string> names;
-  for (const auto& [name, unused] : entries_) names.push_back(name);
-  return names;
-}
-
-const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) const {
-  const auto found = entries_.find(name);
-  if (found == entries_.end()) throw ModelError("{}: expected a tensor '{}', which is missing", path_, name);
-  return found->second;
-}
-
-bool SafetensorsFile::maps(const std::string& name) const {
-  const Entry& found = entry(name);
-  return found.end > found.begin && found.begin % at::elementSize(found.type) == 0;  // mappings begin at a page
-}
-
-at::Tensor SafetensorsFile::tensor(const std::string& name) const {
-  const Entry& found = entry(name);
-  auto* const bytes = const_cast<std::byte*>(file_->bytes().data() + found.begin);
-  const at::TensorOptions options = at::dtype(found.type);
-  if (maps(name))
-    return at::from_blob(
-        bytes, found.shape, [keep = file_](void*) {}, options);
-  at::Tensor copy = at::empty(found.shape, options);
-  if (found.end > found.begin) std::memcpy(copy.data_ptr(), bytes, found.end - found.begin);
-  return copy;
-}
-
-Weights::Weights(const fs::path& directory) {
-  const fs::path single = directory / "model.safetensors", index = directory / "model.safetensors.index.json";
-  if (fs::exists(single)) {
-    files_.emplace_back(single);
-    for (const std::string& name : files_.back().names()) file_of_[name] = 0;
-    return;
-  }
-  if (!fs::exists(index)) {
-    const bool pickled = fs::exists(directory / "pytorch_model.bin");
-    throw ModelError(ExitCode::input_missing, "{}: expected model.safetensors or model.safetensors.index.json; {}", directory.string(),
-                     pickled ? "there is pytorch_model.bin alone: save the model again with safe_serialization" : "neither is there");
-  }
-  const JsonFile parsed(index);
-  std::map<std::string, std::size_t> opened;
-  const JsonView map = parsed.view()["weight_map"];
-  if (!map.raw().is_object()) map.fail("an object");
-  for (const auto& [name, unused] : map.raw().items()) {
-    const std::string file = map[name].text();
-    if (file.empty() || file.find('/') != std::string::npos || file == "..") map[name].fail("the name of a file in this directory");
-    const auto [at, fresh] = opened.emplace(file, files_.size());
-    if (fresh) files_.emplace_back(directory / file);
-    if (!files_[at->second].has(name))
-      throw ModelError("{}: {} should be in {}, which does not have it; {}", index.string(), name, file, again);
-    file_of_[name] = at->second;
-  }
-}
-
-std::vector<std::string> Weights::names() const {
-  std::vector<std::string> names;
-  for (const auto& [name, unused] : file_of_) names.push_back(name);
-  return names;
-}
-
-at::Tensor Weights::tensor(const std::string& name) const { return files_[file_of_.at(name)].tensor(name); }
-
-bool Weights::maps(const std::string& name) const { return files_[file_of_.at(name)].maps(name); }
 
 WrittenFile write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                               const std::map<std::string, std::string>& metadata, const std::set<std::string>& mapped) {

@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       for (const std::uint32_t id : vocabulary->encode(transcript, std::nullopt, 8).ids) fuzz::require(id < vocabulary->vocabulary_size());
     });
     const std::vector<std::int64_t> frames = {-1, 0, 1, 1, 2, 2, 0, 2, 3, 4, 4, 5, 1 << 20};
-    vocabulary->decode(frames);
+    vocabulary->decode_labels(frames);
     for (const auto& word : vocabulary->words(frames)) fuzz::require(word.start < word.end && word.end <= frames.size());
   });
   return 0;

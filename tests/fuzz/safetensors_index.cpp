@@ -1,4 +1,6 @@
 // model.safetensors.index.json beside the one file that it should name.
+#include "framework/tensor/weights.h"
+
 #include "framework/tensor/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 

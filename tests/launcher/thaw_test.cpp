@@ -8,6 +8,7 @@
 
 #include "framework/base/file.h"
 #include "framework/tensor/safetensors.h"
+#include "framework/tensor/weights.h"
 #include "framework/train/checkpoint.h"
 #include "tests/launcher/program.h"
 #include "tests/support/reference.h"

@@ -10,6 +10,7 @@
 
 #include "framework/base/error.h"
 #include "framework/tensor/state.h"
+#include "framework/tensor/weights.h"
 #include "tests/support/reference.h"
 
 namespace thaw {

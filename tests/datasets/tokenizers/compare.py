@@ -3,26 +3,17 @@
 Each case writes tokenizer.json files and texts into a temporary directory, runs `tokenizer_dump` on them, and compares every id, type id and
 normalised string with what the `tokenizers` package gives. It ends with 1 and the first difference.
 """
-import glob
-import gzip
 import json
 import os
 import random
 import shutil
-import struct
-import subprocess
 import sys
-import tempfile
 import time
 
-import numpy
 from tokenizers import Tokenizer
 
+from harness import CASE, DATA, MODEL, WORK, check_decoding, check_encodings, check_texts, count_one, differ, dump, lines_of, run, write_model
 from texts import hostile_texts, long_line, long_marks, with_code_points
-
-CASE, DUMP, MODEL, DATA = sys.argv[1:5]
-WORK = tempfile.mkdtemp(prefix="thaw-tokenizers-")
-compared = 0
 
 
 def base_settings():
@@ -30,72 +21,6 @@ def base_settings():
         settings = json.load(file)
     settings["truncation"] = settings["padding"] = None
     return settings
-
-
-def write_model(settings, name="model"):
-    directory = f"{WORK}/{name}"
-    os.makedirs(directory, exist_ok=True)
-    with open(f"{directory}/tokenizer.json", "w", encoding="utf-8") as file:
-        json.dump(settings, file, ensure_ascii=random.random() < 0.5)
-    return directory
-
-
-def dump(mode, directory, records, max_length=0):
-    with open(f"{WORK}/input", "wb") as file:
-        for record in records:
-            file.write(struct.pack("<I", len(record)) + record)
-    run = subprocess.run([DUMP, mode, directory, f"{WORK}/input", f"{WORK}/output", str(max_length)], capture_output=True, text=True)
-    if run.returncode != 0:
-        sys.exit(f"tokenizer_dump {mode} ended with {run.returncode}: {run.stderr}")
-    if mode == "speed":
-        return run.stdout.split()
-    with open(f"{WORK}/output", "rb") as file:
-        content = file.read()
-    found, at = [], 0
-    while at < len(content):
-        size = struct.unpack_from("<I", content, at)[0]
-        if mode in ("encode", "pairs"):
-            found.append(numpy.frombuffer(content, "<u4", size + 3, at)[1:])
-            at += 12 + 4 * size
-        else:
-            found.append(content[at + 4:at + 4 + size])
-            at += 4 + size
-    return found
-
-
-def differ(name, what, expected, found):
-    sys.exit(f"{CASE}: {name}: {what!r:.400}\n  expected {expected!r:.1200}\n  found    {found!r:.1200}")
-
-
-def check_encodings(name, texts, expected, found, whole_lengths=None):
-    global compared
-    if len(expected) != len(found):
-        sys.exit(f"{CASE}: {name}: {len(expected)} encodings expected, {len(found)} found")
-    for i, (encoding, numbers) in enumerate(zip(expected, found)):
-        ids, types = encoding.ids, encoding.type_ids
-        if len(ids) != len(numbers) - 2 or not numpy.array_equal(numbers[2:], ids):
-            differ(f"{name}, row {i}", texts[i], ids, numbers[2:].tolist())
-        if types != [0] * int(numbers[0]) + [1] * (len(ids) - int(numbers[0])):
-            differ(f"{name}, row {i}, type ids", texts[i], types, int(numbers[0]))
-        if bool(numbers[1]) != (whole_lengths is not None and whole_lengths[i] > len(ids)):
-            differ(f"{name}, row {i}, truncated", texts[i], whole_lengths, bool(numbers[1]))
-        compared += 1
-
-
-def check_texts(name, settings, records, directory=None):
-    tokenizer = Tokenizer.from_str(json.dumps(settings))
-    texts = [record.decode("utf-8", "replace") for record in records]
-    expected = tokenizer.encode_batch(texts)
-    check_encodings(name, texts, expected, dump("encode", directory or write_model(settings), records))
-
-
-def lines_of(pattern):
-    rows = []
-    for path in sorted(glob.glob(pattern, recursive=True)):
-        if os.path.isfile(path):
-            with gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb") as file:
-                rows += file.read().split(b"\n")
-    return rows
 
 
 def corpora():
@@ -144,7 +69,6 @@ def configurations():
 
 def sweep():
     """Every code point in many contexts: normalised text and words, and ids by a vocabulary that has each character."""
-    global compared
     bert = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}
     normalizers = [bert, {**bert, "lowercase": False}, {**bert, "strip_accents": True, "lowercase": False, "clean_text": False},
                    *({"type": kind} for kind in ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents"))]
@@ -160,7 +84,7 @@ def sweep():
             expected = reference.normalize_str(record.decode()).encode()
             if expected != found:
                 differ(str(normalizer), record, expected.decode(), found.decode())
-            compared += 1
+            count_one()
     for pre in ("BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Punctuation"):
         settings = {"normalizer": None, "pre_tokenizer": {"type": pre}}
         reference = Tokenizer.from_str(json.dumps({**base_settings(), **settings})).pre_tokenizer
@@ -169,7 +93,7 @@ def sweep():
             expected = [word for word, _ in reference.pre_tokenize_str(record.decode())]
             if expected != [word.decode() for word in found.split(b"\xff")[:-1]]:
                 differ(pre, record, expected, found)
-            compared += 1
+            count_one()
     settings = base_settings()
     vocab = settings["model"]["vocab"]
     for code in [*range(0xA0, 0xD800), *range(0xE000, 0x20000), *range(0x2F800, 0x2FA20)]:
@@ -180,7 +104,6 @@ def sweep():
 
 def hostile():
     check_texts("hostile texts", base_settings(), hostile_texts() + long_line(), MODEL)
-    global compared
     line = long_marks()
     for normalizer in (base_settings()["normalizer"], *({"type": form} for form in ("NFC", "NFD", "NFKC", "NFKD"))):
         settings = {**base_settings(), "normalizer": normalizer}
@@ -191,7 +114,7 @@ def hostile():
         expected = Tokenizer.from_str(json.dumps(settings)).normalizer.normalize_str(line.decode()).encode()
         if expected != found:
             differ(str(normalizer), line, expected, found)
-        compared += 1
+        count_one()
 
 
 def random_pairs(count):
@@ -245,6 +168,19 @@ def added_tokens():
         check_texts(f"{settings['added_tokens'][5:]}", settings, records)
 
 
+def decoding():
+    generator = random.Random(6)
+    written = [".", "?", "!", ",", "'", "n", "t", "##s", "##'", "m", "do", "not", "##ing", "[SEP]", "[PAD]", "the", "s", "ve", "re", "[CLS]"]
+    for decoder in ({"type": "WordPiece", "prefix": "##", "cleanup": True}, {"type": "WordPiece", "prefix": "##", "cleanup": False}, {"type": "WordPiece", "prefix": "t", "cleanup": True}, None):
+        settings = {**base_settings(), "decoder": decoder}
+        settings["added_tokens"].append({"id": len(settings["model"]["vocab"]), "content": " do not .", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+                                         "special": False})
+        size = len(settings["model"]["vocab"])
+        known = [settings["model"]["vocab"][token] for token in written] + [size]
+        rows = [[generator.choice((generator.choice(known), generator.randrange(size + 20))) for _ in range(generator.randrange(24))] for _ in range(5000)]
+        check_decoding(str(decoder), settings, rows, write_model(settings))
+
+
 def vocab_txt():
     from transformers import BertTokenizer
     records = hostile_texts() + lines_of(f"{DATA}/text_cls/sst2_dev.tsv")
@@ -266,7 +202,7 @@ def vocab_txt():
 
 
 def speed():
-    """MB/s of one thread (CPU time for the peer, wall time for us, best of five) beside tokenizers' on one thread: not part of the test."""
+    """MB/s of one thread by CPU time, best of five, beside tokenizers' on one thread: not part of the test."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer = Tokenizer.from_str(json.dumps(base_settings()))
     for pattern in ("lm/wikitext2.valid.raw", "multi30k_task1_raw/data/**/train.cs*", "multi30k_task1_raw/data/**/train.en*", "text_cls/sst2_train.tsv"):
@@ -284,8 +220,4 @@ def speed():
         print(f"{pattern}: {size:.2f} MB, tokenizers {size / best:.2f} MB/s, Thaw {size / ours:.2f} MB/s")
 
 
-try:
-    globals()[CASE]()
-    print(f"{CASE}: {compared} encodings or texts are identical")
-finally:
-    shutil.rmtree(WORK)
+run(globals())

@@ -40,8 +40,8 @@ TEST(CtcVocabulary, AsTransformers) {
     }
     for (const Json& row : c["decoded"]) {
       const Ids ids = row["ids"];
-      ASSERT_EQ(vocabulary->decode(ids), row["text"]) << name << row["ids"];
-      ASSERT_EQ(vocabulary->decode(ids, false), row["apart"]) << name << row["ids"];
+      ASSERT_EQ(vocabulary->decode_labels(ids), row["text"]) << name << row["ids"];
+      ASSERT_EQ(vocabulary->decode_labels(ids, false), row["apart"]) << name << row["ids"];
       Json words = Json::array();
       for (const auto& word : vocabulary->words(ids)) words.push_back({word.text, word.start, word.end});
       ASSERT_EQ(words, row["words"]) << name << row["ids"];
@@ -97,7 +97,7 @@ TEST(CtcVocabulary, WhatItCannotSpell) {
 TEST(CtcVocabulary, AnotherDelimiter) {
   const auto vocabulary = load(R"({"<pad>": 0, "<unk>": 1, "_": 2, "a": 3})", R"({"word_delimiter_token": "_"})");
   EXPECT_EQ(vocabulary->encode("a a|", std::nullopt, 0).ids, (std::vector<std::uint32_t>{3, 2, 3, 1}));
-  EXPECT_EQ(vocabulary->decode(Ids{3, 3, 0, 3, 2, 3}), "aa a");
+  EXPECT_EQ(vocabulary->decode_labels(Ids{3, 3, 0, 3, 2, 3}), "aa a");
 }
 
 TEST(CtcVocabulary, FingerprintOfWhatDecidesIds) {
@@ -162,10 +162,10 @@ TEST(CtcVocabularyBuilder, FromTranscripts) {
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const auto ids = vocabulary->encode(texts[i], std::nullopt, 0).ids;
       EXPECT_EQ(Json(ids), judge["ids"][i]);
-      EXPECT_EQ(vocabulary->decode(Ids(ids.begin(), ids.end()), false), judge["texts"][i]);
+      EXPECT_EQ(vocabulary->decode_labels(Ids(ids.begin(), ids.end()), false), judge["texts"][i]);
     }
     const auto first = vocabulary->encode(texts[0], std::nullopt, 0).ids;
-    EXPECT_EQ(vocabulary->decode(Ids(first.begin(), first.end()), false), folded ? "köln grüsse" : "Köln Grüße");
+    EXPECT_EQ(vocabulary->decode_labels(Ids(first.begin(), first.end()), false), folded ? "köln grüsse" : "Köln Grüße");
   }
 }
 

@@ -18,7 +18,7 @@ struct Wrong {
 TEST(TokenizerErrors, NameThePlace) {
   const std::vector<Wrong> all = {
       {"version", [](Json& j) { j["version"] = "2.0"; }, {"version", "\"2.0\"", "1.0"}},
-      {"model", [](Json& j) { j["model"]["type"] = "BPE"; }, {"model: type", "BPE", "WordPiece"}},
+      {"model", [](Json& j) { j["model"]["type"] = "Unigram"; }, {"model: type", "Unigram", "WordPiece", "BPE"}},
       {"no model", [](Json& j) { j.erase("model"); }, {"'model'"}},
       {"normalizer",
        [](Json& j) {

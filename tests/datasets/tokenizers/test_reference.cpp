@@ -1,4 +1,4 @@
-// The ids are those of Hugging Face `tokenizers`: each case of compare.py, run by the Python that has the package.
+// The ids are those of Hugging Face `tokenizers`: each case of compare.py and compare_byte_level.py, run by the Python that has the package.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -15,15 +15,15 @@ std::string setting(const char* name, const std::string& usual) {
   return value ? value : usual;
 }
 
-void compare(const std::string& what) {
+void compare(const std::string& what, const std::string& script = "compare") {
   const std::string python = setting("THAW_VENV", THAW_SOURCE_DIR "/build/venv") + "/bin/python";
   const std::string data = setting("THAW_TEST_DATA", THAW_SOURCE_DIR "/../shared/data");
   const std::string model = THAW_SOURCE_DIR "/build/models/all-MiniLM-L6-v2";
   for (const auto& needed : {python, model}) {
     if (!fs::exists(needed)) GTEST_SKIP() << needed << " is not there: cluster/setup.sh --tests makes it";
   }
-  const std::string command = "PYTHONDONTWRITEBYTECODE=1 " + python + " " THAW_SOURCE_DIR "/tests/datasets/tokenizers/compare.py " + what +
-                              " " THAW_BINARY_DIR "/tokenizer_dump " + model + " " + data + " 2>&1";
+  const std::string command = "PYTHONDONTWRITEBYTECODE=1 " + python + " " THAW_SOURCE_DIR "/tests/datasets/tokenizers/" + script + ".py " +
+                              what + " " THAW_BINARY_DIR "/tokenizer_dump " + model + " " + data + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   std::string said;
@@ -40,6 +40,16 @@ TEST(TokenizerReference, Configurations) { compare("configurations"); }
 TEST(TokenizerReference, EveryCodePoint) { compare("sweep"); }
 TEST(TokenizerReference, PairsAndTruncation) { compare("truncation"); }
 TEST(TokenizerReference, AddedTokens) { compare("added_tokens"); }
+TEST(TokenizerReference, Decoding) { compare("decoding"); }
 TEST(TokenizerReference, VocabTxt) { compare("vocab_txt"); }
+
+TEST(ByteLevelReference, Corpora) { compare("corpora", "compare_byte_level"); }
+TEST(ByteLevelReference, HostileTexts) { compare("hostile", "compare_byte_level"); }
+TEST(ByteLevelReference, EveryCodePoint) { compare("sweep", "compare_byte_level"); }
+TEST(ByteLevelReference, Decoding) { compare("decoding", "compare_byte_level"); }
+TEST(ByteLevelReference, Options) { compare("options", "compare_byte_level"); }
+TEST(ByteLevelReference, AddedTokens) { compare("added_tokens", "compare_byte_level"); }
+TEST(ByteLevelReference, TrainedVocabularies) { compare("trained", "compare_byte_level"); }
+TEST(ByteLevelReference, MergesTxt) { compare("merges_txt", "compare_byte_level"); }
 
 }  // namespace
