@@ -39,6 +39,8 @@ struct Parameter {
 // What a forward pass is given besides the values that flow: the same for every layer.
 struct Context {
   at::Tensor input_ids, token_types, positions;  // int64 [tokens]
+  at::Tensor features;  // what a speech model's first layer reads, row after row: fp32 [frames, mels], or [samples] of waveform
+  std::vector<std::int64_t> decoder_cu_seqlens;  // of an encoder–decoder: input_ids and positions are the decoder's rows
   bool training = false;                         // dropout on
   std::uint64_t random_key = 0;                  // of (dropout seed, step)
   std::int64_t first_token = 0, first_row = 0;   // numbers of this pass's first token and row within the step, over all ranks
@@ -70,6 +72,7 @@ struct Model {
   std::string export_class;  // config.json's `architectures` entry for transformers
   std::int64_t vocabulary_size = 0, max_positions = 0, token_types = 1;
   std::int64_t width = 0;            // of the values between layers
+  int decoder = -1;                  // an encoder–decoder's first decoder layer, in `layers`
   std::deque<Parameter> parameters;  // stable addresses: layers point at them
   std::vector<Layer> layers;
 
