@@ -25,6 +25,7 @@ struct Parameter {
   int group = 0;                       // the layer it belongs to, for thawing and rates; index into Model::layers
   std::vector<int> uses;               // the layers that read it (more than one where tied), ascending
   bool of_first_tokens = false;        // applied to the first token of each row alone
+  bool fixed = false;                  // a table that the architecture never learns (sinusoids): set_learning passes it over
   bool keep_fp32 = false;              // stays fp32 where the rest computes in bf16: norms, embeddings, the head
   at::Tensor value;                    // fp32: the master weights
   at::Tensor working;                  // what layers read: `value` itself, or its bf16 copy; an autograd leaf
@@ -71,9 +72,11 @@ struct Model {
   Json config;               // as read; `export` writes it back with the head's labels
   std::string export_class;  // config.json's `architectures` entry for transformers
   std::int64_t vocabulary_size = 0, max_positions = 0, token_types = 1;
-  std::int64_t width = 0;            // of the values between layers
-  int decoder = -1;                  // an encoder–decoder's first decoder layer, in `layers`
-  std::deque<Parameter> parameters;  // stable addresses: layers point at them
+  std::int64_t feature_width = 0, max_features = 0;  // of Context::features: of a frame, and a row's most; 0: reads text
+  std::int64_t width = 0;                            // of the values between layers
+  int decoder = -1;                                  // an encoder–decoder's first decoder layer, in `layers`
+  std::vector<std::string> tied;                     // names under which files may repeat a tied parameter: not read
+  std::deque<Parameter> parameters;                  // stable addresses: layers point at them
   std::vector<Layer> layers;
 
   Model() = default;

@@ -16,21 +16,17 @@ T* to(void* p) {
   return static_cast<T*>(p);
 }
 
-void attention_forward(bool bf16, const void* q, const void* k, const void* v, void* o, i64 stride, i64 queries, i64 length, i64 dim,
-                       float scale, DropoutArgs d, i64 head, i64 heads, float* scratch) {
-  if (bf16)
-    forward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), to<bf16_t>(o), stride, queries, length, dim, scale, d, head, heads, scratch);
-  else forward(in<float>(q), in<float>(k), in<float>(v), to<float>(o), stride, queries, length, dim, scale, d, head, heads, scratch);
+void attention_forward(bool bf16, const void* q, const void* k, const void* v, void* o, const AttentionArgs& a, DropoutArgs d,
+                       float* scratch) {
+  if (bf16) forward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), to<bf16_t>(o), a, d, scratch);
+  else forward(in<float>(q), in<float>(k), in<float>(v), to<float>(o), a, d, scratch);
 }
 
-void attention_backward(bool bf16, const void* q, const void* k, const void* v, const void* go, void* gq, void* gk, void* gv, i64 stride,
-                        i64 queries, i64 length, i64 dim, float scale, DropoutArgs d, i64 head, i64 heads, float* scratch) {
+void attention_backward(bool bf16, const void* q, const void* k, const void* v, const void* go, void* gq, void* gk, void* gv,
+                        const AttentionArgs& a, DropoutArgs d, float* scratch) {
   if (bf16)
-    backward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), in<bf16_t>(go), to<bf16_t>(gq), to<bf16_t>(gk), to<bf16_t>(gv), stride, queries,
-             length, dim, scale, d, head, heads, scratch);
-  else
-    backward(in<float>(q), in<float>(k), in<float>(v), in<float>(go), to<float>(gq), to<float>(gk), to<float>(gv), stride, queries, length,
-             dim, scale, d, head, heads, scratch);
+    backward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), in<bf16_t>(go), to<bf16_t>(gq), to<bf16_t>(gk), to<bf16_t>(gv), a, d, scratch);
+  else backward(in<float>(q), in<float>(k), in<float>(v), in<float>(go), to<float>(gq), to<float>(gk), to<float>(gv), a, d, scratch);
 }
 
 void dropout(bool bf16, const void* x, void* y, i64 begin, i64 end, i64 width, DropoutArgs d) {

@@ -13,16 +13,22 @@ struct DropoutArgs {
   float scale = 1;              // of what is kept
 };
 
+// One head of one row: `queries` tokens look at `length` others, at all of them or, where `causal`, query i at the first i + 1.
+// Element (token, d) is at token · stride + d. The first query draws as DropoutArgs::first_token.
+struct AttentionArgs {
+  std::int64_t stride, queries, length, dim;
+  float scale;
+  bool causal;
+  std::int64_t head, heads;
+};
+
 struct Kernels {
   const char* name;
-  // One head of one row: its first `queries` tokens look at all `length` of them. q, k, v, o (and their gradients): element
-  // (token, d) at token · stride + d. dropout.first_token: the row's first. scratch: attention_scratch(length, dim) floats.
-  void (*attention_forward)(bool bf16, const void* q, const void* k, const void* v, void* o, std::int64_t stride, std::int64_t queries,
-                            std::int64_t length, std::int64_t dim, float scale, DropoutArgs dropout, std::int64_t head, std::int64_t heads,
+  // q, o (and their gradients): a.queries tokens, k, v: a.length of them. scratch: attention_scratch(…) floats.
+  void (*attention_forward)(bool bf16, const void* q, const void* k, const void* v, void* o, const AttentionArgs& a, DropoutArgs dropout,
                             float* scratch);
   void (*attention_backward)(bool bf16, const void* q, const void* k, const void* v, const void* grad_o, void* grad_q, void* grad_k,
-                             void* grad_v, std::int64_t stride, std::int64_t queries, std::int64_t length, std::int64_t dim, float scale,
-                             DropoutArgs dropout, std::int64_t head, std::int64_t heads, float* scratch);
+                             void* grad_v, const AttentionArgs& a, DropoutArgs dropout, float* scratch);
   // Rows [begin, end) of y = x · mask. Also its own backward.
   void (*dropout)(bool bf16, const void* x, void* y, std::int64_t begin, std::int64_t end, std::int64_t width, DropoutArgs dropout);
   // Rows [begin, end): sum = dropout(x) + residual (where residual is not null), y = LN(sum), stats = (mean, 1/std) a row.
@@ -38,9 +44,11 @@ struct Kernels {
 };
 
 constexpr std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
-// Four matrices of length × dim, two transposed, and three of length × length.
-constexpr std::int64_t attention_scratch(std::int64_t length, std::int64_t dim) {
-  return 8 * padded(length) * padded(dim) + 3 * padded(length) * padded(length) + 64;
+constexpr std::int64_t attention_block = 64;  // queries whose scores are held at once
+constexpr std::int64_t attention_rows(std::int64_t queries) { return queries < attention_block ? queries : attention_block; }
+// Six matrices of length × dim; for a block of queries three of dim and three of length.
+constexpr std::int64_t attention_scratch(std::int64_t queries, std::int64_t length, std::int64_t dim) {
+  return 6 * padded(length) * padded(dim) + 3 * attention_rows(queries) * (padded(dim) + padded(length)) + 64;
 }
 
 const Kernels& kernels();  // the fastest that this processor runs; THAW_ISA=base|avx2|avx512 in the environment overrides
