@@ -33,6 +33,7 @@ struct Parameter {
   void own();                          // before anything writes into them: gives them memory of this process where it is mapped
   void set(const at::Tensor& values);  // `value` and `working`, in place; fp32
   at::Tensor kept(const at::Tensor& values) const;  // these, in memory that stays as it is: the file's where it has just them
+  bool sparse_gradient() const { return role == Role::embedding && uses.size() == 1; }  // of looked-up rows alone
   bool decays() const { return role == Role::matrix || role == Role::embedding; }
   at::ScalarType computes_with(at::ScalarType type) const { return keep_fp32 ? at::kFloat : type; }
 };

@@ -157,8 +157,8 @@ Layer decoder_embeddings(Model& model, const WhisperConfig& c) {
             Packed out = pack_of(context.decoder_cu_seqlens);
             if (out.max_length > c.target_positions)
               throw DataError("a row's text: expected at most {} tokens, found {}", c.target_positions, out.max_length);
-            const at::Tensor x = embedding(pad_tokens(context.input_ids), tokens.working, c.padding_id) +
-                                 embedding(pad_tokens(context.positions), positions.working);
+            const at::Tensor x = thaw::embedding(pad_tokens(context.input_ids), tokens.working, c.padding_id) +
+                                 thaw::embedding(pad_tokens(context.positions), positions.working);
             out.values = dropout(x, site_of(context, c.dropout, group, self_use, c.target_positions));
             out.memory = std::make_shared<const Packed>(in);
             return out;
@@ -195,7 +195,7 @@ Layer language_head(Model& model, const WhisperConfig& c) {
   const Parameter& projection =
       c.tied ? *model.find("model.decoder.embed_tokens.weight") : declare.add("proj_out.weight", {c.vocabulary, c.width}, Role::matrix);
   return {"head", [=, &projection](const Packed& in, const Context&) {
-            const at::Tensor logits = linear(norm(in.values.to(at::kFloat)), projection.working, {});
+            const at::Tensor logits = Linear{&projection, nullptr}(norm(in.values.to(at::kFloat)));
             return Packed{logits.narrow(0, 0, in.cu_seqlens.back()), in.cu_seqlens, in.max_length};
           }};
 }

@@ -15,6 +15,7 @@
 
 #include "framework/models/bert.h"
 #include "framework/models/model.h"
+#include "framework/nn/ops.h"
 
 namespace thaw {
 

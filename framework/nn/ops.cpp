@@ -235,7 +235,7 @@ class AttentionFunction : public Function<AttentionFunction> {
         dropout.first_token += rows.first_tokens ? key : query;
         work({(query * heads + head) * dim,
               (key * heads + head) * dim,
-              {heads * dim, queries, length, dim, static_cast<float>(scale), rows.causal, head, heads}},
+              {heads * dim, heads * dim, queries, length, dim, static_cast<float>(scale), rows.causal, head, heads}},
              dropout, scratch.data());
       }
     });

@@ -129,7 +129,7 @@ void forward(const T* q, const T* k, const T* v, T* o, const AttentionArgs& a, c
         for (i64 j = 0; j < seen; ++j) p[i * ll + j] *= keep[i * ll + j];
     }
     product(n, ld, seen, p, ll, 1, vf, ld, of, ld);
-    scatter(of, ld, n, a.dim, o + first * a.stride, a.stride);
+    scatter(of, ld, n, a.dim, o + first * a.out_stride, a.out_stride);
   });
 }
 
@@ -148,7 +148,7 @@ void backward(const T* q, const T* k, const T* v, const T* go, T* gq, T* gk, T* 
   for (i64 i = 0; i < 2 * whole; ++i) gkf[i] = 0;  // gvf too, which stands behind it
   for_query_blocks(a, [&](i64 first, i64 n, i64 seen) {
     gather(q + first * a.stride, a.stride, n, a.dim, qf, ld);
-    gather(go + first * a.stride, a.stride, n, a.dim, gof, ld);
+    gather(go + first * a.out_stride, a.out_stride, n, a.dim, gof, ld);
     product(n, padded(seen), a.dim, qf, ld, 1, kt, ll, p, ll);
     softmax(p, n, seen, padded(seen), ll, a.scale, a.causal, first + 1);
     product(n, padded(seen), a.dim, gof, ld, 1, vt, ll, gp, ll);  // gradient of the dropped probabilities

@@ -2,6 +2,7 @@
 #include "framework/nn/cpu/kernels.h"
 
 #include "framework/nn/cpu/attention.h"
+#include "framework/nn/cpu/decode.h"
 #include "framework/nn/cpu/norm.h"
 
 namespace thaw::cpu {
@@ -51,13 +52,25 @@ void column_sums(bool bf16, const void* x, float* sums, i64 begin, i64 end, i64 
   else columns(in<float>(x), sums, begin, end, width);
 }
 
+void panel_product(bool bf16, const float* x, i64 rows, i64 depth, const void* panel, const float* bias, const float* residual, float* out,
+                   i64 ldo, i64 columns) {
+  if (bf16) panel_rows(x, rows, depth, in<bf16_t>(panel), bias, residual, out, ldo, columns);
+  else panel_rows(x, rows, depth, in<float>(panel), bias, residual, out, ldo, columns);
+}
+
+void attend_cached(bool bf16, const float* q, const void* keys, i64 ldk, const void* values, i64 length, i64 dim, float scale, float* out,
+                   float* probabilities) {
+  if (bf16) attend_one(q, in<bf16_t>(keys), ldk, in<bf16_t>(values), length, dim, scale, out, probabilities);
+  else attend_one(q, in<float>(keys), ldk, in<float>(values), length, dim, scale, out, probabilities);
+}
+
 }  // namespace
 
 #define THAW_TEXT(x) #x
 #define THAW_NAME(x) THAW_TEXT(x)
 const Kernels& THAW_KERNELS() {
-  static const Kernels table{THAW_NAME(THAW_KERNELS), attention_forward, attention_backward, dropout, norm_forward,
-                             norm_backward,           column_sums};
+  static const Kernels table{THAW_NAME(THAW_KERNELS), attention_forward, attention_backward, dropout,      norm_forward,
+                             norm_backward,           column_sums,       panel_product,      attend_cached};
   return table;
 }
 

@@ -14,9 +14,9 @@ struct DropoutArgs {
 };
 
 // One head of one row: `queries` tokens look at `length` others, at all of them or, where `causal`, query i at the first i + 1.
-// Element (token, d) is at token · stride + d. The first query draws as DropoutArgs::first_token.
+// Element (token, d) of q, k, v and their gradients is at token · stride + d, of o at token · out_stride + d. The first query draws as DropoutArgs::first_token.
 struct AttentionArgs {
-  std::int64_t stride, queries, length, dim;
+  std::int64_t stride, out_stride, queries, length, dim;
   float scale;
   bool causal;
   std::int64_t head, heads;
@@ -41,9 +41,19 @@ struct Kernels {
                         DropoutArgs dropout);
   // Adds rows [begin, end) of x: [rows, width] into sums: [width].
   void (*column_sums)(bool bf16, const void* x, float* sums, std::int64_t begin, std::int64_t end, std::int64_t width);
+  // Columns 0 … `columns` (at most panel_width) of out = x · panel + bias (+ residual, which may be null and may be out).
+  // x: [rows × depth], panel: [depth × panel_width], bf16 or fp32, bias: [panel_width]; out, residual: rows `ldo` apart.
+  // A row's bits do not depend on the others.
+  void (*panel_product)(bool bf16, const float* x, std::int64_t rows, std::int64_t depth, const void* panel, const float* bias,
+                        const float* residual, float* out, std::int64_t ldo, std::int64_t columns);
+  // One query of one head against `length` cached tokens: keys: [dim × ldk], token after token in a row, ldk at least
+  // padded(length) and finite; values: [length × padded(dim)]; both bf16 or fp32. out: [dim], probabilities: [padded(length)].
+  void (*attend_one)(bool bf16, const float* q, const void* keys, std::int64_t ldk, const void* values, std::int64_t length,
+                     std::int64_t dim, float scale, float* out, float* probabilities);
 };
 
 constexpr std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
+constexpr std::int64_t panel_width = 32;
 constexpr std::int64_t attention_block = 64;  // queries whose scores are held at once
 constexpr std::int64_t attention_rows(std::int64_t queries) { return queries < attention_block ? queries : attention_block; }
 // Six matrices of length × dim; for a block of queries three of dim and three of length.
