@@ -25,16 +25,16 @@ bool left_out(const Context& context, double p, int layer) {
   return site.p > 0 && philox(site.key, 0)[0] < site.p * 4294967296.0;
 }
 
-// x, with gradients of zero for the parameters of a layer that this step leaves out: every one of them gets a gradient.
-at::Tensor without(const at::Tensor& x, const Model& model, int group) {
+// x, with gradients of zero for what a layer reads that this step leaves out: its parameters and, where it has one, the memory.
+at::Tensor without(const at::Tensor& x, const Model& model, int group, const Packed* memory = nullptr) {
   if (!at::GradMode::is_enabled()) return x;
-  at::Tensor nothing;
-  for (const Parameter& parameter : model.parameters) {
-    if (parameter.group != group || !parameter.working.requires_grad()) continue;
-    const at::Tensor zero = parameter.working.flatten().narrow(0, 0, 1).to(at::kFloat) * 0;
-    nothing = nothing.defined() ? nothing + zero : zero;
-  }
-  return nothing.defined() ? x + nothing.to(x.scalar_type()) : x;
+  std::vector<at::Tensor> unread;
+  for (const Parameter& parameter : model.parameters)
+    if (parameter.group == group && parameter.working.requires_grad()) unread.push_back(parameter.working);
+  if (memory != nullptr) unread.push_back(memory->values);
+  at::Tensor nothing = at::zeros({1}, x.options());
+  for (const at::Tensor& tensor : unread) nothing = nothing + tensor.flatten().narrow(0, 0, 1).to(x.scalar_type()) * 0;
+  return x + nothing;
 }
 
 struct Attention {
@@ -178,7 +178,7 @@ Layer decoder_layer(Model& model, const WhisperConfig& c, int index) {
             const Block block{c, context, group, c.target_positions};
             at::Tensor x = in.values.to(up.weight->working.scalar_type());
             if (left_out(context, c.decoder.layerdrop, group)) {
-              x = without(x, model, group);
+              x = without(x, model, group, in.memory.get());
             } else {
               x = block.attend(x, self_norm, self, {in.cu_seqlens, in.cu_seqlens, /*causal=*/true});
               x = block.attend_to(*in.memory, x, cross_norm, cross, {in.cu_seqlens, in.memory->cu_seqlens});

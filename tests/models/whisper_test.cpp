@@ -177,7 +177,7 @@ TEST_F(Whisper, DropoutIsKeyed) {
   EXPECT_GT((forward(given) - first).abs().max().item<double>(), 0.01);
 }
 
-// Layers left out: all of them give the stack without layers; parameters left out get gradients of zero.
+// As many as asked for, and what they would have read gets gradients of zero.
 TEST_F(Whisper, LayerDropLeavesLayersOut) {
   const fs::path directory = fs::path(THAW_BINARY_DIR) / fmt::format("whisper_layerdrop.{}", ::getpid());
   fs::create_directories(directory);

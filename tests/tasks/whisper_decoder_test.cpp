@@ -13,6 +13,7 @@
 #include "framework/models/registry.h"
 #include "framework/tensor/safetensors.h"
 #include "tests/support/reference.h"
+#include "tests/tasks/greedy.h"
 
 namespace thaw {
 namespace {
@@ -184,44 +185,6 @@ class Recordings : public ::testing::TestWithParam<Heard> {
   }
 };
 
-// Tokens of every recording, decoded a few windows at a time; each row ends with the end's token.
-std::vector<std::vector<std::int64_t>> greedy(SpeechDecoder& decoder, const at::Tensor& features, const at::Tensor& prompt,
-                                              std::int64_t end) {
-  constexpr std::int64_t together = 8;
-  std::vector<std::vector<std::int64_t>> rows;
-  for (std::int64_t first = 0; first < features.size(0); first += together) {
-    const std::int64_t count = std::min(together, features.size(0) - first);
-    decoder.encode(features.narrow(0, first, count));
-    std::vector<std::int64_t> windows(static_cast<std::size_t>(count)), sequences;
-    for (std::size_t i = 0; i < windows.size(); ++i) windows[i] = static_cast<std::int64_t>(i);
-    decoder.begin(windows);
-    const at::Tensor start = prompt.expand({count, -1});
-    std::vector<std::vector<std::int64_t>> texts(windows.size());
-    for (auto& text : texts)
-      for (std::int64_t i = 0; i < prompt.size(0); ++i) text.push_back(prompt[i].item<std::int64_t>());
-    std::vector<std::int64_t> going = windows;  // whose text has not ended
-    at::Tensor next = decoder.step(start).argmax(1);
-    for (;;) {
-      std::vector<std::int64_t> kept, still, tokens;
-      for (std::int64_t i = 0; i < next.size(0); ++i) {
-        const auto token = next[i].item<std::int64_t>();
-        auto& text = texts[static_cast<std::size_t>(going[static_cast<std::size_t>(i)])];
-        text.push_back(token);
-        if (token == end || static_cast<std::int64_t>(text.size()) >= decoder.max_tokens()) continue;
-        kept.push_back(i);
-        still.push_back(going[static_cast<std::size_t>(i)]);
-        tokens.push_back(token);
-      }
-      if (kept.empty()) break;
-      if (kept.size() < going.size()) decoder.reorder(kept);
-      going = still;
-      next = decoder.step(at::tensor(tokens, at::kLong).unsqueeze(1)).argmax(1);
-    }
-    rows.insert(rows.end(), texts.begin(), texts.end());
-  }
-  return rows;
-}
-
 TEST_P(Recordings, GreedyTokensAreTransformers) {
   const SafetensorsFile heard = reference();
   const auto model = load();
@@ -235,8 +198,8 @@ TEST_P(Recordings, GreedyTokensAreTransformers) {
       theirs.back().push_back(tokens[row][i].item<std::int64_t>());
   }
   const auto fp32 = whisper_decoder(*model, at::kFloat), bf16 = whisper_decoder(*model, at::kBFloat16);
-  EXPECT_EQ(greedy(*fp32, heard.tensor("features"), heard.tensor("prompt"), end), theirs);
-  const auto rounded = greedy(*bf16, heard.tensor("features"), heard.tensor("prompt"), end);
+  EXPECT_EQ(greedy(*fp32, heard.tensor("features"), heard.tensor("prompt"), end, 8), theirs);
+  const auto rounded = greedy(*bf16, heard.tensor("features"), heard.tensor("prompt"), end, 8);
   std::size_t same = 0;
   for (std::size_t row = 0; row < theirs.size(); ++row) same += rounded[row] == theirs[row] ? 1 : 0;
   RecordProperty("rows_with_the_same_tokens_in_bf16", static_cast<int>(same));
