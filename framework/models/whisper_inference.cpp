@@ -81,12 +81,16 @@ at::Tensor WhisperEncoder::attend(const at::Tensor& qkv) const {
   const char* const from = static_cast<const char*>(qkv.const_data_ptr());
   char* const to = static_cast<char*>(out.mutable_data_ptr());
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
+  const auto pairs = bf16 ? cpu::kernels().attention_bf16 : nullptr;
+  const std::int64_t needed = pairs != nullptr ? cpu::attention_bf16_scratch(tokens, dim) : cpu::attention_scratch(tokens, tokens, dim);
   at::parallel_for(0, heads, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(static_cast<std::size_t>(cpu::attention_scratch(tokens, tokens, dim)));
+    std::vector<float> scratch(static_cast<std::size_t>(needed));
     for (std::int64_t head = begin; head < end; ++head) {
-      const auto part = [&](std::int64_t which) { return from + (which * width + head * dim) * bytes; };
-      cpu::kernels().attention_forward(bf16, part(0), part(1), part(2), to + head * dim * bytes,
-                                       {3 * width, width, tokens, tokens, dim, scale, false, head, heads}, {}, scratch.data());
+      const char *const q = from + head * dim * bytes, *const k = q + width * bytes, *const v = k + width * bytes;
+      char* const o = to + head * dim * bytes;
+      const cpu::AttentionArgs args{3 * width, width, tokens, tokens, dim, scale, false, head, heads};
+      if (pairs != nullptr) pairs(q, k, v, o, args, scratch.data());
+      else cpu::kernels().attention_forward(bf16, q, k, v, o, args, {}, scratch.data());
     }
   });
   return out;

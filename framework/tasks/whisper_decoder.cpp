@@ -29,12 +29,23 @@ struct Cache {
   Cache(at::Tensor k, at::Tensor v) : keys(std::move(k)), values(std::move(v)) {}
   std::int64_t tokens() const { return values.size(2); }
   Cache copy() const { return {keys.clone(), values.clone()}; }
-  // Tokens first … of one layer. k, v: [tokens, heads · head_dim], rows any distance apart.
-  void write(std::int64_t layer, std::int64_t first, const at::Tensor& k, const at::Tensor& v) {
-    const std::int64_t count = k.size(0), heads = keys.size(1), dim = keys.size(2);
-    const auto split = [&](const at::Tensor& x) { return x.view({count, heads, dim}); };
-    keys[layer].narrow(2, first, count).copy_(split(k).permute({1, 2, 0}));
-    values[layer].narrow(1, first, count).narrow(2, 0, dim).copy_(split(v).transpose(0, 1));
+  // Tokens first … first + count of one layer. k, v: of the first of them, the others `stride` behind each other.
+  template <typename From, typename To>
+  void write(std::int64_t layer, std::int64_t first, std::int64_t count, const From* k, const From* v, std::int64_t stride) {
+    constexpr std::int64_t block = 16;
+    const std::int64_t heads = keys.size(1), dim = keys.size(2), ldk = keys.size(3), ldv = values.size(3);
+    at::parallel_for(0, heads, count > block ? 1 : heads, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t head = begin; head < end; ++head) {
+        To* const to_keys = keys.mutable_data_ptr<To>() + (layer * heads + head) * dim * ldk + first;
+        To* const to_values = values.mutable_data_ptr<To>() + ((layer * heads + head) * tokens() + first) * ldv;
+        for (std::int64_t t = 0; t < count; t += block)
+          for (std::int64_t d = 0; d < dim; ++d)
+            for (std::int64_t i = t; i < std::min(count, t + block); ++i)
+              to_keys[d * ldk + i] = static_cast<To>(k[i * stride + head * dim + d]);
+        for (std::int64_t t = 0; t < count; ++t)
+          for (std::int64_t d = 0; d < dim; ++d) to_values[t * ldv + d] = static_cast<To>(v[t * stride + head * dim + d]);
+      }
+    });
   }
   Cache of(std::int64_t more_tokens, const WhisperConfig& c) const {  // the same, with room for more
     Cache larger(c, more_tokens, keys.scalar_type());
@@ -122,11 +133,16 @@ void WhisperDecoder::encode(const at::Tensor& features) {
   for (std::int64_t window = 0; window < features.size(0); ++window) {
     const at::Tensor projected = audio_(encoder_(features[window]));  // [frames, layers · 2 · width]
     Cache cache(config_, projected.size(0), type_);
-    at::parallel_for(0, config_.decoder.layers, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t layer = begin; layer < end; ++layer)
-        cache.write(layer, 0, projected.narrow(1, 2 * layer * config_.width, config_.width),
-                    projected.narrow(1, (2 * layer + 1) * config_.width, config_.width));
-    });
+    const std::int64_t stride = projected.size(1);
+    for (std::int64_t layer = 0; layer < config_.decoder.layers; ++layer) {
+      const auto write = [&](auto zero) {
+        using T = decltype(zero);
+        const T* const k = projected.const_data_ptr<T>() + 2 * layer * config_.width;
+        cache.write<T, T>(layer, 0, projected.size(0), k, k + config_.width, stride);
+      };
+      if (type_ == at::kBFloat16) write(at::BFloat16());
+      else write(float());
+    }
     audio_caches_.push_back(std::move(cache));
   }
 }
@@ -194,8 +210,9 @@ at::Tensor WhisperDecoder::attend_to_text(const at::Tensor& qkv, std::int64_t la
     std::vector<float> probabilities(static_cast<std::size_t>(cpu::padded(length_ + n)));
     for (std::int64_t sequence = begin; sequence < end; ++sequence) {
       Cache& cache = text_caches_[static_cast<std::size_t>(sequence)];
-      const at::Tensor rows = qkv.narrow(0, sequence * n, n);
-      cache.write(layer, length_, rows.narrow(1, width, width), rows.narrow(1, 2 * width, width));
+      const float* const k = q + sequence * n * 3 * width + width;
+      if (type_ == at::kBFloat16) cache.write<float, at::BFloat16>(layer, length_, n, k, k + width, 3 * width);
+      else cache.write<float, float>(layer, length_, n, k, k + width, 3 * width);
       for (std::int64_t head = 0; head < heads; ++head)
         for (std::int64_t row = sequence * n; row < (sequence + 1) * n; ++row)
           attend(q + row * 3 * width + head * head_dim_, cache, layer, head, length_ + row - sequence * n + 1,

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "framework/nn/composed.h"
+#include "framework/nn/cpu/kernels.h"
 #include "framework/nn/frame_convolution.h"
 
 namespace thaw {
@@ -182,6 +183,27 @@ TEST(Attention, FirstTokensAlone) {
     const at::Tensor composed_first = composed::attention(first_tokens(q, cu_seqlens), k, v, self_attention(cu_seqlens, 5), 0.2, site);
     EXPECT_LE((first - composed_first).abs().max().item<double>(), 1e-6);
   }
+}
+
+// Inference's attention in bf16 pairs, of any length and width of a head, between other heads' values.
+TEST(Attention, InBf16Pairs) {
+  const auto attend = cpu::kernels().attention_bf16;
+  if (attend == nullptr) GTEST_SKIP() << "no products of bf16 pairs in these kernels or this processor";
+  for (const std::int64_t length : {1, 2, 17, 32, 100, 333})
+    for (const std::int64_t dim : {1, 8, 33, 64, 80}) {
+      const std::int64_t heads = 3;
+      const at::Tensor qkv = at::randn({length, 3, heads, dim}).to(at::kBFloat16);
+      at::Tensor out = at::full({length, heads, dim}, 7, at::kBFloat16);
+      std::vector<float> scratch(static_cast<std::size_t>(cpu::attention_bf16_scratch(length, dim)));
+      const auto at = [&](const at::Tensor& x, std::int64_t element) { return static_cast<char*>(x.data_ptr()) + 2 * element; };
+      for (std::int64_t head = 0; head < heads; ++head)
+        attend(at(qkv, head * dim), at(qkv, (heads + head) * dim), at(qkv, (2 * heads + head) * dim), at(out, head * dim),
+               {3 * heads * dim, heads * dim, length, length, dim, 0.3F, false, head, heads}, scratch.data());
+      const at::Tensor exact = qkv.to(at::kDouble);
+      const at::Tensor theirs =
+          composed::attention(exact.select(1, 0), exact.select(1, 1), exact.select(1, 2), self_attention({0, length}, length), 0.3, {});
+      EXPECT_LE(error(out, theirs), 0.02) << length << " tokens, " << dim << " wide";
+    }
 }
 
 // What stands past the last row changes nothing, and gets zeros: as a value and as a gradient.

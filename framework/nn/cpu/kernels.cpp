@@ -2,6 +2,7 @@
 #include "framework/nn/cpu/kernels.h"
 
 #include "framework/nn/cpu/attention.h"
+#include "framework/nn/cpu/attention_bf16.h"
 #include "framework/nn/cpu/decode.h"
 #include "framework/nn/cpu/norm.h"
 
@@ -64,13 +65,29 @@ void attend_cached(bool bf16, const float* q, const void* keys, i64 ldk, const v
   else attend_one(q, in<float>(keys), ldk, in<float>(values), length, dim, scale, out, probabilities);
 }
 
+// Where the processor has what it needs.
+auto attention_bf16_or_null() -> decltype(Kernels::attention_bf16) {
+#if defined(__AVX512F__)
+  if (__builtin_cpu_supports("avx512bf16")) return attention_pairs;
+#endif
+  return nullptr;
+}
+
 }  // namespace
 
 #define THAW_TEXT(x) #x
 #define THAW_NAME(x) THAW_TEXT(x)
 const Kernels& THAW_KERNELS() {
-  static const Kernels table{THAW_NAME(THAW_KERNELS), attention_forward, attention_backward, dropout,      norm_forward,
-                             norm_backward,           column_sums,       panel_product,      attend_cached};
+  static const Kernels table{THAW_NAME(THAW_KERNELS),
+                             attention_forward,
+                             attention_backward,
+                             attention_bf16_or_null(),
+                             dropout,
+                             norm_forward,
+                             norm_backward,
+                             column_sums,
+                             panel_product,
+                             attend_cached};
   return table;
 }
 

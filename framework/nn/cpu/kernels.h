@@ -29,6 +29,10 @@ struct Kernels {
                             float* scratch);
   void (*attention_backward)(bool bf16, const void* q, const void* k, const void* v, const void* grad_o, void* grad_q, void* grad_k,
                              void* grad_v, const AttentionArgs& a, DropoutArgs dropout, float* scratch);
+  // The same forward in bf16 alone, for inference: not causal, no dropout, probabilities rounded to bf16. Null where the processor
+  // has no products of bf16 pairs.
+  void (*attention_bf16)(const void* q, const void* k, const void* v, void* o, const AttentionArgs& a,
+                         float* scratch);  // attention_bf16_scratch(…)
   // Rows [begin, end) of y = x · mask. Also its own backward.
   void (*dropout)(bool bf16, const void* x, void* y, std::int64_t begin, std::int64_t end, std::int64_t width, DropoutArgs dropout);
   // Rows [begin, end): sum = dropout(x) + residual (where residual is not null), y = LN(sum), stats = (mean, 1/std) a row.
@@ -59,6 +63,12 @@ constexpr std::int64_t attention_rows(std::int64_t queries) { return queries < a
 // Six matrices of length × dim; for a block of queries three of dim and three of length.
 constexpr std::int64_t attention_scratch(std::int64_t queries, std::int64_t length, std::int64_t dim) {
   return 6 * padded(length) * padded(dim) + 3 * attention_rows(queries) * (padded(dim) + padded(length)) + 64;
+}
+
+constexpr std::int64_t bf16_block = 32;  // the same for attention_bf16
+constexpr std::int64_t to_32(std::int64_t n) { return (n + 31) / 32 * 32; }
+constexpr std::int64_t attention_bf16_scratch(std::int64_t length, std::int64_t dim) {
+  return to_32(length) * to_32(dim) + bf16_block * (2 * to_32(dim) + 2 * to_32(length));
 }
 
 const Kernels& kernels();  // the fastest that this processor runs; THAW_ISA=base|avx2|avx512 in the environment overrides
