@@ -21,6 +21,7 @@ PanelLinear panels(const WhisperValues& values, const std::string& name, at::Sca
 struct Cache {
   at::Tensor keys, values;  // [layers, heads, head_dim, padded tokens], [layers, heads, tokens, padded head_dim]
 
+  Cache() = default;
   Cache(const WhisperConfig& c, std::int64_t tokens, at::ScalarType type) {
     const std::int64_t dim = c.width / c.decoder.heads;
     keys = at::zeros({c.decoder.layers, c.decoder.heads, dim, cpu::padded(tokens)}, type);
@@ -76,6 +77,7 @@ class WhisperDecoder : public SpeechDecoder {
     const std::vector<std::pair<int, int>>& heads;
     at::Tensor to;
   };
+  Cache encoded(const at::Tensor& features) const;  // of one window
   at::Tensor run(const at::Tensor& tokens, const Recording* recording);
   at::Tensor embedded(const at::Tensor& tokens) const;
   at::Tensor attend_to_text(const at::Tensor& qkv, std::int64_t layer, std::int64_t n);
@@ -124,27 +126,34 @@ WhisperDecoder::WhisperDecoder(const WhisperValues& values, at::ScalarType type)
   projection_ = PanelLinear(config_.tied ? tokens_ : values("proj_out.weight"), {}, type);
 }
 
+// A thread a window, where there are as many: no thread then waits for another inside a layer.
 void WhisperDecoder::encode(const at::Tensor& features) {
-  const at::NoGradGuard no_grad;
   if (features.dim() != 3 || features.size(2) != config_.window())
     throw DataError("features: expected [windows, {}, {}], found [{}]", config_.mels, config_.window(), fmt::join(features.sizes(), ", "));
-  audio_caches_.clear();
   begin({});
-  for (std::int64_t window = 0; window < features.size(0); ++window) {
-    const at::Tensor projected = audio_(encoder_(features[window]));  // [frames, layers · 2 · width]
-    Cache cache(config_, projected.size(0), type_);
-    const std::int64_t stride = projected.size(1);
+  const std::int64_t windows = features.size(0);
+  audio_caches_.assign(static_cast<std::size_t>(windows), Cache());
+  const auto encode_some = [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t window = first; window < last; ++window) audio_caches_[static_cast<std::size_t>(window)] = encoded(features[window]);
+  };
+  if (windows >= at::get_num_threads()) at::parallel_for(0, windows, 1, encode_some);
+  else encode_some(0, windows);
+}
+
+Cache WhisperDecoder::encoded(const at::Tensor& features) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor projected = audio_(encoder_(features));  // [frames, layers · 2 · width]
+  Cache cache(config_, projected.size(0), type_);
+  const auto write = [&](auto zero) {
+    using T = decltype(zero);
     for (std::int64_t layer = 0; layer < config_.decoder.layers; ++layer) {
-      const auto write = [&](auto zero) {
-        using T = decltype(zero);
-        const T* const k = projected.const_data_ptr<T>() + 2 * layer * config_.width;
-        cache.write<T, T>(layer, 0, projected.size(0), k, k + config_.width, stride);
-      };
-      if (type_ == at::kBFloat16) write(at::BFloat16());
-      else write(float());
+      const T* const keys = projected.const_data_ptr<T>() + 2 * layer * config_.width;
+      cache.write<T, T>(layer, 0, projected.size(0), keys, keys + config_.width, projected.size(1));
     }
-    audio_caches_.push_back(std::move(cache));
-  }
+  };
+  if (type_ == at::kBFloat16) write(at::BFloat16());
+  else write(float());
+  return cache;
 }
 
 void WhisperDecoder::begin(const std::vector<std::int64_t>& windows) {
