@@ -41,11 +41,11 @@ struct Parameter {
 // What a forward pass is given besides the values that flow: the same for every layer.
 struct Context {
   at::Tensor input_ids, token_types, positions;  // int64 [tokens]
-  at::Tensor features;  // what a speech model's first layer reads, row after row: fp32 [frames, mels], or [samples] of waveform
-  std::vector<std::int64_t> decoder_cu_seqlens;  // of an encoder–decoder: input_ids and positions are the decoder's rows
-  bool training = false;                         // dropout on
-  std::uint64_t random_key = 0;                  // of (dropout seed, step)
-  std::int64_t first_token = 0, first_row = 0;   // numbers of this pass's first token and row within the step, over all ranks
+  at::Tensor features = {};  // what a speech model's first layer reads, row after row: fp32 [frames, mels], or [samples] of waveform
+  std::vector<std::int64_t> decoder_cu_seqlens = {};  // of an encoder–decoder: input_ids and positions are the decoder's rows
+  bool training = false;                              // dropout on
+  std::uint64_t random_key = 0;                       // of (dropout seed, step)
+  std::int64_t first_token = 0, first_row = 0;        // numbers of this pass's first token and row within the step, over all ranks
 
   // The random numbers of use `use` in layer `layer`: they depend on step and token alone, not on ranks or passes.
   RandomSite site(double p, int layer, int use) const {

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "framework/models/declare.h"
-#include "framework/models/whisper.h"
+#include "framework/models/model.h"
+#include "framework/models/whisper_config.h"
 #include "framework/nn/inference_linear.h"
 
 namespace thaw {

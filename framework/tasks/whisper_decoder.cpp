@@ -9,6 +9,7 @@
 #include "framework/base/error.h"
 #include "framework/models/whisper_inference.h"
 #include "framework/nn/cpu/kernels.h"
+#include "framework/nn/key_value_cache.h"
 
 namespace thaw {
 namespace {
@@ -16,45 +17,6 @@ namespace {
 PanelLinear panels(const WhisperValues& values, const std::string& name, at::ScalarType type) {
   return {values(name + ".weight"), values(name + ".bias"), type};
 }
-
-// Keys and values of `tokens` tokens at most, in the layout that cpu::Kernels::attend_one reads, for every layer and head.
-struct Cache {
-  at::Tensor keys, values;  // [layers, heads, head_dim, padded tokens], [layers, heads, tokens, padded head_dim]
-
-  Cache() = default;
-  Cache(const WhisperConfig& c, std::int64_t tokens, at::ScalarType type) {
-    const std::int64_t dim = c.width / c.decoder.heads;
-    keys = at::zeros({c.decoder.layers, c.decoder.heads, dim, cpu::padded(tokens)}, type);
-    values = at::zeros({c.decoder.layers, c.decoder.heads, tokens, cpu::padded(dim)}, type);
-  }
-  Cache(at::Tensor k, at::Tensor v) : keys(std::move(k)), values(std::move(v)) {}
-  std::int64_t tokens() const { return values.size(2); }
-  Cache copy() const { return {keys.clone(), values.clone()}; }
-  // Tokens first … first + count of one layer. k, v: of the first of them, the others `stride` behind each other.
-  template <typename From, typename To>
-  void write(std::int64_t layer, std::int64_t first, std::int64_t count, const From* k, const From* v, std::int64_t stride) {
-    constexpr std::int64_t block = 16;
-    const std::int64_t heads = keys.size(1), dim = keys.size(2), ldk = keys.size(3), ldv = values.size(3);
-    at::parallel_for(0, heads, count > block ? 1 : heads, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t head = begin; head < end; ++head) {
-        To* const to_keys = keys.mutable_data_ptr<To>() + (layer * heads + head) * dim * ldk + first;
-        To* const to_values = values.mutable_data_ptr<To>() + ((layer * heads + head) * tokens() + first) * ldv;
-        for (std::int64_t t = 0; t < count; t += block)
-          for (std::int64_t d = 0; d < dim; ++d)
-            for (std::int64_t i = t; i < std::min(count, t + block); ++i)
-              to_keys[d * ldk + i] = static_cast<To>(k[i * stride + head * dim + d]);
-        for (std::int64_t t = 0; t < count; ++t)
-          for (std::int64_t d = 0; d < dim; ++d) to_values[t * ldv + d] = static_cast<To>(v[t * stride + head * dim + d]);
-      }
-    });
-  }
-  Cache of(std::int64_t more_tokens, const WhisperConfig& c) const {  // the same, with room for more
-    Cache larger(c, more_tokens, keys.scalar_type());
-    larger.keys.narrow(3, 0, keys.size(3)).copy_(keys);
-    larger.values.narrow(2, 0, tokens()).copy_(values);
-    return larger;
-  }
-};
 
 class WhisperDecoder : public SpeechDecoder {
  public:
@@ -77,18 +39,18 @@ class WhisperDecoder : public SpeechDecoder {
     const std::vector<std::pair<int, int>>& heads;
     at::Tensor to;
   };
-  Cache encoded(const at::Tensor& features) const;  // of one window
+  KeyValueCache empty_cache(std::int64_t tokens) const { return {config_.decoder.layers, config_.decoder.heads, head_dim_, tokens, type_}; }
+  KeyValueCache encoded(const at::Tensor& features) const;  // of one window
   at::Tensor run(const at::Tensor& tokens, const Recording* recording);
   at::Tensor embedded(const at::Tensor& tokens) const;
   at::Tensor attend_to_text(const at::Tensor& qkv, std::int64_t layer, std::int64_t n);
   at::Tensor attend_to_audio(const at::Tensor& queries, std::int64_t layer, std::int64_t n, const Recording* recording) const;
-  void attend(const float* q, const Cache& cache, std::int64_t layer, std::int64_t head, std::int64_t length, float* out,
-              float* probabilities) const;
   void make_room(std::int64_t tokens);
 
   WhisperConfig config_;
   at::ScalarType type_;
   std::int64_t head_dim_;
+  float scale_;
   WhisperEncoder encoder_;
   PackedLinear audio_;  // keys and values of all layers, of the encoder's output
   at::Tensor tokens_, positions_;
@@ -96,15 +58,16 @@ class WhisperDecoder : public SpeechDecoder {
   NormValues final_norm_;
   PanelLinear projection_;
 
-  std::vector<Cache> audio_caches_, text_caches_;  // of each window; of each sequence
-  std::vector<std::int64_t> windows_;              // of each sequence
-  std::int64_t length_ = 0;                        // tokens so far
+  std::vector<KeyValueCache> audio_caches_, text_caches_;  // of each window; of each sequence
+  std::vector<std::int64_t> windows_;                      // of each sequence
+  std::int64_t length_ = 0;                                // tokens so far
 };
 
 WhisperDecoder::WhisperDecoder(const WhisperValues& values, at::ScalarType type)
     : config_(values.config()),
       type_(type),
       head_dim_(config_.width / config_.decoder.heads),
+      scale_(static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim_)))),
       encoder_(values, type),
       tokens_(values("decoder.embed_tokens.weight")),
       positions_(values("decoder.embed_positions.weight")),
@@ -132,7 +95,7 @@ void WhisperDecoder::encode(const at::Tensor& features) {
     throw DataError("features: expected [windows, {}, {}], found [{}]", config_.mels, config_.window(), fmt::join(features.sizes(), ", "));
   begin({});
   const std::int64_t windows = features.size(0);
-  audio_caches_.assign(static_cast<std::size_t>(windows), Cache());
+  audio_caches_.assign(static_cast<std::size_t>(windows), KeyValueCache());
   const auto encode_some = [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t window = first; window < last; ++window) audio_caches_[static_cast<std::size_t>(window)] = encoded(features[window]);
   };
@@ -140,19 +103,14 @@ void WhisperDecoder::encode(const at::Tensor& features) {
   else encode_some(0, windows);
 }
 
-Cache WhisperDecoder::encoded(const at::Tensor& features) const {
+KeyValueCache WhisperDecoder::encoded(const at::Tensor& features) const {
   const at::NoGradGuard no_grad;
   const at::Tensor projected = audio_(encoder_(features));  // [frames, layers · 2 · width]
-  Cache cache(config_, projected.size(0), type_);
-  const auto write = [&](auto zero) {
-    using T = decltype(zero);
-    for (std::int64_t layer = 0; layer < config_.decoder.layers; ++layer) {
-      const T* const keys = projected.const_data_ptr<T>() + 2 * layer * config_.width;
-      cache.write<T, T>(layer, 0, projected.size(0), keys, keys + config_.width, projected.size(1));
-    }
-  };
-  if (type_ == at::kBFloat16) write(at::BFloat16());
-  else write(float());
+  KeyValueCache cache = empty_cache(projected.size(0));
+  for (std::int64_t layer = 0; layer < config_.decoder.layers; ++layer) {
+    const auto part = [&](std::int64_t which) { return projected.narrow(1, (2 * layer + which) * config_.width, config_.width); };
+    cache.write(layer, 0, part(0), part(1));
+  }
   return cache;
 }
 
@@ -163,20 +121,20 @@ void WhisperDecoder::begin(const std::vector<std::int64_t>& windows) {
   for (const std::int64_t window : windows) {
     if (window < 0 || window >= static_cast<std::int64_t>(audio_caches_.size()))
       throw DataError("decoding: expected a window from 0 to {}, found {}", static_cast<std::int64_t>(audio_caches_.size()) - 1, window);
-    text_caches_.emplace_back(config_, std::min(at_first, config_.target_positions), type_);
+    text_caches_.push_back(empty_cache(std::min(at_first, config_.target_positions)));
   }
   length_ = 0;
 }
 
 void WhisperDecoder::reorder(const std::vector<std::int64_t>& from) {
-  std::vector<Cache> caches;
+  std::vector<KeyValueCache> caches;
   std::vector<std::int64_t> windows;
   std::vector<bool> moved(text_caches_.size(), false);
   for (const std::int64_t sequence : from) {
     if (sequence < 0 || sequence >= static_cast<std::int64_t>(moved.size()))
       throw DataError("decoding: expected a sequence from 0 to {}, found {}", static_cast<std::int64_t>(moved.size()) - 1, sequence);
     const auto i = static_cast<std::size_t>(sequence);
-    caches.push_back(moved[i] ? text_caches_[i].copy() : text_caches_[i]);  // handles: the first shares memory, others copy it
+    caches.push_back(moved[i] ? text_caches_[i].clone() : text_caches_[i]);  // handles: the first shares memory, others copy it
     moved[i] = true;
     windows.push_back(windows_[i]);
   }
@@ -186,8 +144,8 @@ void WhisperDecoder::reorder(const std::vector<std::int64_t>& from) {
 
 void WhisperDecoder::make_room(std::int64_t tokens) {
   if (tokens > max_tokens()) throw DataError("decoding: expected at most {} tokens, found {}", max_tokens(), tokens);
-  for (Cache& cache : text_caches_)
-    if (cache.tokens() < tokens) cache = cache.of(std::min(max_tokens(), std::max(tokens, 2 * cache.tokens())), config_);
+  for (KeyValueCache& cache : text_caches_)
+    if (cache.tokens() < tokens) cache.grow(std::min(max_tokens(), std::max(tokens, 2 * cache.tokens())));
 }
 
 at::Tensor WhisperDecoder::embedded(const at::Tensor& tokens) const {
@@ -199,17 +157,6 @@ at::Tensor WhisperDecoder::embedded(const at::Tensor& tokens) const {
   return (x + positions_.narrow(0, length_, tokens.size(1))).view({-1, config_.width});
 }
 
-void WhisperDecoder::attend(const float* q, const Cache& cache, std::int64_t layer, std::int64_t head, std::int64_t length, float* out,
-                            float* probabilities) const {
-  const auto at = [&](const at::Tensor& x) {
-    const std::int64_t place = (layer * x.size(1) + head) * x.size(2) * x.size(3);
-    return static_cast<const char*>(x.const_data_ptr()) + place * static_cast<std::int64_t>(x.element_size());
-  };
-  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim_)));
-  cpu::kernels().attend_one(type_ == at::kBFloat16, q, at(cache.keys), cache.keys.size(3), at(cache.values), length, head_dim_, scale, out,
-                            probabilities);
-}
-
 at::Tensor WhisperDecoder::attend_to_text(const at::Tensor& qkv, std::int64_t layer, std::int64_t n) {
   const std::int64_t width = config_.width, heads = config_.decoder.heads, sequences = static_cast<std::int64_t>(windows_.size());
   at::Tensor out = at::empty({sequences * n, width}, at::kFloat);
@@ -218,14 +165,13 @@ at::Tensor WhisperDecoder::attend_to_text(const at::Tensor& qkv, std::int64_t la
   at::parallel_for(0, sequences, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> probabilities(static_cast<std::size_t>(cpu::padded(length_ + n)));
     for (std::int64_t sequence = begin; sequence < end; ++sequence) {
-      Cache& cache = text_caches_[static_cast<std::size_t>(sequence)];
-      const float* const k = q + sequence * n * 3 * width + width;
-      if (type_ == at::kBFloat16) cache.write<float, at::BFloat16>(layer, length_, n, k, k + width, 3 * width);
-      else cache.write<float, float>(layer, length_, n, k, k + width, 3 * width);
+      KeyValueCache& cache = text_caches_[static_cast<std::size_t>(sequence)];
+      const at::Tensor rows = qkv.narrow(0, sequence * n, n);
+      cache.write(layer, length_, rows.narrow(1, width, width), rows.narrow(1, 2 * width, width));
       for (std::int64_t head = 0; head < heads; ++head)
         for (std::int64_t row = sequence * n; row < (sequence + 1) * n; ++row)
-          attend(q + row * 3 * width + head * head_dim_, cache, layer, head, length_ + row - sequence * n + 1,
-                 to + row * width + head * head_dim_, probabilities.data());
+          cache.attend(layer, head, length_ + row - sequence * n + 1, q + row * 3 * width + head * head_dim_, scale_,
+                       to + row * width + head * head_dim_, probabilities.data());
     }
   });
   return out;
@@ -250,7 +196,7 @@ at::Tensor WhisperDecoder::attend_to_audio(const at::Tensor& queries, std::int64
       for (const std::int64_t sequence : sequences)
         for (std::int64_t i = 0; i < n; ++i) {
           const std::int64_t place = (sequence * n + i) * width + head * head_dim_;
-          attend(q + place, audio_caches_[static_cast<std::size_t>(window)], layer, head, frames, to + place, probabilities.data());
+          audio_caches_[static_cast<std::size_t>(window)].attend(layer, head, frames, q + place, scale_, to + place, probabilities.data());
           if (recording == nullptr) continue;
           for (std::size_t chosen = 0; chosen < recording->heads.size(); ++chosen)
             if (recording->heads[chosen] == std::pair(static_cast<int>(layer), static_cast<int>(head)))

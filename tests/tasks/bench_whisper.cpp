@@ -1,12 +1,13 @@
 // How fast Whisper transcribes, from log-mel features to greedy tokens without timestamps:
 //   bench_whisper MODEL FEATURES.safetensors fp32|bf16 WINDOWS-TOGETHER THREADS ROUNDS
-// FEATURES: features fp32 [windows, mels, 3000], prompt int64 [prompt]. Prints one JSON object: the seconds of each round, of
-// them those of the encoder, and the tokens. See recipes/benchmarks/transcribe.sh.
+// FEATURES: features fp32 [windows, mels, 3000], prompt int64 [prompt]. Prints one JSON object: the seconds of each round (on
+// the clock, and of all threads' work), those of the encoder, and the tokens. See recipes/benchmarks/transcribe.sh.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <malloc.h>
 
 #include <cstdio>
+#include <ctime>
 
 #include "framework/base/clock.h"
 #include "framework/models/registry.h"
@@ -55,14 +56,17 @@ int main(int argc, char** argv) {
   const thaw::SafetensorsFile given(argv[2]);
   Timed decoder(thaw::whisper_decoder(*model, std::string(argv[3]) == "bf16" ? at::kBFloat16 : at::kFloat));
   const auto end = model->config["eos_token_id"].get<std::int64_t>();
-  thaw::OrderedJson result{{"seconds", thaw::OrderedJson::array()}, {"encoder", thaw::OrderedJson::array()}};
+  thaw::OrderedJson result{
+      {"seconds", thaw::OrderedJson::array()}, {"cpu_seconds", thaw::OrderedJson::array()}, {"encoder", thaw::OrderedJson::array()}};
   const std::int64_t together = std::atoi(argv[4]);
   thaw::greedy(decoder, given.tensor("features").slice(0, 0, together), given.tensor("prompt"), end, together);
   for (int round = 0; round < std::atoi(argv[6]); ++round) {
     decoder.encode_s = 0;
     const auto begun = thaw::Clock::now();
+    const std::clock_t cpu_begun = std::clock();
     const auto tokens = thaw::greedy(decoder, given.tensor("features"), given.tensor("prompt"), end, together);
     result["seconds"].push_back(thaw::seconds_since(begun));
+    result["cpu_seconds"].push_back(static_cast<double>(std::clock() - cpu_begun) / CLOCKS_PER_SEC);
     result["encoder"].push_back(decoder.encode_s);
     result["tokens"] = tokens;
   }

@@ -6,7 +6,7 @@ log-mel features as ours and decode greedily without timestamps.
     whisper.py faster-whisper MODEL FEATURES fp32 TOGETHER THREADS ROUNDS
 
 MODEL: a folder in the hub's layout, for faster-whisper in CTranslate2's. TOGETHER: windows side by side. The last line is one JSON
-object: the seconds of each round, and the tokens.
+object: the seconds of each round (on the clock, and of all threads' work), and the tokens.
 """
 import json, sys, time
 
@@ -62,13 +62,14 @@ if sys.argv[1] == "features":
 else:
     kind, model, path, precision, together, threads, rounds = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    given, together, seconds = load_file(path), int(together), []
+    given, together, seconds, cpu_seconds = load_file(path), int(together), [], []
     transcribe = {"transformers": transformers, "faster-whisper": faster_whisper}[kind](model, given, precision)
     with torch.inference_mode():
         transcribe(given["features"][:together])
         for _ in range(int(rounds)):
-            begun, tokens = time.perf_counter(), []
+            begun, cpu_begun, tokens = time.perf_counter(), time.process_time(), []
             for windows in given["features"].split(together):
                 tokens += transcribe(windows.contiguous())
             seconds.append(time.perf_counter() - begun)
-    print(json.dumps({"seconds": seconds, "tokens": tokens}))
+            cpu_seconds.append(time.process_time() - cpu_begun)
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "tokens": tokens}))
