@@ -11,6 +11,7 @@
 set -euo pipefail
 data=$(realpath "${THAW_DATA:?a folder with ljspeech_340}")
 ctranslate2=$(realpath "${THAW_CTRANSLATE2:?a folder with CTranslate2 models tiny.en and base}")
+needs=("${THAW_VENV:-build/venv}/bin/python" build/release/bench_whisper build/models/whisper-tiny.en build/models/whisper-base)
 # shellcheck source=recipes/benchmarks/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 ranks=1
