@@ -106,9 +106,10 @@ void Model::set_learning(const std::vector<bool>& learning) {
   layer_learns_.assign(layers.size(), false);
   frontier_ = frontier_of(learning);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (learning[i]) parameters[i].own();
-    parameters[i].working.set_requires_grad(learning[i]);
-    if (!learning[i]) continue;
+    const bool learns = learning[i] && !parameters[i].fixed;
+    if (learns) parameters[i].own();
+    parameters[i].working.set_requires_grad(learns);
+    if (!learns) continue;
     for (const int use : parameters[i].uses) layer_learns_[static_cast<std::size_t>(use)] = true;
   }
 }
@@ -116,7 +117,7 @@ void Model::set_learning(const std::vector<bool>& learning) {
 int Model::frontier_of(const std::vector<bool>& learning) const {
   int frontier = static_cast<int>(layers.size());
   for (std::size_t i = 0; i < learning.size(); ++i)
-    if (learning[i]) frontier = std::min(frontier, parameters[i].uses.front());
+    if (learning[i] && !parameters[i].fixed) frontier = std::min(frontier, parameters[i].uses.front());
   return frontier;
 }
 

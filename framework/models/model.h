@@ -25,6 +25,7 @@ struct Parameter {
   int group = 0;                       // the layer it belongs to, for thawing and rates; index into Model::layers
   std::vector<int> uses;               // the layers that read it (more than one where tied), ascending
   bool of_first_tokens = false;        // applied to the first token of each row alone
+  bool fixed = false;                  // a table that the architecture never learns (sinusoids): set_learning passes it over
   bool keep_fp32 = false;              // stays fp32 where the rest computes in bf16: norms, embeddings, the head
   at::Tensor value;                    // fp32: the master weights
   at::Tensor working;                  // what layers read: `value` itself, or its bf16 copy; an autograd leaf
@@ -32,6 +33,7 @@ struct Parameter {
   void own();                          // before anything writes into them: gives them memory of this process where it is mapped
   void set(const at::Tensor& values);  // `value` and `working`, in place; fp32
   at::Tensor kept(const at::Tensor& values) const;  // these, in memory that stays as it is: the file's where it has just them
+  bool sparse_gradient() const { return role == Role::embedding && uses.size() == 1; }  // of looked-up rows alone
   bool decays() const { return role == Role::matrix || role == Role::embedding; }
   at::ScalarType computes_with(at::ScalarType type) const { return keep_fp32 ? at::kFloat : type; }
 };
@@ -39,9 +41,11 @@ struct Parameter {
 // What a forward pass is given besides the values that flow: the same for every layer.
 struct Context {
   at::Tensor input_ids, token_types, positions;  // int64 [tokens]
-  bool training = false;                         // dropout on
-  std::uint64_t random_key = 0;                  // of (dropout seed, step)
-  std::int64_t first_token = 0, first_row = 0;   // numbers of this pass's first token and row within the step, over all ranks
+  at::Tensor features = {};  // what a speech model's first layer reads, row after row: fp32 [frames, mels], or [samples] of waveform
+  std::vector<std::int64_t> decoder_cu_seqlens = {};  // of an encoder–decoder: input_ids and positions are the decoder's rows
+  bool training = false;                              // dropout on
+  std::uint64_t random_key = 0;                       // of (dropout seed, step)
+  std::int64_t first_token = 0, first_row = 0;        // numbers of this pass's first token and row within the step, over all ranks
 
   // The random numbers of use `use` in layer `layer`: they depend on step and token alone, not on ranks or passes.
   RandomSite site(double p, int layer, int use) const {
@@ -69,8 +73,11 @@ struct Model {
   Json config;               // as read; `export` writes it back with the head's labels
   std::string export_class;  // config.json's `architectures` entry for transformers
   std::int64_t vocabulary_size = 0, max_positions = 0, token_types = 1;
-  std::int64_t width = 0;            // of the values between layers
-  std::deque<Parameter> parameters;  // stable addresses: layers point at them
+  std::int64_t feature_width = 0, max_features = 0;  // of Context::features: of a frame, and a row's most; 0: reads text
+  std::int64_t width = 0;                            // of the values between layers
+  int decoder = -1;                                  // an encoder–decoder's first decoder layer, in `layers`
+  std::vector<std::string> tied;                     // names under which files may repeat a tied parameter: not read
+  std::deque<Parameter> parameters;                  // stable addresses: layers point at them
   std::vector<Layer> layers;
 
   Model() = default;

@@ -1,5 +1,6 @@
 #include "framework/models/registry.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <numbers>
@@ -20,7 +21,7 @@ struct Architecture {
 };
 
 const std::map<std::string, Architecture>& architectures() {
-  static const std::map<std::string, Architecture> known{{"bert", {build_bert, "bert."}}};
+  static const std::map<std::string, Architecture> known{{"bert", {build_bert, "bert."}}, {"whisper", {build_whisper, "model."}}};
   return known;
 }
 
@@ -33,11 +34,12 @@ const Architecture& architecture_of(const JsonView& config) {
   throw ModelError("{}: model_type: '{}' is an architecture that Thaw does not know; it knows: {}", config.where(), type, names);
 }
 
-// Names under which a file may hold a parameter: as declared, without the trunk's prefix, and with TensorFlow's old
-// names of a norm's parameters.
+// Names under which a file may hold a parameter: as declared, without the trunk's prefix or with it, and with TensorFlow's
+// old names of a norm's parameters.
 std::vector<std::string> names_in_file(const Parameter& parameter, const std::string& prefix) {
   std::vector<std::string> names{parameter.name};
   if (parameter.name.starts_with(prefix)) names.push_back(parameter.name.substr(prefix.size()));
+  else names.push_back(prefix + parameter.name);
   if (parameter.role == Role::norm)
     for (std::string name : std::vector<std::string>(names)) {
       const bool gamma = name.ends_with(".weight");
@@ -65,12 +67,14 @@ void initialise(Parameter& parameter, double range, std::uint64_t seed) {
   }
 }
 
+double initializer_range(const JsonView& config) { return config.number_or("initializer_range", config.number_or("init_std", 0.02)); }
+
 }  // namespace
 
 std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head) { return architecture_of(config).build(config, head); }
 
 void reinitialise(Model& model, std::int64_t top, std::uint64_t init_seed) {
-  const double range = JsonView(model.config, "config.json").number_or("initializer_range", 0.02);
+  const double range = initializer_range(JsonView(model.config, "config.json"));
   for (Parameter& parameter : model.parameters) {
     if (parameter.group <= model.blocks() - top) continue;
     Parameter fresh = parameter;
@@ -86,12 +90,12 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
   const JsonView config(pretrained.config, (directory / "config.json").string());
   const Architecture& architecture = architecture_of(config);
   std::unique_ptr<Model> model = architecture.build(config, head);
-  const double range = config.number_or("initializer_range", 0.02);
+  const double range = initializer_range(config);
   const int head_group = static_cast<int>(model->layers.size()) - 1;
 
   std::set<std::string> used;
   for (Parameter& parameter : model->parameters) {
-    const bool in_head = parameter.group == head_group;
+    const bool in_head = head.kind == HeadKind::classification && parameter.group == head_group;
     bool loaded = false;
     for (const std::string& name : names_in_file(parameter, architecture.prefix)) {
       if (!weights.has(name)) continue;
@@ -117,7 +121,8 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
   }
   if (report != nullptr)
     for (const std::string& name : weights.names())
-      if (!used.contains(name) && !name.ends_with("position_ids")) report->unused.push_back(name);
+      if (!used.contains(name) && !name.ends_with("position_ids") && std::count(model->tied.begin(), model->tied.end(), name) == 0)
+        report->unused.push_back(name);
   return model;
 }
 

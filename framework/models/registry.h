@@ -8,6 +8,7 @@
 
 #include "framework/models/bert.h"
 #include "framework/models/model.h"
+#include "framework/models/whisper.h"
 
 namespace thaw {
 

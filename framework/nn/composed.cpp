@@ -32,36 +32,35 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Te
   return at::layer_norm(x.to(wide), {x.size(1)}, gamma.to(wide), beta.to(wide), eps).to(x.scalar_type());
 }
 
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens,
-                     double scale, const RandomSite& site) {
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionRows& rows, double scale,
+                     const RandomSite& site) {
   const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const std::int64_t heads = q.size(1);
-  std::vector<at::Tensor> rows;
-  const auto row_count = static_cast<std::int64_t>(cu_seqlens.size()) - 1;
-  const bool first_alone = q.size(0) == row_count;
-  for (std::int64_t row = 0; row < row_count; ++row) {
-    const std::int64_t start = cu_seqlens[static_cast<std::size_t>(row)], length = cu_seqlens[static_cast<std::size_t>(row) + 1] - start;
-    const std::int64_t queries = first_alone ? 1 : length;
+  std::vector<at::Tensor> out;
+  for (std::size_t row = 0; row + 1 < rows.keys.size(); ++row) {
+    const std::int64_t key = rows.keys[row], length = rows.keys[row + 1] - key;
+    const std::int64_t query = rows.queries[row], queries = rows.queries[row + 1] - query;
     const auto part = [&](const at::Tensor& x, std::int64_t from, std::int64_t count) {  // [heads, count, dim]
       return x.narrow(0, from, count).to(wide).transpose(0, 1);
     };
-    const auto of = [&](const at::Tensor& x) { return part(x, start, length); };
-    const at::Tensor asking = part(q, first_alone ? row : start, queries);
-    at::Tensor probabilities = at::softmax(at::matmul(asking, of(k).transpose(1, 2)) * scale, -1);
+    at::Tensor scores = at::matmul(part(q, query, queries), part(k, key, length).transpose(1, 2)) * scale;
+    if (rows.causal) scores = scores + at::full({queries, length}, -INFINITY, scores.options()).triu(1);
+    at::Tensor probabilities = at::softmax(scores, -1);
     if (site.p > 0) {
+      const std::int64_t first = site.first_token + (rows.first_tokens ? key : query);
       at::Tensor keep = at::empty({heads, queries, length});
-      float* out = keep.data_ptr<float>();
+      float* factors = keep.data_ptr<float>();
       for (std::int64_t h = 0; h < heads; ++h)
         for (std::int64_t i = 0; i < queries; ++i)
           for (std::int64_t j = 0; j < length; ++j)
-            *out++ = factor(site, static_cast<std::uint64_t>((site.first_token + start + i) * heads + h) * 8192u, j);
+            *factors++ = factor(site, static_cast<std::uint64_t>((first + i) * heads + h) * 8192u, j);
       probabilities = probabilities * keep.to(q.device(), wide);
     }
-    rows.push_back(at::matmul(probabilities, of(v)).transpose(0, 1).to(q.scalar_type()));
+    out.push_back(at::matmul(probabilities, part(v, key, length)).transpose(0, 1).to(q.scalar_type()));
   }
-  const std::int64_t padding = q.size(0) - cu_seqlens.back();
-  if (padding > 0) rows.push_back(at::zeros({padding, heads, q.size(2)}, q.options()));
-  return at::cat(rows);
+  const std::int64_t padding = q.size(0) - rows.queries.back();
+  if (padding > 0) out.push_back(at::zeros({padding, heads, q.size(2)}, q.options()));
+  return at::cat(out);
 }
 
 }  // namespace thaw::composed

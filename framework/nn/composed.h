@@ -3,9 +3,7 @@
 
 #include <ATen/ATen.h>
 
-#include <vector>
-
-#include "framework/nn/packed.h"
+#include "framework/nn/ops.h"
 
 namespace thaw::composed {
 
@@ -14,7 +12,7 @@ at::Tensor mask(const RandomSite& site, std::int64_t tokens, std::int64_t width)
 
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, double eps);
 
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens,
-                     double scale, const RandomSite& site);
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionRows& rows, double scale,
+                     const RandomSite& site);
 
 }  // namespace thaw::composed

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "framework/base/error.h"
 #include "framework/nn/composed.h"
@@ -169,17 +170,19 @@ class NormFunction : public Function<NormFunction> {
 class AttentionFunction : public Function<AttentionFunction> {
  public:
   static Variable forward(AutogradContext* context, const Variable& q_given, const Variable& k_given, const Variable& v_given,
-                          const std::vector<std::int64_t>& cu_seqlens, double scale, double p, std::int64_t key, std::int64_t first_token) {
+                          const AttentionRows& rows, double scale, double p, std::int64_t key, std::int64_t first_token) {
     const at::Tensor q = q_given.contiguous(), k = k_given.contiguous(), v = v_given.contiguous();
-    at::Tensor out = empty_but_padding(q, cu_seqlens);
+    at::Tensor out = empty_but_padding(q, rows.queries);
     const RandomSite site{p, static_cast<std::uint64_t>(key), first_token};
-    for_heads(q, cu_seqlens, site, [&](const Part& part, const cpu::DropoutArgs& dropout, float* scratch) {
-      cpu::kernels().attention_forward(is_bf16(q), at(q, part.query), at(k, part.key), at(v, part.key), at(out, part.query),
-                                       q.size(1) * q.size(2), part.queries, part.length, q.size(2), static_cast<float>(scale), dropout,
-                                       part.head, q.size(1), scratch);
+    for_heads(q, rows, scale, site, [&](const Part& part, const cpu::DropoutArgs& dropout, float* scratch) {
+      cpu::kernels().attention_forward(is_bf16(q), at(q, part.query), at(k, part.key), at(v, part.key), at(out, part.query), part.args,
+                                       dropout, scratch);
     });
     context->save_for_backward({q, k, v});
-    context->saved_data["cu_seqlens"] = cu_seqlens;
+    context->saved_data["queries"] = rows.queries;
+    context->saved_data["keys"] = rows.keys;
+    context->saved_data["causal"] = rows.causal;
+    context->saved_data["first_tokens"] = rows.first_tokens;
     context->saved_data["scale"] = scale;
     save_site(context, p, key, first_token);
     return out;
@@ -187,14 +190,12 @@ class AttentionFunction : public Function<AttentionFunction> {
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2], grad = grads[0].contiguous();
-    const std::vector<std::int64_t> cu_seqlens = context->saved_data["cu_seqlens"].toIntVector();
-    at::Tensor gq = empty_but_padding(q, cu_seqlens), gk = empty_but_padding(k, cu_seqlens), gv = empty_but_padding(v, cu_seqlens);
-    const RandomSite site = saved_site(context);
-    const double scale = context->saved_data["scale"].toDouble();
-    for_heads(q, cu_seqlens, site, [&](const Part& part, const cpu::DropoutArgs& dropout, float* scratch) {
+    const auto of = [&](const char* name) -> const c10::IValue& { return context->saved_data[name]; };
+    const AttentionRows rows{of("queries").toIntVector(), of("keys").toIntVector(), of("causal").toBool(), of("first_tokens").toBool()};
+    at::Tensor gq = empty_but_padding(q, rows.queries), gk = empty_but_padding(k, rows.keys), gv = empty_but_padding(v, rows.keys);
+    for_heads(q, rows, of("scale").toDouble(), saved_site(context), [&](const Part& part, const cpu::DropoutArgs& dropout, float* scratch) {
       cpu::kernels().attention_backward(is_bf16(q), at(q, part.query), at(k, part.key), at(v, part.key), at(grad, part.query),
-                                        at(gq, part.query), at(gk, part.key), at(gv, part.key), q.size(1) * q.size(2), part.queries,
-                                        part.length, q.size(2), static_cast<float>(scale), dropout, part.head, q.size(1), scratch);
+                                        at(gq, part.query), at(gk, part.key), at(gv, part.key), part.args, dropout, scratch);
     });
     return {gq, gk, gv, {}, {}, {}, {}, {}};
   }
@@ -213,24 +214,28 @@ class AttentionFunction : public Function<AttentionFunction> {
   }
 
   struct Part {  // one head of one row: where its queries and its keys begin
-    std::int64_t query, key, queries, length, head;
+    std::int64_t query, key;
+    cpu::AttentionArgs args;
   };
 
   // Every (row, head) once, in parallel; each writes only its own part.
   template <typename Work>
-  static void for_heads(const at::Tensor& q, const std::vector<std::int64_t>& cu_seqlens, const RandomSite& site, const Work& work) {
-    const std::int64_t heads = q.size(1), dim = q.size(2), rows = static_cast<std::int64_t>(cu_seqlens.size()) - 1;
-    at::parallel_for(0, rows * heads, 1, [&](std::int64_t begin, std::int64_t end) {
+  static void for_heads(const at::Tensor& q, const AttentionRows& rows, double scale, const RandomSite& site, const Work& work) {
+    const std::int64_t heads = q.size(1), dim = q.size(2), row_count = static_cast<std::int64_t>(rows.keys.size()) - 1;
+    at::parallel_for(0, row_count * heads, 1, [&](std::int64_t begin, std::int64_t end) {
       std::vector<float> scratch;
       for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t row = i / heads, head = i % heads, start = cu_seqlens[static_cast<std::size_t>(row)];
-        const std::int64_t length = cu_seqlens[static_cast<std::size_t>(row) + 1] - start;
-        const auto needed = static_cast<std::size_t>(cpu::attention_scratch(length, dim));
+        const std::int64_t head = i % heads;
+        const auto row = static_cast<std::size_t>(i / heads);
+        const std::int64_t query = rows.queries[row], queries = rows.queries[row + 1] - query;
+        const std::int64_t key = rows.keys[row], length = rows.keys[row + 1] - key;
+        const auto needed = static_cast<std::size_t>(cpu::attention_scratch(queries, length, dim));
         if (scratch.size() < needed) scratch.resize(needed);
         cpu::DropoutArgs dropout = dropout_args(site);
-        dropout.first_token += start;
-        const bool first_alone = q.size(0) == rows;
-        work({((first_alone ? row : start) * heads + head) * dim, (start * heads + head) * dim, first_alone ? 1 : length, length, head},
+        dropout.first_token += rows.first_tokens ? key : query;
+        work({(query * heads + head) * dim,
+              (key * heads + head) * dim,
+              {heads * dim, heads * dim, queries, length, dim, static_cast<float>(scale), rows.causal, head, heads}},
              dropout, scratch.data());
       }
     });
@@ -283,11 +288,25 @@ at::Tensor dropout(const at::Tensor& x, const RandomSite& site) {
 
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens,
                      double scale, const RandomSite& site) {
-  if (!q.is_cpu()) return composed::attention(q, k, v, cu_seqlens, scale, site);
-  return AttentionFunction::apply(q, k, v, cu_seqlens, scale, site.p, static_cast<std::int64_t>(site.key), site.first_token);
+  return attention(q, k, v, self_attention(cu_seqlens, q.size(0)), scale, site);
 }
 
-at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight) { return at::embedding(weight, ids, -1, false, /*sparse=*/true); }
+AttentionRows self_attention(const std::vector<std::int64_t>& cu_seqlens, std::int64_t queries) {
+  AttentionRows rows{cu_seqlens, cu_seqlens};
+  rows.first_tokens = queries == static_cast<std::int64_t>(cu_seqlens.size()) - 1;
+  if (rows.first_tokens) std::iota(rows.queries.begin(), rows.queries.end(), 0);
+  return rows;
+}
+
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionRows& rows, double scale,
+                     const RandomSite& site) {
+  if (!q.is_cpu()) return composed::attention(q, k, v, rows, scale, site);
+  return AttentionFunction::apply(q, k, v, rows, scale, site.p, static_cast<std::int64_t>(site.key), site.first_token);
+}
+
+at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight, std::int64_t padding_id) {
+  return at::embedding(weight, ids, padding_id, false, /*sparse=*/true);
+}
 
 at::Tensor pad_tokens(const at::Tensor& x) {
   const std::int64_t missing = (token_multiple - x.size(0) % token_multiple) % token_multiple;

@@ -36,8 +36,24 @@ at::Tensor dropout(const at::Tensor& x, const RandomSite& site);
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<std::int64_t>& cu_seqlens,
                      double scale, const RandomSite& site);
 
-// ids: int64 [tokens], weight: [entries, width] → [tokens, width]. The gradient is sparse (COO, not coalesced).
-at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight);
+// Which queries look at which keys: row r's queries are q's tokens queries[r] … queries[r + 1], its keys those of k and v
+// from keys[r] to keys[r + 1]. At least one key a row.
+struct AttentionRows {
+  std::vector<std::int64_t> queries, keys;
+  bool causal = false;        // query i of a row sees its first i + 1 keys: rows of as many queries as keys
+  bool first_tokens = false;  // the queries are the keys' rows' first tokens, and draw as such
+};
+
+// Rows that look at themselves; `queries` tokens in q: all, or the first of each row.
+AttentionRows self_attention(const std::vector<std::int64_t>& cu_seqlens, std::int64_t queries);
+
+// The same where queries and keys are of different sequences (cross-attention) or causal.
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionRows& rows, double scale,
+                     const RandomSite& site);
+
+// ids: int64 [tokens], weight: [entries, width] → [tokens, width]. The gradient is sparse (COO, not coalesced); entry
+// `padding_id` gets none.
+at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight, std::int64_t padding_id = -1);
 
 // x: [tokens, …] with zeros added, up to a multiple of token_multiple tokens.
 at::Tensor pad_tokens(const at::Tensor& x);

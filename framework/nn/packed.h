@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace thaw {
@@ -15,6 +16,8 @@ struct Packed {
   at::Tensor values;                     // [tokens, width]; those past the last row are finite, and nobody reads them
   std::vector<std::int64_t> cu_seqlens;  // rows + 1: where each row begins, and the end
   std::int64_t max_length = 0;           // of the longest row
+  // In an encoder–decoder, from the decoder's first layer on: the encoder's output, row by row, which cross-attention reads.
+  std::shared_ptr<const Packed> memory = nullptr;
 };
 
 // One use of dropout. A token of [tokens, width] owns ceil(width / 8) Philox counters of `key`, counted from token 0 of the

@@ -94,7 +94,7 @@ std::vector<bool> select(const Model& model, const std::vector<std::string>& sel
   std::vector<bool> chosen(model.parameters.size());
   for (const std::string& word : selectors) {
     const std::vector<bool> more = Selector(model, word, where).chosen();
-    for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = chosen[i] || more[i];
+    for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = chosen[i] || (more[i] && !model.parameters[i].fixed);
   }
   return chosen;
 }

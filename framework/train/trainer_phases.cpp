@@ -40,7 +40,7 @@ void Trainer::enter_phase(Kept kept) {
     if (phase.learning[i]) learning.push_back(i);
   std::stable_sort(learning.begin(), learning.end(), [&](std::size_t a, std::size_t b) { return parameter(a).group > parameter(b).group; });
   std::vector<SyncedParameter> synced;
-  for (const std::size_t i : learning) synced.push_back({parameter(i).name, parameter(i).working, parameter(i).role == Role::embedding});
+  for (const std::size_t i : learning) synced.push_back({parameter(i).name, parameter(i).working, parameter(i).sparse_gradient()});
   sync_.reset();  // its hooks leave the parameters before the new ones come
   sync_ = std::make_unique<GradientSync>(parts_.comm, parts_.devices, std::move(synced));
 
@@ -50,7 +50,7 @@ void Trainer::enter_phase(Kept kept) {
     const ParameterRate& rate = phase.rates[learning[k]];
     const bool copied = p.working.scalar_type() != at::kFloat;
     optimized.push_back({p.name, p.value, sync_->gradient(k), copied ? p.working.detach() : at::Tensor(), rate.lr, rate.decays});
-    if (p.role == Role::embedding) optimized.back().touched = [this, k] { return sync_->touched(k); };
+    if (p.sparse_gradient()) optimized.back().touched = [this, k] { return sync_->touched(k); };
   }
   optimizer_ =
       std::make_unique<AdamW>(parts_.recipe.optimizer, std::move(optimized), parts_.recipe.optimizer.sharded ? parts_.devices : nullptr);

@@ -3,7 +3,7 @@
 # line; both get `launched_at`, the Unix time just before mpirun or torchrun was started. The last line that a benchmark
 # prints is one JSON object; `ratio` is ours / peer.
 #
-# The peer needs the tests' Python: cluster/setup.sh --tests.
+# The peer needs the tests' Python: cluster/setup.sh --tests. A benchmark of other things sets `needs` first: files that must be there.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 # shellcheck source=cluster/mpi.sh
 . cluster/mpi.sh
@@ -13,7 +13,8 @@ thaw=build/release/thaw
 model=build/models/all-MiniLM-L6-v2
 peer_script=recipes/benchmarks/peers/hf_text_classification.py
 ranks=2
-for needed in "$python" "$thaw" "$model"; do
+[ -n "${needs+set}" ] || needs=("$python" "$thaw" "$model")
+for needed in "${needs[@]}"; do
   [ -e "$needed" ] || { printf '%s: %s is missing: run cluster/setup.sh --tests first\n' "${0##*/}" "$needed" >&2 && exit 66; }
 done
 out=$(mktemp -d)

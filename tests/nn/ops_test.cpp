@@ -10,6 +10,8 @@
 #include <functional>
 
 #include "framework/nn/composed.h"
+#include "framework/nn/cpu/kernels.h"
+#include "framework/nn/frame_convolution.h"
 
 namespace thaw {
 namespace {
@@ -119,14 +121,55 @@ TEST_P(Ops, Attention) {
       const RandomSite site{p, 99, 7};
       const double scale = 1 / std::sqrt(static_cast<double>(dim));
       agree([&](const Tensors& t) { return attention(t[0], t[1], t[2], cu_seqlens, scale, site); },
-            [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], cu_seqlens, scale, site); },
+            [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], self_attention(cu_seqlens, t[0].size(0)), scale, site); },
             {at::randn({140, heads, dim}), at::randn({140, heads, dim}), at::randn({140, heads, dim})}, {true, true, true}, type,
             tolerance);
       const at::Tensor first = at::randn({5, heads, dim}), k = at::randn({140, heads, dim}), v = at::randn({140, heads, dim});
       agree([&](const Tensors& t) { return attention(t[0], t[1], t[2], cu_seqlens, scale, site); },
-            [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], cu_seqlens, scale, site); }, {first, k, v},
-            {true, true, true}, type, tolerance);
+            [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], self_attention(cu_seqlens, t[0].size(0)), scale, site); },
+            {first, k, v}, {true, true, true}, type, tolerance);
     }
+}
+
+// Rows shorter and longer than a block of queries; keys of other rows than the queries'.
+TEST_P(Ops, CausalAttention) {
+  const std::vector<std::int64_t> cu_seqlens{0, 1, 18, 82, 240};
+  for (const double p : {0.0, 0.2}) {
+    const RandomSite site{p, 99, 7};
+    const AttentionRows rows{cu_seqlens, cu_seqlens, /*causal=*/true};
+    agree([&](const Tensors& t) { return attention(t[0], t[1], t[2], rows, 0.2, site); },
+          [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], rows, 0.2, site); },
+          {at::randn({240, 3, 20}), at::randn({240, 3, 20}), at::randn({240, 3, 20})}, {true, true, true}, type, tolerance);
+  }
+}
+
+TEST_P(Ops, CrossAttention) {
+  const AttentionRows rows{{0, 70, 71, 80}, {0, 3, 200, 333}};
+  for (const double p : {0.0, 0.2}) {
+    const RandomSite site{p, 99, 7};
+    agree([&](const Tensors& t) { return attention(t[0], t[1], t[2], rows, 0.2, site); },
+          [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], rows, 0.2, site); },
+          {at::randn({80, 2, 33}), at::randn({333, 2, 33}), at::randn({333, 2, 33})}, {true, true, true}, type, tolerance);
+  }
+}
+
+TEST_P(Ops, FrameConvolutionIsTorchsRowByRow) {
+  const std::vector<std::int64_t> cu_seqlens{0, 1, 8, 50};
+  for (const FrameConvolution& shape :
+       {FrameConvolution{3, 1, 1}, FrameConvolution{3, 2, 1}, FrameConvolution{5, 3, 2}, FrameConvolution{1, 2, 0}}) {
+    const std::vector<std::int64_t> outputs = shape.lengths(cu_seqlens);
+    agree([&](const Tensors& t) { return shape(t[0], cu_seqlens, t[1], t[2]).narrow(0, 0, outputs.back()); },
+          [&](const Tensors& t) {
+            Tensors rows;
+            for (std::size_t row = 0; row < 3; ++row)
+              rows.push_back(
+                  at::conv1d(t[0].slice(0, cu_seqlens[row], cu_seqlens[row + 1]).t().unsqueeze(0), t[1], t[2], shape.stride, shape.padding)
+                      .squeeze(0)
+                      .t());
+            return at::cat(rows);
+          },
+          {at::randn({50, 6}), at::randn({9, 6, shape.kernel}), at::randn({9})}, {true, true, true}, type, tolerance);
+  }
 }
 
 // Queries of the first tokens alone give what all queries give there, dropout too.
@@ -137,9 +180,30 @@ TEST(Attention, FirstTokensAlone) {
     const at::Tensor all = attention(q, k, v, cu_seqlens, 0.2, site);
     const at::Tensor first = attention(first_tokens(q, cu_seqlens), k, v, cu_seqlens, 0.2, site);
     EXPECT_LE((first - first_tokens(all, cu_seqlens)).abs().max().item<double>(), 1e-6);
-    const at::Tensor composed_first = composed::attention(first_tokens(q, cu_seqlens), k, v, cu_seqlens, 0.2, site);
+    const at::Tensor composed_first = composed::attention(first_tokens(q, cu_seqlens), k, v, self_attention(cu_seqlens, 5), 0.2, site);
     EXPECT_LE((first - composed_first).abs().max().item<double>(), 1e-6);
   }
+}
+
+// Inference's attention in bf16 pairs, of any length and width of a head, between other heads' values.
+TEST(Attention, InBf16Pairs) {
+  const auto attend = cpu::kernels().attention_bf16;
+  if (attend == nullptr) GTEST_SKIP() << "no products of bf16 pairs in these kernels or this processor";
+  for (const std::int64_t length : {1, 2, 17, 32, 100, 333})
+    for (const std::int64_t dim : {1, 8, 33, 64, 80}) {
+      const std::int64_t heads = 3;
+      const at::Tensor qkv = at::randn({length, 3, heads, dim}).to(at::kBFloat16);
+      at::Tensor out = at::full({length, heads, dim}, 7, at::kBFloat16);
+      std::vector<float> scratch(static_cast<std::size_t>(cpu::attention_bf16_scratch(length, dim)));
+      const auto at = [&](const at::Tensor& x, std::int64_t element) { return static_cast<char*>(x.data_ptr()) + 2 * element; };
+      for (std::int64_t head = 0; head < heads; ++head)
+        attend(at(qkv, head * dim), at(qkv, (heads + head) * dim), at(qkv, (2 * heads + head) * dim), at(out, head * dim),
+               {3 * heads * dim, heads * dim, length, length, dim, 0.3F, false, head, heads}, scratch.data());
+      const at::Tensor exact = qkv.to(at::kDouble);
+      const at::Tensor theirs =
+          composed::attention(exact.select(1, 0), exact.select(1, 1), exact.select(1, 2), self_attention({0, length}, length), 0.3, {});
+      EXPECT_LE(error(out, theirs), 0.02) << length << " tokens, " << dim << " wide";
+    }
 }
 
 // What stands past the last row changes nothing, and gets zeros: as a value and as a gradient.
@@ -148,7 +212,9 @@ TEST(Attention, PaddingAtTheEndIsLeftAlone) {
   Tensors exact;
   for (const at::Tensor& x : padded) exact.push_back(x.narrow(0, 0, 50));
   const Operation attend = [](const Tensors& t) { return attention(t[0], t[1], t[2], {0, 20, 50}, 0.3, {0.1, 3, 7}); };
-  const Operation composed_attend = [](const Tensors& t) { return composed::attention(t[0], t[1], t[2], {0, 20, 50}, 0.3, {0.1, 3, 7}); };
+  const Operation composed_attend = [](const Tensors& t) {
+    return composed::attention(t[0], t[1], t[2], {{0, 20, 50}, {0, 20, 50}}, 0.3, {0.1, 3, 7});
+  };
   for (const Operation& operation : {attend, composed_attend}) {
     const Result with = run(operation, padded), without = run(operation, exact);
     EXPECT_TRUE(at::equal(with.value.narrow(0, 0, 50), without.value));
@@ -187,7 +253,7 @@ TEST(LayerNorm, Bf16GradientsOfItsParametersAreSummedInFp32) {
 // Composed attention itself, against torch's, without dropout.
 TEST(Composed, AttentionIsTorchs) {
   const at::Tensor q = at::randn({9, 2, 8}, at::kDouble), k = at::randn({9, 2, 8}, at::kDouble), v = at::randn({9, 2, 8}, at::kDouble);
-  const at::Tensor ours = composed::attention(q, k, v, {0, 4, 9}, 0.3, {});
+  const at::Tensor ours = composed::attention(q, k, v, {{0, 4, 9}, {0, 4, 9}}, 0.3, {});
   for (const auto& [begin, length] : std::vector<std::array<std::int64_t, 2>>{{0, 4}, {4, 5}}) {
     const auto of = [&, b = begin, n = length](const at::Tensor& x) { return x.narrow(0, b, n).transpose(0, 1).unsqueeze(0); };
     const at::Tensor theirs = at::scaled_dot_product_attention(of(q), of(k), of(v), {}, 0, false, 0.3).squeeze(0).transpose(0, 1);
@@ -225,6 +291,13 @@ TEST(Embedding, GradientSumsOverEqualIds) {
   const Result ours = run([&](const Tensors& t) { return thaw::embedding(ids, t[0]); }, {at::randn({5, 4})});
   const Result theirs = run([&](const Tensors& t) { return t[0].index_select(0, ids); }, {at::randn({5, 4})});
   EXPECT_TRUE(at::allclose(ours.gradients[0], theirs.gradients[0]));
+}
+
+TEST(Embedding, PaddingGetsNoGradient) {
+  const at::Tensor ids = at::tensor({3, 1, 3, 0}, at::kLong);
+  const Result ours = run([&](const Tensors& t) { return thaw::embedding(ids, t[0], /*padding_id=*/3); }, {at::randn({5, 4})});
+  EXPECT_EQ(ours.gradients[0][3].abs().max().item<double>(), 0);
+  EXPECT_GT(ours.gradients[0][0].abs().max().item<double>(), 0);
 }
 
 TEST(FirstTokens, AreTheRowsBeginnings) {

@@ -2,6 +2,8 @@
 #include "framework/nn/cpu/kernels.h"
 
 #include "framework/nn/cpu/attention.h"
+#include "framework/nn/cpu/attention_bf16.h"
+#include "framework/nn/cpu/decode.h"
 #include "framework/nn/cpu/norm.h"
 
 namespace thaw::cpu {
@@ -16,21 +18,17 @@ T* to(void* p) {
   return static_cast<T*>(p);
 }
 
-void attention_forward(bool bf16, const void* q, const void* k, const void* v, void* o, i64 stride, i64 queries, i64 length, i64 dim,
-                       float scale, DropoutArgs d, i64 head, i64 heads, float* scratch) {
-  if (bf16)
-    forward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), to<bf16_t>(o), stride, queries, length, dim, scale, d, head, heads, scratch);
-  else forward(in<float>(q), in<float>(k), in<float>(v), to<float>(o), stride, queries, length, dim, scale, d, head, heads, scratch);
+void attention_forward(bool bf16, const void* q, const void* k, const void* v, void* o, const AttentionArgs& a, DropoutArgs d,
+                       float* scratch) {
+  if (bf16) forward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), to<bf16_t>(o), a, d, scratch);
+  else forward(in<float>(q), in<float>(k), in<float>(v), to<float>(o), a, d, scratch);
 }
 
-void attention_backward(bool bf16, const void* q, const void* k, const void* v, const void* go, void* gq, void* gk, void* gv, i64 stride,
-                        i64 queries, i64 length, i64 dim, float scale, DropoutArgs d, i64 head, i64 heads, float* scratch) {
+void attention_backward(bool bf16, const void* q, const void* k, const void* v, const void* go, void* gq, void* gk, void* gv,
+                        const AttentionArgs& a, DropoutArgs d, float* scratch) {
   if (bf16)
-    backward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), in<bf16_t>(go), to<bf16_t>(gq), to<bf16_t>(gk), to<bf16_t>(gv), stride, queries,
-             length, dim, scale, d, head, heads, scratch);
-  else
-    backward(in<float>(q), in<float>(k), in<float>(v), in<float>(go), to<float>(gq), to<float>(gk), to<float>(gv), stride, queries, length,
-             dim, scale, d, head, heads, scratch);
+    backward(in<bf16_t>(q), in<bf16_t>(k), in<bf16_t>(v), in<bf16_t>(go), to<bf16_t>(gq), to<bf16_t>(gk), to<bf16_t>(gv), a, d, scratch);
+  else backward(in<float>(q), in<float>(k), in<float>(v), in<float>(go), to<float>(gq), to<float>(gk), to<float>(gv), a, d, scratch);
 }
 
 void dropout(bool bf16, const void* x, void* y, i64 begin, i64 end, i64 width, DropoutArgs d) {
@@ -55,13 +53,41 @@ void column_sums(bool bf16, const void* x, float* sums, i64 begin, i64 end, i64 
   else columns(in<float>(x), sums, begin, end, width);
 }
 
+void panel_product(bool bf16, const float* x, i64 rows, i64 depth, const void* panel, const float* bias, const float* residual, float* out,
+                   i64 ldo, i64 columns) {
+  if (bf16) panel_rows(x, rows, depth, in<bf16_t>(panel), bias, residual, out, ldo, columns);
+  else panel_rows(x, rows, depth, in<float>(panel), bias, residual, out, ldo, columns);
+}
+
+void attend_cached(bool bf16, const float* q, const void* keys, i64 ldk, const void* values, i64 length, i64 dim, float scale, float* out,
+                   float* probabilities) {
+  if (bf16) attend_one(q, in<bf16_t>(keys), ldk, in<bf16_t>(values), length, dim, scale, out, probabilities);
+  else attend_one(q, in<float>(keys), ldk, in<float>(values), length, dim, scale, out, probabilities);
+}
+
+// Where the processor has what it needs.
+auto attention_bf16_or_null() -> decltype(Kernels::attention_bf16) {
+#if defined(__AVX512F__)
+  if (__builtin_cpu_supports("avx512bf16")) return attention_pairs;
+#endif
+  return nullptr;
+}
+
 }  // namespace
 
 #define THAW_TEXT(x) #x
 #define THAW_NAME(x) THAW_TEXT(x)
 const Kernels& THAW_KERNELS() {
-  static const Kernels table{THAW_NAME(THAW_KERNELS), attention_forward, attention_backward, dropout, norm_forward,
-                             norm_backward,           column_sums};
+  static const Kernels table{THAW_NAME(THAW_KERNELS),
+                             attention_forward,
+                             attention_backward,
+                             attention_bf16_or_null(),
+                             dropout,
+                             norm_forward,
+                             norm_backward,
+                             column_sums,
+                             panel_product,
+                             attend_cached};
   return table;
 }
 

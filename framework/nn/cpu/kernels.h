@@ -13,16 +13,26 @@ struct DropoutArgs {
   float scale = 1;              // of what is kept
 };
 
+// One head of one row: `queries` tokens look at `length` others, at all of them or, where `causal`, query i at the first i + 1.
+// Element (token, d) of q, k, v and their gradients is at token · stride + d, of o at token · out_stride + d. The first query draws as DropoutArgs::first_token.
+struct AttentionArgs {
+  std::int64_t stride, out_stride, queries, length, dim;
+  float scale;
+  bool causal;
+  std::int64_t head, heads;
+};
+
 struct Kernels {
   const char* name;
-  // One head of one row: its first `queries` tokens look at all `length` of them. q, k, v, o (and their gradients): element
-  // (token, d) at token · stride + d. dropout.first_token: the row's first. scratch: attention_scratch(length, dim) floats.
-  void (*attention_forward)(bool bf16, const void* q, const void* k, const void* v, void* o, std::int64_t stride, std::int64_t queries,
-                            std::int64_t length, std::int64_t dim, float scale, DropoutArgs dropout, std::int64_t head, std::int64_t heads,
+  // q, o (and their gradients): a.queries tokens, k, v: a.length of them. scratch: attention_scratch(…) floats.
+  void (*attention_forward)(bool bf16, const void* q, const void* k, const void* v, void* o, const AttentionArgs& a, DropoutArgs dropout,
                             float* scratch);
   void (*attention_backward)(bool bf16, const void* q, const void* k, const void* v, const void* grad_o, void* grad_q, void* grad_k,
-                             void* grad_v, std::int64_t stride, std::int64_t queries, std::int64_t length, std::int64_t dim, float scale,
-                             DropoutArgs dropout, std::int64_t head, std::int64_t heads, float* scratch);
+                             void* grad_v, const AttentionArgs& a, DropoutArgs dropout, float* scratch);
+  // The same forward in bf16 alone, for inference: not causal, no dropout, probabilities rounded to bf16. Null where the processor
+  // has no products of bf16 pairs.
+  void (*attention_bf16)(const void* q, const void* k, const void* v, void* o, const AttentionArgs& a,
+                         float* scratch);  // attention_bf16_scratch(…)
   // Rows [begin, end) of y = x · mask. Also its own backward.
   void (*dropout)(bool bf16, const void* x, void* y, std::int64_t begin, std::int64_t end, std::int64_t width, DropoutArgs dropout);
   // Rows [begin, end): sum = dropout(x) + residual (where residual is not null), y = LN(sum), stats = (mean, 1/std) a row.
@@ -35,12 +45,30 @@ struct Kernels {
                         DropoutArgs dropout);
   // Adds rows [begin, end) of x: [rows, width] into sums: [width].
   void (*column_sums)(bool bf16, const void* x, float* sums, std::int64_t begin, std::int64_t end, std::int64_t width);
+  // Columns 0 … `columns` (at most panel_width) of out = x · panel + bias (+ residual, which may be null and may be out).
+  // x: [rows × depth], panel: [depth × panel_width], bf16 or fp32, bias: [panel_width]; out, residual: rows `ldo` apart.
+  // A row's bits do not depend on the others.
+  void (*panel_product)(bool bf16, const float* x, std::int64_t rows, std::int64_t depth, const void* panel, const float* bias,
+                        const float* residual, float* out, std::int64_t ldo, std::int64_t columns);
+  // One query of one head against `length` cached tokens: keys: [dim × ldk], token after token in a row, ldk at least
+  // padded(length) and finite; values: [length × padded(dim)]; both bf16 or fp32. out: [dim], probabilities: [padded(length)].
+  void (*attend_one)(bool bf16, const float* q, const void* keys, std::int64_t ldk, const void* values, std::int64_t length,
+                     std::int64_t dim, float scale, float* out, float* probabilities);
 };
 
 constexpr std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
-// Four matrices of length × dim, two transposed, and three of length × length.
-constexpr std::int64_t attention_scratch(std::int64_t length, std::int64_t dim) {
-  return 8 * padded(length) * padded(dim) + 3 * padded(length) * padded(length) + 64;
+constexpr std::int64_t panel_width = 32;
+constexpr std::int64_t attention_block = 64;  // queries whose scores are held at once
+constexpr std::int64_t attention_rows(std::int64_t queries) { return queries < attention_block ? queries : attention_block; }
+// Six matrices of length × dim; for a block of queries three of dim and three of length.
+constexpr std::int64_t attention_scratch(std::int64_t queries, std::int64_t length, std::int64_t dim) {
+  return 6 * padded(length) * padded(dim) + 3 * attention_rows(queries) * (padded(dim) + padded(length)) + 64;
+}
+
+constexpr std::int64_t bf16_block = 32;  // the same for attention_bf16
+constexpr std::int64_t to_32(std::int64_t n) { return (n + 31) / 32 * 32; }
+constexpr std::int64_t attention_bf16_scratch(std::int64_t length, std::int64_t dim) {
+  return to_32(length) * to_32(dim) + bf16_block * (2 * to_32(dim) + 2 * to_32(length));
 }
 
 const Kernels& kernels();  // the fastest that this processor runs; THAW_ISA=base|avx2|avx512 in the environment overrides
