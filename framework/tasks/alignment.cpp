@@ -23,7 +23,8 @@ at::Tensor fit_of(const at::Tensor& attention, std::int64_t frames) {
 }
 
 // The probability of each text token where the decoder reads the text: fp32 [text].
-at::Tensor probabilities_of(SpeechDecoder& decoder, const at::Tensor& tokens, std::int64_t text_start, std::int64_t text_size, std::int64_t eot) {
+at::Tensor probabilities_of(SpeechDecoder& decoder, const at::Tensor& tokens, std::int64_t text_start, std::int64_t text_size,
+                            std::int64_t eot) {
   const at::Tensor logits = decoder.step(tokens, true)[0].slice(0, text_start - 1, text_start - 1 + text_size).slice(1, 0, eot);
   const at::Tensor text = tokens[0].slice(0, text_start, text_start + text_size).to(logits.device());
   return at::softmax(logits, 1, at::kFloat).gather(1, text.unsqueeze(1)).squeeze(1).cpu().contiguous();
@@ -81,7 +82,8 @@ std::vector<WordTiming> align_words(SpeechDecoder& decoder, const WhisperVocabul
   tokens.push_back(vocabulary.eot);
   const at::Tensor read = at::tensor(tokens, at::kLong).unsqueeze(0);
   if (read.size(1) > decoder.max_tokens()) {
-    throw DataError("word times: a window's text has {} tokens, and with its prompt the decoder reads at most {}", size, decoder.max_tokens());
+    throw DataError("word times: a window's text has {} tokens, and with its prompt the decoder reads at most {}", size,
+                    decoder.max_tokens());
   }
   decoder.begin({window.index});
   const at::Tensor probabilities = probabilities_of(decoder, read, start + 1, size, vocabulary.eot);

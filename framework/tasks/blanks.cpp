@@ -16,8 +16,8 @@ bool is_blank(std::string_view character) {
     return (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= ' ');
   }
   // U+0085, 00A0, 1680, 2000 to 200A, 2028, 2029, 202F, 205F, 3000
-  static constexpr std::array wide = {"\xC2\x85"sv,     "\xC2\xA0"sv,     "\xE1\x9A\x80"sv, "\xE2\x80\xA8"sv, "\xE2\x80\xA9"sv,
-                                      "\xE2\x80\xAF"sv, "\xE2\x81\x9F"sv, "\xE3\x80\x80"sv};
+  static constexpr std::array wide = {"\xC2\x85"sv,     "\xC2\xA0"sv,     "\xE1\x9A\x80"sv, "\xE2\x80\xA8"sv,
+                                      "\xE2\x80\xA9"sv, "\xE2\x80\xAF"sv, "\xE2\x81\x9F"sv, "\xE3\x80\x80"sv};
   if (character.size() == 3 && character.starts_with("\xE2\x80"sv) && character[2] <= '\x8A') return true;
   return std::find(wide.begin(), wide.end(), character) != wide.end();
 }

@@ -6,8 +6,8 @@
 
 namespace thaw {
 
-std::string strip_blanks(std::string_view text);         // valid UTF-8 in and out
-std::size_t leading_blanks(std::string_view text);       // their bytes
-std::size_t count_characters(std::string_view text);     // code points of valid UTF-8: Python's len()
+std::string strip_blanks(std::string_view text);      // valid UTF-8 in and out
+std::size_t leading_blanks(std::string_view text);    // their bytes
+std::size_t count_characters(std::string_view text);  // code points of valid UTF-8: Python's len()
 
 }  // namespace thaw

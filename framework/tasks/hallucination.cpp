@@ -61,8 +61,10 @@ SilenceVerdict skip_silence(const SilenceRules& rules, const WindowSpan& window,
     if (is_anomaly(segment)) {
       const Segment* const next = first_with_words(segments, i + 1);
       const double next_start = next != nullptr ? next->words.front().start : offset + seconds_of(window.frames);
-      const bool silence_before = segment.start - last_end > rules.threshold || segment.start < rules.threshold || segment.start - offset < 2;
-      const bool silence_after = next_start - segment.end > rules.threshold || (next != nullptr && is_anomaly(*next)) || window_end - segment.end < 2;
+      const bool silence_before =
+          segment.start - last_end > rules.threshold || segment.start < rules.threshold || segment.start - offset < 2;
+      const bool silence_after =
+          next_start - segment.end > rules.threshold || (next != nullptr && is_anomaly(*next)) || window_end - segment.end < 2;
       if (silence_before && silence_after) {
         seek = frame_at(std::max(offset + 1, segment.start));
         if (seconds_of(rules.content_frames) - segment.end < rules.threshold) seek = rules.content_frames;

@@ -18,9 +18,9 @@ struct SilenceRules {
 
 // What follows from the segments of `window`, whose words have times.
 struct SilenceVerdict {
-  std::int64_t seek = 0;      // where decoding goes on
-  bool again = false;         // from there, without any segment of this window
-  std::size_t segments = 0;   // else so many of them stay
+  std::int64_t seek = 0;     // where decoding goes on
+  bool again = false;        // from there, without any segment of this window
+  std::size_t segments = 0;  // else so many of them stay
 };
 // `seek`: where decoding would go on without these rules. last_speech: end of the last word before the window, in s.
 SilenceVerdict skip_silence(const SilenceRules& rules, const WindowSpan& window, const std::vector<Segment>& segments, std::int64_t seek,

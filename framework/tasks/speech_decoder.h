@@ -1,5 +1,5 @@
-// A speech model with a text decoder (Whisper), as decoding sees it: windows of 30 s are encoded once, and then several sequences
-// of tokens grow over them, with their keys and values kept.
+// What decoding rules (greedy, beams, timestamps) ask of a speech model: windows of audio encoded at once, then text token by
+// token, for several sequences side by side. All sequences have the same number of tokens.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -19,7 +19,8 @@ class SpeechDecoder {
   virtual void encode(const at::Tensor& features) = 0;
   // Each of `sequences` continues one window's text: sequence i reads the audio of window windows[i]; forgets all tokens.
   virtual void begin(const std::vector<std::int64_t>& windows) = 0;
-  // Appends tokens, int64 [sequences, n], and returns the logits after the last, fp32 [sequences, vocabulary] (all n of them where `all`: [sequences, n, vocabulary]).
+  // Appends tokens, int64 [sequences, n], and returns the logits after the last, fp32 [sequences, vocabulary] (all n of them
+  // where `all`: [sequences, n, vocabulary]).
   virtual at::Tensor step(const at::Tensor& tokens, bool all = false) = 0;
   // Sequence i goes on from what sequence from[i] has (beams; may be fewer or more than before, of the same windows).
   virtual void reorder(const std::vector<std::int64_t>& from) = 0;

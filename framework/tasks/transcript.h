@@ -2,6 +2,7 @@
 // the recording's beginning.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@ struct TimedWord {
   std::string word;  // with the blank before it and its punctuation
   double start = 0, end = 0;
   double probability = 0;  // mean over its tokens
+  std::size_t tokens = 0;  // how many of the segment's text tokens make it
 };
 
 struct Segment {
@@ -19,7 +21,7 @@ struct Segment {
   std::int64_t seek = 0;  // frame (10 ms) at which its window began
   double start = 0, end = 0;
   std::string text;
-  std::vector<std::int64_t> tokens;  // timestamps among them
+  std::vector<std::int64_t> tokens;                                                    // timestamps among them
   double temperature = 0, avg_logprob = 0, compression_ratio = 0, no_speech_prob = 0;  // of its whole window
   std::vector<TimedWord> words;
 };

@@ -16,7 +16,8 @@ std::int64_t frame_at(double seconds) { return static_cast<std::int64_t>(std::ne
 // One recording, window by window.
 class Transcription {
  public:
-  Transcription(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const at::Tensor& features, const TranscriptionOptions& options)
+  Transcription(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const at::Tensor& features,
+                const TranscriptionOptions& options)
       : decoder_(decoder),
         vocabulary_(vocabulary),
         features_(features),
@@ -50,7 +51,8 @@ class Transcription {
     std::vector<std::pair<std::int64_t, std::int64_t>> frames;
     const double end = static_cast<double>(content_frames_) / frames_per_second;
     for (const auto& [first, last] : options_.clips) {
-      if (!(first >= 0 && last >= first)) throw UsageError("clips: expected a start of 0 s or more and an end after it, found {} to {}", first, last);
+      if (!(first >= 0 && last >= first))
+        throw UsageError("clips: expected a start of 0 s or more and an end after it, found {} to {}", first, last);
       std::int64_t start = frame_at(std::min(first, end));
       if (!frames.empty()) start = std::max(start, frames.back().second);  // overlapping clips say nothing twice
       frames.emplace_back(start, std::min(frame_at(std::min(last, end)), content_frames_));
@@ -101,10 +103,13 @@ class Transcription {
   void add_word_times(const WindowSpan& window, std::vector<Segment>& segments) {
     TokenIds text;
     for (const Segment& segment : segments) {
-      std::copy_if(segment.tokens.begin(), segment.tokens.end(), std::back_inserter(text), [&](std::int64_t token) { return token < vocabulary_.eot; });
+      std::copy_if(segment.tokens.begin(), segment.tokens.end(), std::back_inserter(text),
+                   [&](std::int64_t token) { return token < vocabulary_.eot; });
     }
-    set_word_times(segments, align_words(decoder_, vocabulary_, options_.words.heads, {0, window.frames}, decoding_.language, decoding_.translate, text),
-                   options_.words, last_speech_, vocabulary_.eot);
+    set_word_times(
+        segments,
+        align_words(decoder_, vocabulary_, options_.words.heads, {0, window.frames}, decoding_.language, decoding_.translate, text),
+        options_.words, last_speech_, vocabulary_.eot);
   }
 
   void keep(std::vector<Segment> segments) {
@@ -135,11 +140,14 @@ at::Tensor window_of(const at::Tensor& features, const WindowSpan& span) {
   return at::constant_pad_nd(part, {0, window_frames - part.size(1)}).unsqueeze(0);
 }
 
-WhisperOptions prepared_options(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const at::Tensor& window, const TranscriptionOptions& options) {
+WhisperOptions prepared_options(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const at::Tensor& window,
+                                const TranscriptionOptions& options) {
   if (options.word_times && options.words.heads.empty()) {
-    throw ModelError("word times: the model names no attention heads that follow the audio; expected alignment_heads in generation_config.json");
+    throw ModelError(
+        "word times: the model names no attention heads that follow the audio; expected alignment_heads in generation_config.json");
   }
-  if (options.hallucination_silence_threshold && !options.word_times) throw UsageError("hallucination_silence_threshold needs word times: ask for them, or leave it out");
+  if (options.hallucination_silence_threshold && !options.word_times)
+    throw UsageError("hallucination_silence_threshold needs word times: ask for them, or leave it out");
   WhisperOptions decoding = options.decoding;
   if (!decoding.language.empty()) return decoding;
   decoding.language = "en";
@@ -149,9 +157,12 @@ WhisperOptions prepared_options(SpeechDecoder& decoder, const WhisperVocabulary&
   return decoding;
 }
 
-Transcript transcribe(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const at::Tensor& features, const TranscriptionOptions& options) {
+Transcript transcribe(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const at::Tensor& features,
+                      const TranscriptionOptions& options) {
   if (features.dim() != 2 || features.size(1) < window_frames) {
-    throw DataError("transcription: expected features [mels, frames] that end with 30 s of silence (3000 frames), found {} dimensions and {} frames", features.dim(), features.size(-1));
+    throw DataError(
+        "transcription: expected features [mels, frames] that end with 30 s of silence (3000 frames), found {} dimensions and {} frames",
+        features.dim(), features.size(-1));
   }
   return Transcription(decoder, vocabulary, features, options).run();
 }

@@ -17,12 +17,22 @@ namespace {
 constexpr double timestamp_seconds = 0.02;
 
 void check(const WhisperOptions& options, std::int64_t max_tokens) {
-  if (options.beam_size > 0 && options.temperature > 0) throw UsageError("beam_size {} with temperature {}: beam search is for temperature 0; leave one of them out", options.beam_size, options.temperature);
-  if (options.best_of > 1 && options.temperature == 0) throw UsageError("best_of {} with temperature 0: all samples would be the same; set a temperature above 0, or best_of 1", options.best_of);
-  if (options.beam_size < 0 || options.best_of < 1 || options.temperature < 0) throw UsageError("expected beam_size of 0 or more, best_of of 1 or more and a temperature of 0 or more, found {}, {} and {}", options.beam_size, options.best_of, options.temperature);
-  if (options.beam_size > 0 && !(std::nearbyint(static_cast<double>(options.beam_size) * options.patience) >= 1)) throw UsageError("expected patience that lets at least one of {} beams end, found {}; 1.0 is usual", options.beam_size, options.patience);
-  if (options.length_penalty && !(*options.length_penalty >= 0 && *options.length_penalty <= 1)) throw UsageError("expected length_penalty from 0 to 1, found {}", *options.length_penalty);
-  if (options.max_new_tokens < 0 || options.max_new_tokens > max_tokens) throw UsageError("expected max_new_tokens from 0 to the decoder's {}, found {}", max_tokens, options.max_new_tokens);
+  if (options.beam_size > 0 && options.temperature > 0)
+    throw UsageError("beam_size {} with temperature {}: beam search is for temperature 0; leave one of them out", options.beam_size,
+                     options.temperature);
+  if (options.best_of > 1 && options.temperature == 0)
+    throw UsageError("best_of {} with temperature 0: all samples would be the same; set a temperature above 0, or best_of 1",
+                     options.best_of);
+  if (options.beam_size < 0 || options.best_of < 1 || options.temperature < 0)
+    throw UsageError("expected beam_size of 0 or more, best_of of 1 or more and a temperature of 0 or more, found {}, {} and {}",
+                     options.beam_size, options.best_of, options.temperature);
+  if (options.beam_size > 0 && !(std::nearbyint(static_cast<double>(options.beam_size) * options.patience) >= 1))
+    throw UsageError("expected patience that lets at least one of {} beams end, found {}; 1.0 is usual", options.beam_size,
+                     options.patience);
+  if (options.length_penalty && !(*options.length_penalty >= 0 && *options.length_penalty <= 1))
+    throw UsageError("expected length_penalty from 0 to 1, found {}", *options.length_penalty);
+  if (options.max_new_tokens < 0 || options.max_new_tokens > max_tokens)
+    throw UsageError("expected max_new_tokens from 0 to the decoder's {}, found {}", max_tokens, options.max_new_tokens);
 }
 
 TokenIds last(const TokenIds& tokens, std::int64_t most) {
@@ -33,8 +43,13 @@ TokenIds last(const TokenIds& tokens, std::int64_t most) {
 // One call of decode_windows.
 class Decoding {
  public:
-  Decoding(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const std::vector<DecodingWindow>& windows, const WhisperOptions& options)
-      : decoder_(decoder), vocabulary_(vocabulary), options_(options), windows_(windows), rules_(vocabulary, rule_options(), decoder.vocabulary_size()) {
+  Decoding(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const std::vector<DecodingWindow>& windows,
+           const WhisperOptions& options)
+      : decoder_(decoder),
+        vocabulary_(vocabulary),
+        options_(options),
+        windows_(windows),
+        rules_(vocabulary, rule_options(), decoder.vocabulary_size()) {
     check(options, decoder.max_tokens());
     max_new_tokens_ = options.max_new_tokens > 0 ? options.max_new_tokens : decoder.max_tokens() / 2;
     languages_ = languages();
@@ -56,11 +71,14 @@ class Decoding {
   WhisperRuleOptions rule_options() const {
     WhisperRuleOptions rules;
     rules.suppress = options_.suppress;
-    if (options_.suppress_non_speech) rules.suppress.insert(rules.suppress.end(), vocabulary_.non_speech.begin(), vocabulary_.non_speech.end());
-    rules.suppress.insert(rules.suppress.end(), {vocabulary_.transcribe, vocabulary_.translate, vocabulary_.sot, vocabulary_.sot_prev, vocabulary_.sot_lm, vocabulary_.no_speech});
+    if (options_.suppress_non_speech)
+      rules.suppress.insert(rules.suppress.end(), vocabulary_.non_speech.begin(), vocabulary_.non_speech.end());
+    rules.suppress.insert(rules.suppress.end(), {vocabulary_.transcribe, vocabulary_.translate, vocabulary_.sot, vocabulary_.sot_prev,
+                                                 vocabulary_.sot_lm, vocabulary_.no_speech});
     rules.suppress_blank = options_.suppress_blank;
     rules.timestamps = options_.timestamps;
-    if (options_.max_initial_timestamp) rules.max_initial_timestamp = static_cast<std::int64_t>(std::nearbyint(*options_.max_initial_timestamp / timestamp_seconds));
+    if (options_.max_initial_timestamp)
+      rules.max_initial_timestamp = static_cast<std::int64_t>(std::nearbyint(*options_.max_initial_timestamp / timestamp_seconds));
     return rules;
   }
 
@@ -185,8 +203,8 @@ class Decoding {
 
 }  // namespace
 
-std::vector<WhisperResult> decode_windows(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const std::vector<DecodingWindow>& windows,
-                                          const WhisperOptions& options) {
+std::vector<WhisperResult> decode_windows(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary,
+                                          const std::vector<DecodingWindow>& windows, const WhisperOptions& options) {
   if (windows.empty()) return {};
   return Decoding(decoder, vocabulary, windows, options).run();
 }

@@ -13,16 +13,16 @@
 namespace thaw {
 
 struct WhisperOptions {
-  std::string language;         // a code such as "en"; empty: each window's most probable one
-  bool translate = false;       // into English
-  double temperature = 0;       // 0: the most probable token
-  std::int64_t beam_size = 0;   // above 0: beam search
-  double patience = 1;          // of beam search
-  std::int64_t best_of = 1;     // texts that are sampled, at a temperature above 0
-  std::optional<double> length_penalty;              // in [0, 1]; none: log-probabilities are divided by the length
-  std::int64_t max_new_tokens = 0;                   // 0: half of the decoder's
-  TokenIds prompt, prefix;                           // said before this window; this window's beginning
-  TokenIds suppress;                                 // never said, beside the special tokens
+  std::string language;                  // a code such as "en"; empty: each window's most probable one
+  bool translate = false;                // into English
+  double temperature = 0;                // 0: the most probable token
+  std::int64_t beam_size = 0;            // above 0: beam search
+  double patience = 1;                   // of beam search
+  std::int64_t best_of = 1;              // texts that are sampled, at a temperature above 0
+  std::optional<double> length_penalty;  // in [0, 1]; none: log-probabilities are divided by the length
+  std::int64_t max_new_tokens = 0;       // 0: half of the decoder's
+  TokenIds prompt, prefix;               // said before this window; this window's beginning
+  TokenIds suppress;                     // never said, beside the special tokens
   bool suppress_non_speech = true;
   bool suppress_blank = true;
   bool timestamps = true;
@@ -43,7 +43,7 @@ struct DecodingWindow {
 };
 
 // UsageError for options that contradict each other.
-std::vector<WhisperResult> decode_windows(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const std::vector<DecodingWindow>& windows,
-                                          const WhisperOptions& options);
+std::vector<WhisperResult> decode_windows(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary,
+                                          const std::vector<DecodingWindow>& windows, const WhisperOptions& options);
 
 }  // namespace thaw

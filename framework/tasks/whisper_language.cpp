@@ -7,14 +7,17 @@
 
 namespace thaw {
 
-std::vector<LanguageGuess> detect_language(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const std::vector<std::int64_t>& windows) {
-  if (vocabulary.languages.empty()) throw ModelError("language detection: this model knows English alone; name no language, or take a multilingual model");
+std::vector<LanguageGuess> detect_language(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary,
+                                           const std::vector<std::int64_t>& windows) {
+  if (vocabulary.languages.empty())
+    throw ModelError("language detection: this model knows English alone; name no language, or take a multilingual model");
   TokenIds ids;
   for (const auto& [code, id] : vocabulary.languages) ids.push_back(id);
   const auto rows = static_cast<std::int64_t>(windows.size());
   decoder.begin(windows);
   const at::Tensor logits = decoder.step(at::full({rows, 1}, vocabulary.sot, at::kLong));
-  const at::Tensor probabilities = at::softmax(logits.index_select(1, at::tensor(ids, at::kLong).to(logits.device())), 1, at::kFloat).cpu().contiguous();
+  const at::Tensor probabilities =
+      at::softmax(logits.index_select(1, at::tensor(ids, at::kLong).to(logits.device())), 1, at::kFloat).cpu().contiguous();
   std::vector<LanguageGuess> guesses;
   for (std::int64_t row = 0; row < rows; ++row) {
     const float* const first = probabilities[row].data_ptr<float>();
@@ -27,7 +30,8 @@ std::vector<LanguageGuess> detect_language(SpeechDecoder& decoder, const Whisper
 TokenIds start_of_transcript(const WhisperVocabulary& vocabulary, const std::string& language, bool translate) {
   if (vocabulary.languages.empty()) {
     if (translate || (language != "en" && !language.empty())) {
-      throw UsageError("this model transcribes English alone, and was asked for {}; take a multilingual model", translate ? std::string("a translation") : "language " + language);
+      throw UsageError("this model transcribes English alone, and was asked for {}; take a multilingual model",
+                       translate ? std::string("a translation") : "language " + language);
     }
     return {vocabulary.sot};
   }

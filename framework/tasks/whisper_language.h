@@ -16,7 +16,8 @@ struct LanguageGuess {
 };
 
 // Of windows that were encoded, as openai-whisper's detect_language. ModelError where the model knows English alone.
-std::vector<LanguageGuess> detect_language(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const std::vector<std::int64_t>& windows);
+std::vector<LanguageGuess> detect_language(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary,
+                                           const std::vector<std::int64_t>& windows);
 
 // Start of transcript, then language and task where the model knows more than English. UsageError for a language it does not know.
 TokenIds start_of_transcript(const WhisperVocabulary& vocabulary, const std::string& language, bool translate);

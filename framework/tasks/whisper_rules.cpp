@@ -36,13 +36,16 @@ WhisperRules::WhisperRules(const WhisperVocabulary& vocabulary, const WhisperRul
   for (const TokenIds* ids : {&suppressed, &first}) {
     for (const std::int64_t id : *ids) {
       if (id < 0 || id >= vocabulary_size) {
-        throw ModelError("decoding rules: expected token ids below the model's vocabulary of {}, found {}: tokenizer and model do not belong together", vocabulary_size, id);
+        throw ModelError(
+            "decoding rules: expected token ids below the model's vocabulary of {}, found {}: tokenizer and model do not belong together",
+            vocabulary_size, id);
       }
     }
   }
   if (timestamps_ && (first_timestamp_ <= eot_ || first_timestamp_ >= vocabulary_size)) {
     throw ModelError(
-        "decoding rules: expected the first timestamp between the end of text ({}) and the vocabulary's end ({}), found {}: tokenizer and model do not belong together",
+        "decoding rules: expected the first timestamp between the end of text ({}) and the vocabulary's end ({}), found {}: tokenizer and "
+        "model do not belong together",
         eot_, vocabulary_size, first_timestamp_);
   }
   suppressed_ = at::tensor(suppressed, at::kLong);

@@ -13,9 +13,9 @@
 namespace thaw {
 
 struct WhisperRuleOptions {
-  TokenIds suppress;           // never said
-  bool suppress_blank = true;  // a text does not begin with a blank or its end
-  bool timestamps = true;      // in pairs around each segment, never falling, the first token being one
+  TokenIds suppress;                                  // never said
+  bool suppress_blank = true;                         // a text does not begin with a blank or its end
+  bool timestamps = true;                             // in pairs around each segment, never falling, the first token being one
   std::optional<std::int64_t> max_initial_timestamp;  // in steps of 0.02 s
 };
 

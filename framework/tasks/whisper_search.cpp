@@ -85,7 +85,9 @@ class GreedySearch : public WhisperSearch {
 class BeamSearch : public WhisperSearch {
  public:
   BeamSearch(std::int64_t eot, std::int64_t beams, double patience)
-      : eot_(eot), beams_(static_cast<std::size_t>(beams)), enough_(static_cast<std::size_t>(std::nearbyint(static_cast<double>(beams) * patience))) {}
+      : eot_(eot),
+        beams_(static_cast<std::size_t>(beams)),
+        enough_(static_cast<std::size_t>(std::nearbyint(static_cast<double>(beams) * patience))) {}
 
   std::vector<std::int64_t> advance(const at::Tensor& logits) override {
     const std::vector<Hypothesis> old = std::move(live_);
@@ -138,7 +140,8 @@ class BeamSearch : public WhisperSearch {
     std::vector<Extension> extensions;
     for (std::int64_t i = 0; i < values.size(0); ++i) {
       for (std::int64_t j = 0; j < most; ++j) {
-        extensions.push_back({i, tokens[i][j].item<std::int64_t>(), old[static_cast<std::size_t>(i)].sum_logprob + values[i][j].item<float>()});
+        extensions.push_back(
+            {i, tokens[i][j].item<std::int64_t>(), old[static_cast<std::size_t>(i)].sum_logprob + values[i][j].item<float>()});
       }
     }
     std::stable_sort(extensions.begin(), extensions.end(), by_sum<Extension>);

@@ -21,10 +21,12 @@ bool one_timestamp_at_the_end(const WhisperVocabulary& vocabulary, const TokenId
 
 }  // namespace
 
-Segment make_segment(const WhisperVocabulary& vocabulary, const WhisperResult& result, const WindowSpan& window, std::size_t first, std::size_t last) {
+Segment make_segment(const WhisperVocabulary& vocabulary, const WhisperResult& result, const WindowSpan& window, std::size_t first,
+                     std::size_t last) {
   Segment segment;
   segment.seek = window.seek;
-  segment.tokens.assign(result.tokens.begin() + static_cast<std::ptrdiff_t>(first), result.tokens.begin() + static_cast<std::ptrdiff_t>(last));
+  segment.tokens.assign(result.tokens.begin() + static_cast<std::ptrdiff_t>(first),
+                        result.tokens.begin() + static_cast<std::ptrdiff_t>(last));
   TokenIds text = segment.tokens;
   std::erase_if(text, [&](std::int64_t token) { return token >= vocabulary.eot; });
   segment.text = vocabulary.decode(text);
@@ -38,7 +40,9 @@ Segment make_segment(const WhisperVocabulary& vocabulary, const WhisperResult& r
 WindowSegments cut_segments(const WhisperVocabulary& vocabulary, const WhisperResult& result, const WindowSpan& window) {
   const TokenIds& tokens = result.tokens;
   const double offset = seconds_of(window.seek);
-  const auto seconds_at = [&](std::size_t token) { return static_cast<double>(tokens[token] - vocabulary.first_timestamp) * seconds_per_timestamp; };
+  const auto seconds_at = [&](std::size_t token) {
+    return static_cast<double>(tokens[token] - vocabulary.first_timestamp) * seconds_per_timestamp;
+  };
   WindowSegments cut;
   cut.frames = window.frames;
   cut.ends_in_silence = one_timestamp_at_the_end(vocabulary, tokens);

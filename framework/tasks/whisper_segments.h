@@ -23,15 +23,16 @@ struct WindowSpan {
 
 struct WindowSegments {
   std::vector<Segment> segments;
-  std::int64_t frames = 0;        // those that are done: the next window begins after them
-  std::int64_t unfinished = 0;    // the last tokens, of a segment that has begun and not ended, which are in none of the segments
-  bool ends_in_silence = false;   // the last timestamp stands alone: nothing is said after it
+  std::int64_t frames = 0;       // those that are done: the next window begins after them
+  std::int64_t unfinished = 0;   // the last tokens, of a segment that has begun and not ended, which are in none of the segments
+  bool ends_in_silence = false;  // the last timestamp stands alone: nothing is said after it
 };
 
 WindowSegments cut_segments(const WhisperVocabulary& vocabulary, const WhisperResult& result, const WindowSpan& window);
 
 // A segment of the tokens [first, last) of a result.
-Segment make_segment(const WhisperVocabulary& vocabulary, const WhisperResult& result, const WindowSpan& window, std::size_t first, std::size_t last);
+Segment make_segment(const WhisperVocabulary& vocabulary, const WhisperResult& result, const WindowSpan& window, std::size_t first,
+                     std::size_t last);
 
 // Segments without duration or text keep their place and lose their tokens and words.
 void clear_empty(std::vector<Segment>& segments);

@@ -23,7 +23,7 @@ struct WhisperVocabulary {
 
   std::vector<std::pair<std::string, std::int64_t>> languages;  // code ("en") and token; empty: the model knows English alone
   TokenIds blank;                                               // of the text " "
-  TokenIds non_speech;  // symbols that nobody says (openai-whisper's Tokenizer.non_speech_tokens)
+  TokenIds non_speech;                                          // symbols that nobody says (openai-whisper's Tokenizer.non_speech_tokens)
 
   std::function<std::string(const TokenIds&)> decode;  // valid UTF-8
   // The tokens cut into words, all of them, in order (openai-whisper's Tokenizer.split_to_word_tokens).

@@ -60,7 +60,8 @@ void shorten_after_pause(std::vector<TimedWord>& words, const Durations& duratio
 // Words and segment agree on where they begin and end: the segment's own timestamps win over a word that is far too long.
 void settle_ends(Segment& segment, const Durations& durations) {
   TimedWord &first = segment.words.front(), &last = segment.words.back();
-  if (segment.start < first.end && segment.start - 0.5 > first.start) first.start = std::max(0.0, std::min(first.end - durations.median, segment.start));
+  if (segment.start < first.end && segment.start - 0.5 > first.start)
+    first.start = std::max(0.0, std::min(first.end - durations.median, segment.start));
   else segment.start = first.start;
   if (segment.end > last.start && segment.end + 0.5 < last.end) last.end = std::max(last.start + durations.median, segment.end);
   else segment.end = last.end;
@@ -105,12 +106,15 @@ void set_word_times(std::vector<Segment>& segments, std::vector<WordTiming> alig
   const double offset = seconds_of(segments.front().seek);
   std::size_t next = 0;
   for (Segment& segment : segments) {
-    const auto size = static_cast<std::size_t>(std::count_if(segment.tokens.begin(), segment.tokens.end(), [&](std::int64_t token) { return token < eot; }));
+    const auto size = static_cast<std::size_t>(
+        std::count_if(segment.tokens.begin(), segment.tokens.end(), [&](std::int64_t token) { return token < eot; }));
     segment.words.clear();
     for (std::size_t taken = 0; next < alignment.size() && taken < size; ++next) {
       const WordTiming& timing = alignment[next];
       taken += timing.tokens.size();
-      if (!timing.word.empty()) segment.words.push_back({timing.word, hundredths(offset + timing.start), hundredths(offset + timing.end), timing.probability});
+      if (!timing.word.empty())
+        segment.words.push_back(
+            {timing.word, hundredths(offset + timing.start), hundredths(offset + timing.end), timing.probability, timing.tokens.size()});
     }
     if (segment.words.empty()) continue;
     shorten_after_pause(segment.words, durations, last_speech);

@@ -14,9 +14,9 @@
 namespace thaw {
 
 struct WordOptions {
-  AttentionHeads heads;                                   // of the model: generation_config.json's alignment_heads
-  std::string prepended = "\"'“¿([{-";                    // these belong to the word after them
-  std::string appended = "\"'.。,，!！?？:：”)]}、";      // and these to the word before
+  AttentionHeads heads;                               // of the model: generation_config.json's alignment_heads
+  std::string prepended = "\"'“¿([{-";                // these belong to the word after them
+  std::string appended = "\"'.。,，!！?？:：”)]}、";  // and these to the word before
 };
 
 // Words of punctuation alone give their text and tokens to a neighbour, and stay as empty ones.
