@@ -16,14 +16,17 @@
 
 namespace thaw::test {
 
-inline double noise(std::uint64_t key, std::int64_t i) { return static_cast<double>(mix(key ^ mix(static_cast<std::uint64_t>(i))) >> 44) / (1 << 20); }
+inline double noise(std::uint64_t key, std::int64_t i) {
+  return static_cast<double>(mix(key ^ mix(static_cast<std::uint64_t>(i))) >> 44) / (1 << 20);
+}
 
 // fp32 [2, frames] of whole numbers.
 inline at::Tensor recording(int number, std::int64_t frames) {
   at::Tensor values = at::empty({2, frames});
   for (int row = 0; row < 2; ++row) {
     for (std::int64_t i = 0; i < frames; ++i) {
-      values.data_ptr<float>()[row * frames + i] = static_cast<float>(std::floor(noise(1000 + 2 * static_cast<std::uint64_t>(number) + static_cast<std::uint64_t>(row), i) * 200));
+      values.data_ptr<float>()[row * frames + i] =
+          static_cast<float>(std::floor(noise(1000 + 2 * static_cast<std::uint64_t>(number) + static_cast<std::uint64_t>(row), i) * 200));
     }
   }
   return values;
@@ -44,7 +47,8 @@ class FakeDecoder : public SpeechDecoder {
     keys_.clear();
     const at::Tensor place = at::arange(3000);
     for (const at::Tensor& window : features.to(at::kLong).unbind(0)) {
-      keys_.push_back(mix(static_cast<std::uint64_t>((window[0] * (place + 1) + window[1] * (3000 - place) * 7).sum().item<std::int64_t>())));
+      keys_.push_back(
+          mix(static_cast<std::uint64_t>((window[0] * (place + 1) + window[1] * (3000 - place) * 7).sum().item<std::int64_t>())));
     }
   }
   void begin(const std::vector<std::int64_t>& windows) override {
@@ -60,7 +64,8 @@ class FakeDecoder : public SpeechDecoder {
       for (std::int64_t j = 0; j < n; ++j) {
         sequence.tokens.push_back(tokens[i][j].item<std::int64_t>());
         if (static_cast<std::int64_t>(sequence.tokens.size()) > max_tokens()) throw std::runtime_error("more tokens than positions");
-        if (all || j == n - 1) fill(logits.data_ptr<float>() + (i * n + j) * vocabulary_size(), sequence);
+        const std::int64_t next = all && j + 1 < n ? tokens[i][j + 1].item<std::int64_t>() : -1;
+        if (all || j == n - 1) fill(logits.data_ptr<float>() + (i * n + j) * vocabulary_size(), sequence, next);
       }
       rows_read += n;
     }
@@ -83,7 +88,8 @@ class FakeDecoder : public SpeechDecoder {
           const auto jump = static_cast<std::int64_t>(h >> 20 & 31);
           place += jump == 0 ? 150 : token < eot() ? jump : 0;
           for (std::int64_t frame = 0; frame < 1500; ++frame) {
-            *out++ = static_cast<float>(3 * noise(h, frame) - static_cast<double>(std::min<std::int64_t>(std::abs(frame - place), 160)) / 8);
+            *out++ =
+                static_cast<float>(3 * noise(h, frame) - static_cast<double>(std::min<std::int64_t>(std::abs(frame - place), 160)) / 8);
           }
         }
       }
@@ -100,7 +106,8 @@ class FakeDecoder : public SpeechDecoder {
   };
   std::int64_t eot() const { return v_["eot"]; }
 
-  void fill(float* out, const Sequence& sequence) const {
+  // next: the token that follows, where several are read at once.
+  void fill(float* out, const Sequence& sequence, std::int64_t next) const {
     const std::int64_t sot = v_["sot"], first_timestamp = v_["first_timestamp"];
     const TokenIds& tokens = sequence.tokens;
     const std::uint64_t kind = sequence.key % 8;
@@ -108,7 +115,8 @@ class FakeDecoder : public SpeechDecoder {
     for (std::size_t i = 0; i < tokens.size(); ++i) start = tokens[i] == sot ? i : start;
     const auto said = static_cast<std::int64_t>(tokens.size() - 1 - start);
     std::uint64_t h = sequence.key;
-    for (std::size_t i = kind == 0 ? tokens.size() - 1 : 0; i < tokens.size(); ++i) h = mix(h ^ mix(static_cast<std::uint64_t>(tokens[i] + 77)));
+    for (std::size_t i = kind == 0 ? tokens.size() - 1 : 0; i < tokens.size(); ++i)
+      h = mix(h ^ mix(static_cast<std::uint64_t>(tokens[i] + 77)));
     const double scale = kind == 0 ? 8 : kind <= 2 ? 1 : kind == 3 ? 5 : 12;
     std::vector<double> logits = base_;
     for (std::size_t i = 0; i < logits.size(); ++i) logits[i] += scale * noise(h, static_cast<std::int64_t>(i));
@@ -121,10 +129,12 @@ class FakeDecoder : public SpeechDecoder {
     std::int64_t latest = 0;
     for (std::size_t i = start; i < tokens.size(); ++i) latest = tokens[i] >= first_timestamp ? tokens[i] - first_timestamp : latest;
     if ((h >> 8 & 3) == 0 || said <= 3) {
-      const std::int64_t favourite = latest + ((h >> 40 & 1) != 0 ? 0 : static_cast<std::int64_t>(h >> 16 & ((h >> 32 & 7) == 0 ? 255 : 63)));
+      const std::int64_t favourite =
+          latest + ((h >> 40 & 1) != 0 ? 0 : static_cast<std::int64_t>(h >> 16 & ((h >> 32 & 7) == 0 ? 1023 : 255)));
       add(first_timestamp + std::min<std::int64_t>(favourite, 1500), 20);
     }
     logits[static_cast<std::size_t>(eot())] = -6 + static_cast<double>(said) * (kind == 3 ? 1.0 : 0.75) + 4 * noise(h ^ 1, 0);
+    if (next >= 0) add(next, 16 * noise(random_key(sequence.key, tokens.size() - 1), 0));
     std::transform(logits.begin(), logits.end(), out, [](double value) { return static_cast<float>(value); });
   }
 
@@ -200,7 +210,9 @@ inline WhisperVocabulary vocabulary_of(const Json& v, bool multilingual = true) 
     if (multilingual) vocabulary.languages.emplace_back(language[0], language[1]);
   }
   vocabulary.decode = [text = FakeText(v)](const TokenIds& tokens) { return text.decode(tokens); };
-  vocabulary.split_words = [text = FakeText(v)](const TokenIds& tokens, const std::string& language) { return text.split(tokens, language); };
+  vocabulary.split_words = [text = FakeText(v)](const TokenIds& tokens, const std::string& language) {
+    return text.split(tokens, language);
+  };
   return vocabulary;
 }
 

@@ -11,18 +11,18 @@ PROMPT = "the cat sat on a mat, it was late."
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 WORDS = {"word_timestamps": True}
 CASES = [
-    (0, 9500, {}), (1, 500, {}), (2, 3000, {}), (3, 3001, {}), (4, 24000, {}), (5, 0, {}),
-    (6, 12000, {"language": None}), (7, 12000, {"language": None, "task": "translate"}), (8, 9000, {"multilingual": False}),
-    (9, 12000, {"condition_on_previous_text": False}), (10, 12000, {"initial_prompt": PROMPT}),
-    (11, 12000, {"initial_prompt": PROMPT, "carry_initial_prompt": True}),
-    (12, 12000, {"initial_prompt": PROMPT * 3, "carry_initial_prompt": True}),
+    (0, 9500, {}), (1, 500, {}), (2, 3000, {}), (3, 3001, {}), (4, 15000, {}), (5, 0, {}),
+    (6, 9000, {"language": None}), (7, 9000, {"language": None, "task": "translate"}), (8, 9000, {"multilingual": False}),
+    (9, 9000, {"condition_on_previous_text": False}), (10, 9000, {"initial_prompt": PROMPT}),
+    (11, 9000, {"initial_prompt": PROMPT, "carry_initial_prompt": True}),
+    (12, 9000, {"initial_prompt": PROMPT * 3, "carry_initial_prompt": True}),
     (13, 9000, {"clip_timestamps": [2.0, 10.5, 40.25, 75.0]}), (14, 9000, {"clip_timestamps": [31.0]}),
-    (15, 12000, {"beam_size": 3, "patience": 2.0, "best_of": 2}), (16, 12000, {"temperature": 0.0}),
-    (17, 12000, {"temperature": [0.0, 0.5]}), (18, 12000, {"compression_ratio_threshold": None}),
-    (19, 12000, {"logprob_threshold": None}), (20, 12000, {"no_speech_threshold": None}), (21, 12000, {"without_timestamps": True}),
-    (22, 12000, WORDS), (23, 24000, WORDS), (24, 12000, {**WORDS, "language": "zh"}), (25, 9000, {**WORDS, "multilingual": False}),
-    (26, 12000, {**WORDS, "without_timestamps": True}), (27, 2500, WORDS),
-    *[(30 + i, 12000 + 700 * i, {**WORDS, "hallucination_silence_threshold": [0.2, 0.5, 1.0, 2.0, 4.0][i % 5],
+    (15, 9000, {"beam_size": 3, "patience": 2.0, "best_of": 2}), (16, 9000, {"temperature": 0.0}),
+    (17, 9000, {"temperature": [0.0, 0.5]}), (18, 9000, {"compression_ratio_threshold": None}),
+    (19, 9000, {"logprob_threshold": None}), (20, 9000, {"no_speech_threshold": None}), (21, 9000, {"without_timestamps": True}),
+    (22, 9000, WORDS), (23, 15000, WORDS), (24, 9000, {**WORDS, "language": "zh"}), (25, 9000, {**WORDS, "multilingual": False}),
+    (26, 9000, {**WORDS, "without_timestamps": True}), (27, 2500, WORDS),
+    *[(30 + i, 6000 + 300 * i, {**WORDS, "hallucination_silence_threshold": [0.2, 0.5, 1.0, 2.0, 4.0][i % 5],
                                  "logprob_threshold": None if i % 2 else -1.0}) for i in range(20)],
 ]
 
@@ -37,4 +37,16 @@ def run(number, frames, options):
     return {"number": number, "frames": frames, "options": options, "prompt": tokens, "result": result}
 
 
-json.dump({"vocabulary": vocabulary(), "cases": [run(*case) for case in CASES]}, open(sys.argv[1], "w"))
+# Windows that were cut beforehand, each as a clip of its own; what a clip's later windows say is left out.
+WINDOWS = [[1.0, 20.5], [21.0, 51.0], [51.0, 60.25], [75.0, 75.5], [80.0, 99.0], [99.0, 129.0]]
+
+
+def window_by_window(number, options):
+    clips = {"clip_timestamps": [time for window in WINDOWS for time in window], "condition_on_previous_text": False}
+    case = run(number, 13000, {**options, **clips})
+    starts = [round(start * 100) for start, _ in WINDOWS]
+    return {"number": number, "windows": WINDOWS, "segments": [s for s in case["result"]["segments"] if s["seek"] in starts]}
+
+
+json.dump({"vocabulary": vocabulary(), "cases": [run(*case) for case in CASES],
+           "windows": [window_by_window(60 + i, {"beam_size": 3} if i % 2 else {}) for i in range(8)]}, open(sys.argv[1], "w"))

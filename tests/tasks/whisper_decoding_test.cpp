@@ -37,7 +37,8 @@ WhisperOptions options_of(const Json& given) {
     else if (key == "prefix") options.prefix = value.get<TokenIds>();
     else if (key == "sample_len") options.max_new_tokens = value;
     else if (key == "without_timestamps") options.timestamps = !value.get<bool>();
-    else if (key == "max_initial_timestamp") options.max_initial_timestamp = value.is_null() ? std::nullopt : std::optional(value.get<double>());
+    else if (key == "max_initial_timestamp")
+      options.max_initial_timestamp = value.is_null() ? std::nullopt : std::optional(value.get<double>());
     else if (key == "suppress_blank") options.suppress_blank = value;
     else if (key == "suppress_tokens") options.suppress = value.get<TokenIds>(), options.suppress_non_speech = false;
     else if (key != "multilingual" && key != "suppress_list") ADD_FAILURE() << key;
