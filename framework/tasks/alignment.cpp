@@ -74,6 +74,7 @@ WarpingPath dynamic_time_warping(const at::Tensor& costs) {
 std::vector<WordTiming> align_words(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const AttentionHeads& heads,
                                     const AlignedWindow& window, const std::string& language, bool translate, const TokenIds& text) {
   if (text.empty()) return {};
+  const at::NoGradGuard no_gradients;
   TokenIds tokens = start_of_transcript(vocabulary, language, translate);
   const auto start = static_cast<std::int64_t>(tokens.size());  // of the rows that are aligned: text, and what stands before it
   const auto size = static_cast<std::int64_t>(text.size());

@@ -38,7 +38,8 @@ struct AlignedWindow {
   std::int64_t frames = 0;  // of 10 ms
 };
 
-// text: tokens below the end of text, of all the window's segments.
+// text: tokens below the end of text, of all the window's segments. The decoder's cross-attention is taken as probabilities: each
+// token's over all frames of its window.
 std::vector<WordTiming> align_words(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const AttentionHeads& heads,
                                     const AlignedWindow& window, const std::string& language, bool translate, const TokenIds& text);
 

@@ -206,6 +206,7 @@ class Decoding {
 std::vector<WhisperResult> decode_windows(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary,
                                           const std::vector<DecodingWindow>& windows, const WhisperOptions& options) {
   if (windows.empty()) return {};
+  const at::NoGradGuard no_gradients;
   return Decoding(decoder, vocabulary, windows, options).run();
 }
 

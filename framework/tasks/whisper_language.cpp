@@ -11,6 +11,7 @@ std::vector<LanguageGuess> detect_language(SpeechDecoder& decoder, const Whisper
                                            const std::vector<std::int64_t>& windows) {
   if (vocabulary.languages.empty())
     throw ModelError("language detection: this model knows English alone; name no language, or take a multilingual model");
+  const at::NoGradGuard no_gradients;
   TokenIds ids;
   for (const auto& [code, id] : vocabulary.languages) ids.push_back(id);
   const auto rows = static_cast<std::int64_t>(windows.size());

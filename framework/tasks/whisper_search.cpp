@@ -55,12 +55,13 @@ class GreedySearch : public WhisperSearch {
 
  private:
   std::vector<std::int64_t> choose(const at::Tensor& logits, const std::vector<Hypothesis>& rows) const {
-    const at::Tensor best = (temperature_ == 0 ? logits.argmax(1) : logits.div(temperature_)).cpu();
-    std::vector<std::int64_t> tokens(rows.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const at::Tensor row = best[static_cast<std::int64_t>(i)];
-      tokens[i] = temperature_ == 0 ? row.item<std::int64_t>() : draw(row, rows[i]);
+    if (temperature_ == 0) {
+      const at::Tensor best = logits.argmax(1).cpu();
+      return {best.data_ptr<std::int64_t>(), best.data_ptr<std::int64_t>() + best.numel()};
     }
+    const at::Tensor scaled = logits.div(temperature_).cpu();
+    std::vector<std::int64_t> tokens(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) tokens[i] = draw(scaled[static_cast<std::int64_t>(i)], rows[i]);
     return tokens;
   }
 
@@ -135,14 +136,14 @@ class BeamSearch : public WhisperSearch {
   std::vector<Extension> ranked(const at::Tensor& logits, const std::vector<Hypothesis>& old) const {
     const std::int64_t most = std::min(static_cast<std::int64_t>(beams_) + 1, logits.size(1));
     auto [values, tokens] = at::log_softmax(logits, 1, at::kFloat).topk(most, 1);
-    values = values.masked_fill(values.isnan(), -std::numeric_limits<float>::infinity()).cpu();  // damaged weights: still an order
-    tokens = tokens.cpu();
+    values =
+        values.masked_fill(values.isnan(), -std::numeric_limits<float>::infinity()).cpu().contiguous();  // damaged weights: still an order
+    tokens = tokens.cpu().contiguous();
     std::vector<Extension> extensions;
-    for (std::int64_t i = 0; i < values.size(0); ++i) {
-      for (std::int64_t j = 0; j < most; ++j) {
-        extensions.push_back(
-            {i, tokens[i][j].item<std::int64_t>(), old[static_cast<std::size_t>(i)].sum_logprob + values[i][j].item<float>()});
-      }
+    for (std::int64_t k = 0; k < values.numel(); ++k) {
+      const std::int64_t parent = k / most;
+      extensions.push_back(
+          {parent, tokens.data_ptr<std::int64_t>()[k], old[static_cast<std::size_t>(parent)].sum_logprob + values.data_ptr<float>()[k]});
     }
     std::stable_sort(extensions.begin(), extensions.end(), by_sum<Extension>);
     return extensions;
