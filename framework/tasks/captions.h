@@ -1,5 +1,6 @@
 // Transcripts as text files: plain text, SRT, WebVTT, TSV. The same text as openai-whisper's writers (whisper/utils.py), but for what
-// players could not read: empty cues and lines are left out, "-->" in a text is "->" always, and WebVTT's & and < are escaped.
+// players could not read: empty cues and lines, and cues that end before they begin, are left out, "-->" in a text is "->" always,
+// and WebVTT's & and < are escaped.
 #pragma once
 
 #include <optional>

@@ -66,8 +66,10 @@ class Transcription {
     TokenIds carried = options_.decoding.prompt;
     const std::size_t own = carried.size(), ignored = std::max(own, prompt_from_);
     const std::int64_t room = decoder_.max_tokens() / 2 - 1 - static_cast<std::int64_t>(own);
-    const auto kept = std::min<std::size_t>(said_.size() - ignored, static_cast<std::size_t>(std::max<std::int64_t>(room, 0)));
-    carried.insert(carried.end(), said_.end() - static_cast<std::ptrdiff_t>(kept), said_.end());
+    // Where the prompt alone is too long, decoding cuts its beginning; the text after it loses as much as openai-whisper's does.
+    const auto all = static_cast<std::int64_t>(said_.size() - ignored),
+               dropped = room > 0 ? std::max<std::int64_t>(all - room, 0) : std::min(all, -room);
+    carried.insert(carried.end(), said_.begin() + static_cast<std::ptrdiff_t>(ignored) + dropped, said_.end());
     return carried;
   }
 

