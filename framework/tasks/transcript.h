@@ -2,7 +2,6 @@
 // the recording's beginning.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -13,7 +12,7 @@ struct TimedWord {
   std::string word;  // with the blank before it and its punctuation
   double start = 0, end = 0;
   double probability = 0;  // mean over its tokens
-  std::size_t tokens = 0;  // how many of the segment's text tokens make it
+  std::vector<std::int64_t> tokens;
 };
 
 struct Segment {

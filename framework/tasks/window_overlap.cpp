@@ -10,46 +10,35 @@ double middle(const Span& span) {
   return (span.start + span.end) / 2;
 }
 
-// Keeps the words for which `stays` holds: a run at the segment's beginning or end, since words ascend.
+// Keeps the words for which `stays` holds; text and tokens are then theirs.
 template <typename Stays>
-void keep_words(Segment& segment, const Stays& stays, std::int64_t eot) {
-  std::vector<std::int64_t> text = segment.tokens, tokens;
-  std::erase_if(text, [&](std::int64_t token) { return token >= eot; });
-  std::vector<TimedWord> words;
-  std::size_t at = 0;
-  segment.text.clear();
-  for (TimedWord& word : segment.words) {
-    const std::size_t end = std::min(at + word.tokens, text.size());
-    if (stays(word)) {
-      tokens.insert(tokens.end(), text.begin() + static_cast<std::ptrdiff_t>(at), text.begin() + static_cast<std::ptrdiff_t>(end));
-      segment.text += word.word;
-      words.push_back(std::move(word));
-    }
-    at = end;
-  }
-  segment.words = std::move(words);
-  segment.tokens = std::move(tokens);
+void keep_words(Segment& segment, const Stays& stays) {
+  std::erase_if(segment.words, [&](const TimedWord& word) { return !stays(word); });
   if (segment.words.empty()) return;
+  segment.text.clear();
+  segment.tokens.clear();
+  for (const TimedWord& word : segment.words) {
+    segment.text += word.word;
+    segment.tokens.insert(segment.tokens.end(), word.tokens.begin(), word.tokens.end());
+  }
   segment.start = segment.words.front().start;
   segment.end = segment.words.back().end;
 }
 
 template <typename Stays>
-void keep(std::vector<Segment>& segments, const Stays& stays, std::int64_t eot) {
+void keep(std::vector<Segment>& segments, const Stays& stays) {
   std::erase_if(segments, [&](Segment& segment) {
     if (segment.words.empty()) return !stays(segment);
-    if (!std::all_of(segment.words.begin(), segment.words.end(), stays)) keep_words(segment, stays, eot);
+    if (!std::all_of(segment.words.begin(), segment.words.end(), stays)) keep_words(segment, stays);
     return segment.words.empty();
   });
 }
 
 }  // namespace
 
-void settle_overlap(std::vector<Segment>& before, std::vector<Segment>& after, double cut, std::int64_t eot) {
-  keep(
-      before, [&](const auto& span) { return middle(span) < cut; }, eot);
-  keep(
-      after, [&](const auto& span) { return middle(span) >= cut; }, eot);
+void settle_overlap(std::vector<Segment>& before, std::vector<Segment>& after, double cut) {
+  keep(before, [&](const auto& span) { return middle(span) < cut; });
+  keep(after, [&](const auto& span) { return middle(span) >= cut; });
 }
 
 }  // namespace thaw

@@ -114,7 +114,7 @@ void set_word_times(std::vector<Segment>& segments, std::vector<WordTiming> alig
       taken += timing.tokens.size();
       if (!timing.word.empty())
         segment.words.push_back(
-            {timing.word, hundredths(offset + timing.start), hundredths(offset + timing.end), timing.probability, timing.tokens.size()});
+            {timing.word, hundredths(offset + timing.start), hundredths(offset + timing.end), timing.probability, timing.tokens});
     }
     if (segment.words.empty()) continue;
     shorten_after_pause(segment.words, durations, last_speech);

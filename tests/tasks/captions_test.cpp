@@ -35,7 +35,7 @@ Transcript transcript_of(const Json& result) {
                     s["no_speech_prob"],
                     {}};
     transcript.word_times = s.contains("words");
-    for (const Json& w : s.value("words", Json::array())) segment.words.push_back({w["word"], w["start"], w["end"], w["probability"], 1});
+    for (const Json& w : s.value("words", Json::array())) segment.words.push_back({w["word"], w["start"], w["end"], w["probability"], {}});
     transcript.segments.push_back(std::move(segment));
   }
   return transcript;
@@ -144,7 +144,7 @@ TEST(Captions, AnArrowOfTwoWords) {
   Transcript t;
   t.word_times = true;
   t.segments = {said(0, 2, " a -->")};
-  t.segments[0].words = {{" a", 0, 1, 1, 1}, {" --", 1, 1.5, 1, 1}, {">", 1.5, 2, 1, 1}};
+  t.segments[0].words = {{" a", 0, 1, 1, {}}, {" --", 1, 1.5, 1, {}}, {">", 1.5, 2, 1, {}}};
   EXPECT_EQ(read_cues(to_srt(t), true).at(0).text, "a ->");
   CaptionOptions options;
   options.highlight_words = true;
@@ -155,7 +155,7 @@ TEST(Captions, NoCueEndsBeforeItBegins) {
   Transcript t;
   t.word_times = true;
   t.segments = {said(0, 3, "")};
-  t.segments[0].words = {{" a", 0, 2, 1, 1}, {" b", 1.5, 1.75, 1, 1}, {" c", 2.5, 3, 1, 1}};
+  t.segments[0].words = {{" a", 0, 2, 1, {}}, {" b", 1.5, 1.75, 1, {}}, {" c", 2.5, 3, 1, {}}};
   CaptionOptions options;
   options.highlight_words = true;
   const std::vector<ReadCue> cues = read_cues(to_srt(t, options), true);
@@ -167,7 +167,7 @@ TEST(Captions, LinesKeepTheirLimits) {
   Transcript t;
   t.word_times = true;
   t.segments = {said(0, 40, "")};
-  for (int i = 0; i < 40; ++i) t.segments[0].words.push_back({fmt::format(" wörd{}", i), i * 1.0, i + 1.0, 1, 1});
+  for (int i = 0; i < 40; ++i) t.segments[0].words.push_back({fmt::format(" wörd{}", i), i * 1.0, i + 1.0, 1, {}});
   CaptionOptions options;
   options.max_line_width = 21;
   options.max_line_count = 2;

@@ -12,8 +12,8 @@
 namespace thaw {
 namespace {
 
-const Json& expected() {
-  static const Json read = test::reference("tasks/transcription_reference.py");
+const Json& tokens() {
+  static const Json read = test::reference("tasks/fake_whisper_vocabulary.py");
   return read;
 }
 
@@ -29,7 +29,7 @@ TranscriptionOptions usual() {
   TranscriptionOptions options;
   options.decoding.language = "en";
   options.seed = 17;
-  for (const Json& head : expected()["vocabulary"]["heads"]) options.words.heads.emplace_back(head[0], head[1]);
+  for (const Json& head : tokens()["heads"]) options.words.heads.emplace_back(head[0], head[1]);
   return options;
 }
 
@@ -58,9 +58,7 @@ TranscriptionOptions options_of(const Json& c) {
   return options;
 }
 
-WhisperVocabulary vocabulary_of(const Json& c) {
-  return test::vocabulary_of(expected()["vocabulary"], c["options"].value("multilingual", true));
-}
+WhisperVocabulary vocabulary_of(const Json& c) { return test::vocabulary_of(tokens(), c["options"].value("multilingual", true)); }
 
 // A window of less than 40 ms has one frame of attention: openai-whisper divides zero by zero there, and puts words before it.
 bool has_times(const Segment& segment, std::int64_t frames) { return segment.words.empty() || frames - segment.seek >= 4; }
@@ -94,9 +92,10 @@ void expect_same(const Segment& found, const Json& wanted, bool times) {
 TEST(Transcription, SegmentsAndWordsAsOpenAi) {
   THAW_NEEDS_PYTHON();
   std::size_t segments = 0, words = 0;
-  for (const Json& c : expected()["cases"]) {
+  const Json expected = test::reference("tasks/transcription_reference.py");
+  for (const Json& c : expected["cases"]) {
     SCOPED_TRACE(fmt::format("recording {}, {} frames, {}", c["number"].get<int>(), c["frames"].get<int>(), c["options"].dump()));
-    test::FakeDecoder decoder(expected()["vocabulary"]);
+    test::FakeDecoder decoder(tokens());
     const at::Tensor features = test::with_silence(test::recording(c["number"], c["frames"]));
     const Transcript found = transcribe(decoder, vocabulary_of(c), features, options_of(c));
     const Json& wanted = c["result"];
@@ -117,14 +116,14 @@ TEST(Transcription, SegmentsAndWordsAsOpenAi) {
 
 TEST(Transcription, ProgressReachesTheEnd) {
   THAW_NEEDS_PYTHON();
-  test::FakeDecoder decoder(expected()["vocabulary"]);
+  test::FakeDecoder decoder(tokens());
   TranscriptionOptions options = usual();
   std::vector<std::int64_t> done;
   options.progress = [&](std::int64_t frames, std::int64_t all) {
     done.push_back(frames);
     EXPECT_EQ(all, 9500);
   };
-  transcribe(decoder, test::vocabulary_of(expected()["vocabulary"]), test::with_silence(test::recording(0, 9500)), options);
+  transcribe(decoder, test::vocabulary_of(tokens()), test::with_silence(test::recording(0, 9500)), options);
   ASSERT_FALSE(done.empty());
   EXPECT_EQ(done.back(), 9500);
   EXPECT_TRUE(std::is_sorted(done.begin(), done.end()));
@@ -132,9 +131,8 @@ TEST(Transcription, ProgressReachesTheEnd) {
 
 TEST(Transcription, ContradictionsAreRefused) {
   THAW_NEEDS_PYTHON();
-  test::FakeDecoder decoder(expected()["vocabulary"]);
-  const WhisperVocabulary vocabulary = test::vocabulary_of(expected()["vocabulary"]),
-                          english = test::vocabulary_of(expected()["vocabulary"], false);
+  test::FakeDecoder decoder(tokens());
+  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens()), english = test::vocabulary_of(tokens(), false);
   const at::Tensor features = test::with_silence(test::recording(0, 500));
   TranscriptionOptions options = usual();
   options.hallucination_silence_threshold = 1;

@@ -90,7 +90,7 @@ TEST(WordTimes, EndOfWordsBeforeEndOfSegments) {
   segments[0].end = 3;
   segments[1].end = 5;
   EXPECT_EQ(end_of(segments), 5);
-  segments[0].words = {{" a", 1, 2.5, 1, 1}};
+  segments[0].words = {{" a", 1, 2.5, 1, {}}};
   EXPECT_EQ(end_of(segments), 2.5);
 }
 
