@@ -58,8 +58,7 @@ Transcript joined(const WhisperVocabulary& vocabulary, std::vector<Said> windows
   for (std::size_t i = 1; i < windows.size(); ++i) {
     const WindowSpan &before = windows[i - 1].span, &after = windows[i].span;
     if (after.seek < before.seek + before.frames) {
-      settle_overlap(windows[i - 1].segments, windows[i].segments, seconds_of(after.seek + before.seek + before.frames) / 2,
-                     vocabulary.eot);
+      settle_overlap(windows[i - 1].segments, windows[i].segments, seconds_of(after.seek + before.seek + before.frames) / 2);
     }
   }
   Transcript transcript;
