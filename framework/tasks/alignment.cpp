@@ -15,7 +15,11 @@ constexpr std::int64_t median_width = 7, timestamps_per_second = 50;
 // From probabilities over all frames [1, heads, tokens, frames] to what fits [tokens, frames]: over the frames that are audio,
 // each head and frame standardised over the tokens, smoothed, and the mean over heads.
 at::Tensor fit_of(const at::Tensor& attention, std::int64_t frames) {
-  at::Tensor weights = attention[0].slice(2, 0, frames).to(at::kFloat).cpu();
+  at::Tensor weights = attention[0].to(at::kFloat).cpu();
+  const double off = (weights.sum(2) - 1).abs().max().item<double>();
+  if (!(off < 0.05))
+    throw ModelError("word times: expected cross-attention as probabilities, which sum to 1 over the frames, found sums off by {}", off);
+  weights = weights.slice(2, 0, frames);
   weights = weights / weights.sum(2, true).clamp_min(std::numeric_limits<float>::min());
   const auto [deviation, mean] = at::std_mean(weights, at::OptionalIntArrayRef(at::IntArrayRef{1}), std::optional<at::Scalar>(0), true);
   weights = ((weights - mean) / deviation).nan_to_num(0, 0, 0);  // a frame that no token looks at

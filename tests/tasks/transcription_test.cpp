@@ -131,6 +131,20 @@ TEST(Transcription, ProgressReachesTheEnd) {
   EXPECT_TRUE(std::is_sorted(done.begin(), done.end()));
 }
 
+TEST(Transcription, AttentionIsProbabilities) {
+  THAW_NEEDS_PYTHON();
+  struct Scores : test::FakeDecoder {
+    using FakeDecoder::FakeDecoder;
+    at::Tensor cross_attention(const at::Tensor& read, const AttentionHeads& heads) override {
+      return FakeDecoder::cross_attention(read, heads).log();
+    }
+  };
+  Scores decoder(tokens());
+  TranscriptionOptions options = usual();
+  options.word_times = true;
+  EXPECT_THROW(transcribe(decoder, test::vocabulary_of(tokens()), test::with_silence(test::recording(0, 9500)), options), ModelError);
+}
+
 TEST(Transcription, ContradictionsAreRefused) {
   THAW_NEEDS_PYTHON();
   test::FakeDecoder decoder(tokens());
