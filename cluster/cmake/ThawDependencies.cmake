@@ -17,6 +17,8 @@ find_package(CLI11 QUIET)
 thaw_need(CLI11_FOUND libcli11-dev)
 find_package(ICU QUIET COMPONENTS uc i18n)
 thaw_need(ICU_FOUND libicu-dev)
+find_package(ZLIB QUIET)
+thaw_need(ZLIB_FOUND zlib1g-dev)
 find_path(XXHASH_INCLUDE xxhash.h)
 thaw_need(XXHASH_INCLUDE libxxhash-dev)
 

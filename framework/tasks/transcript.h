@@ -1,0 +1,34 @@
+// What a recording says, and when: the result of transcription, which captions and JSON are written from. Times are seconds from
+// the recording's beginning.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace thaw {
+
+struct TimedWord {
+  std::string word;  // with the blank before it and its punctuation
+  double start = 0, end = 0;
+  double probability = 0;  // mean over its tokens
+  std::vector<std::int64_t> tokens;
+};
+
+struct Segment {
+  std::int64_t id = 0;
+  std::int64_t seek = 0;  // frame (10 ms) at which its window began
+  double start = 0, end = 0;
+  std::string text;
+  std::vector<std::int64_t> tokens;                                                    // timestamps among them
+  double temperature = 0, avg_logprob = 0, compression_ratio = 0, no_speech_prob = 0;  // of its whole window
+  std::vector<TimedWord> words;
+};
+
+struct Transcript {
+  std::string text, language;
+  std::vector<Segment> segments;
+  bool word_times = false;  // whether words were looked for
+};
+
+}  // namespace thaw

@@ -1,0 +1,199 @@
+// Greedy, sampled and beam decoding: the tokens and scores of openai-whisper's DecodingTask over the same (fake) model.
+#include "framework/tasks/whisper_decoding.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "framework/base/error.h"
+#include "framework/tasks/compression_ratio.h"
+#include "framework/tasks/whisper_fallback.h"
+#include "framework/tasks/whisper_language.h"
+#include "framework/tasks/whisper_search.h"
+#include "tests/support/reference.h"
+#include "tests/tasks/fake_whisper.h"
+
+namespace thaw {
+namespace {
+
+const Json& tokens() {
+  static const Json read = test::reference("tasks/fake_whisper_vocabulary.py");
+  return read;
+}
+constexpr int window_count = 24;  // as in the reference
+
+WhisperOptions options_of(const Json& given) {
+  WhisperOptions options;
+  options.language = "en";
+  for (const auto& [key, value] : given.items()) {
+    if (key == "language") options.language = value.is_null() ? "" : value.get<std::string>();
+    else if (key == "task") options.translate = value == "translate";
+    else if (key == "beam_size") options.beam_size = value;
+    else if (key == "patience") options.patience = value;
+    else if (key == "length_penalty") options.length_penalty = value.get<double>();
+    else if (key == "temperature") options.temperature = value;
+    else if (key == "best_of") options.best_of = value;
+    else if (key == "prompt") options.prompt = value.get<TokenIds>();
+    else if (key == "prefix") options.prefix = value.get<TokenIds>();
+    else if (key == "sample_len") options.max_new_tokens = value;
+    else if (key == "without_timestamps") options.timestamps = !value.get<bool>();
+    else if (key == "max_initial_timestamp")
+      options.max_initial_timestamp = value.is_null() ? std::nullopt : std::optional(value.get<double>());
+    else if (key == "suppress_blank") options.suppress_blank = value;
+    else if (key == "suppress_tokens") options.suppress = value.get<TokenIds>(), options.suppress_non_speech = false;
+    else if (key != "multilingual" && key != "suppress_list") ADD_FAILURE() << key;
+  }
+  return options;
+}
+
+struct Windows {
+  test::FakeDecoder decoder{tokens()};
+  std::vector<DecodingWindow> windows;
+
+  Windows() {
+    std::vector<at::Tensor> features;
+    for (int i = 0; i < window_count; ++i) {
+      features.push_back(test::recording(i, 3000));
+      windows.push_back({i, random_key(9, i)});
+    }
+    decoder.encode(at::stack(features));
+  }
+};
+
+void expect_same(const WhisperResult& found, const Json& wanted) {
+  EXPECT_EQ(found.tokens, wanted["tokens"].get<TokenIds>());
+  EXPECT_EQ(found.text, wanted["text"]);
+  EXPECT_EQ(found.language, wanted["language"]);
+  EXPECT_NEAR(found.avg_logprob, wanted["avg_logprob"], 1e-5);
+  EXPECT_NEAR(found.no_speech_prob, wanted["no_speech_prob"], 1e-6);
+  EXPECT_EQ(found.compression_ratio, wanted["compression_ratio"]);
+  EXPECT_EQ(found.temperature, wanted["temperature"]);
+}
+
+TEST(WhisperDecoding, TokensAsOpenAi) {
+  THAW_NEEDS_PYTHON();
+  Windows w;
+  const Json expected = test::reference("tasks/whisper_decoding_reference.py");
+  for (const Json& c : expected["cases"]) {
+    SCOPED_TRACE(c["options"].dump());
+    const WhisperVocabulary vocabulary = test::vocabulary_of(tokens(), c["options"].value("multilingual", true));
+    const std::vector<WhisperResult> results = decode_windows(w.decoder, vocabulary, w.windows, options_of(c["options"]));
+    ASSERT_EQ(results.size(), c["results"].size());
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      SCOPED_TRACE(i);
+      expect_same(results[i], c["results"][i]);
+    }
+  }
+}
+
+// A window's text does not depend on its neighbours.
+TEST(WhisperDecoding, WindowsAreDecodedAsIfAlone) {
+  THAW_NEEDS_PYTHON();
+  Windows w;
+  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens());
+  WhisperOptions beams, samples;
+  beams.beam_size = 4;
+  beams.patience = 0.5;
+  samples.best_of = 3;
+  samples.temperature = 0.8;
+  for (const WhisperOptions& options : {beams, samples}) {
+    const std::vector<WhisperResult> together = decode_windows(w.decoder, vocabulary, w.windows, options);
+    for (std::size_t i = 0; i < w.windows.size(); ++i) {
+      const WhisperResult alone = decode_windows(w.decoder, vocabulary, {w.windows[i]}, options).front();
+      EXPECT_EQ(alone.tokens, together[i].tokens);
+      EXPECT_EQ(alone.language, together[i].language);
+      EXPECT_EQ(alone.avg_logprob, together[i].avg_logprob);
+    }
+  }
+}
+
+// Windows whose text has ended cost nothing more.
+TEST(WhisperDecoding, EndedSequencesAreDropped) {
+  THAW_NEEDS_PYTHON();
+  Windows w;
+  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens());
+  WhisperOptions options;
+  options.language = "en";
+  w.decoder.rows_read = 0;
+  std::int64_t needed = 0;
+  for (const WhisperResult& result : decode_windows(w.decoder, vocabulary, w.windows, options)) {
+    needed += 3 + std::min<std::int64_t>(static_cast<std::int64_t>(result.tokens.size()), w.decoder.max_tokens() / 2 - 1);
+  }
+  EXPECT_EQ(w.decoder.rows_read, needed);
+}
+
+TEST(WhisperDecoding, LanguagesAsOpenAi) {
+  THAW_NEEDS_PYTHON();
+  Windows w;
+  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens());
+  std::vector<std::int64_t> indices;
+  for (const DecodingWindow& window : w.windows) indices.push_back(window.index);
+  const std::vector<LanguageGuess> guesses = detect_language(w.decoder, vocabulary, indices);
+  const Json expected = test::reference("tasks/whisper_language_reference.py");
+  std::set<std::string> found;
+  for (std::size_t i = 0; i < guesses.size(); ++i) {
+    const Json& wanted = expected["languages"][i];
+    EXPECT_EQ(start_of_transcript(vocabulary, guesses[i].language, false)[1], wanted["token"]);
+    for (std::size_t k = 0; k < 5; ++k) EXPECT_NEAR(guesses[i].probabilities[k], wanted["probabilities"][k], 1e-6);
+    found.insert(guesses[i].language);
+  }
+  EXPECT_GT(found.size(), 2u);
+  EXPECT_THROW(detect_language(w.decoder, test::vocabulary_of(tokens(), false), {0}), ModelError);
+}
+
+TEST(WhisperDecoding, CompressionRatioAsOpenAi) {
+  THAW_NEEDS_PYTHON();
+  const Json expected = test::reference("tasks/whisper_language_reference.py");
+  for (const Json& c : expected["ratios"]) EXPECT_EQ(compression_ratio(c[0]), c[1]) << c;
+}
+
+WhisperResult result_of(double avg_logprob, double ratio, double no_speech) {
+  WhisperResult result;
+  result.avg_logprob = avg_logprob;
+  result.compression_ratio = ratio;
+  result.no_speech_prob = no_speech;
+  return result;
+}
+
+TEST(WhisperDecoding, FailureAndSilence) {
+  const FallbackOptions usual;
+  EXPECT_FALSE(usual.failed(result_of(-0.9, 2.3, 0.9)));
+  EXPECT_TRUE(usual.failed(result_of(-1.1, 1.0, 0.5)));
+  EXPECT_TRUE(usual.failed(result_of(-0.9, 2.5, 0.9)));
+  EXPECT_FALSE(usual.failed(result_of(-1.1, 2.5, 0.7)));  // silence
+  EXPECT_TRUE(usual.is_silence(result_of(-1.1, 1.0, 0.7)));
+  EXPECT_FALSE(usual.is_silence(result_of(-0.9, 1.0, 0.7)));
+  EXPECT_FALSE(usual.is_silence(result_of(-1.1, 1.0, 0.5)));
+}
+
+TEST(WhisperDecoding, ContradictionsAreRefused) {
+  THAW_NEEDS_PYTHON();
+  Windows w;
+  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens());
+  const auto refused = [&](const auto& change) {
+    WhisperOptions options;
+    options.language = "en";
+    change(options);
+    EXPECT_THROW(decode_windows(w.decoder, vocabulary, w.windows, options), UsageError);
+  };
+  refused([](WhisperOptions& o) { o.beam_size = 2, o.temperature = 0.2; });
+  refused([](WhisperOptions& o) { o.best_of = 2; });
+  refused([](WhisperOptions& o) { o.beam_size = 2, o.patience = 0.1; });
+  refused([](WhisperOptions& o) { o.length_penalty = 1.5; });
+  refused([](WhisperOptions& o) { o.language = "xx"; });
+  refused([](WhisperOptions& o) { o.prefix = TokenIds(70, 256); });
+}
+
+// Weights that are not numbers end in some text, not in a crash.
+TEST(WhisperDecoding, LogitsThatAreNotNumbers) {
+  for (const bool beams : {false, true}) {
+    const auto search = beams ? beam_search(3, 2, 1) : greedy_search(3, 0.5, 2, 1);
+    const at::Tensor logits = at::full({1, 8}, std::nan(""));
+    EXPECT_EQ(search->advance(logits).size(), 2u);
+    for (const Hypothesis& hypothesis : search->live()) EXPECT_LT(hypothesis.tokens.back(), 8);
+  }
+}
+
+}  // namespace
+}  // namespace thaw

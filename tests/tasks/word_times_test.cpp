@@ -1,0 +1,98 @@
+// Times of words: each step as openai-whisper's timing.py takes it. The whole, over a model, is in transcription_test.cpp.
+#include "framework/tasks/word_times.h"
+
+#include <gtest/gtest.h>
+
+#include "framework/tasks/alignment.h"
+#include "tests/support/reference.h"
+
+namespace thaw {
+namespace {
+
+const Json& expected() {
+  static const Json read = test::reference("tasks/word_times_reference.py");
+  return read;
+}
+
+TEST(WordTimes, MedianFilterAsOpenAi) {
+  THAW_NEEDS_PYTHON();
+  for (const Json& c : expected()["median"]) {
+    const at::Tensor values = at::tensor(c["values"].get<std::vector<float>>()).reshape(c["shape"].get<std::vector<std::int64_t>>());
+    const at::Tensor wanted = at::tensor(c["filtered"].get<std::vector<float>>()).reshape(values.sizes());
+    EXPECT_TRUE(at::equal(median_filter(values, c["width"]), wanted)) << c["shape"] << c["width"];
+  }
+}
+
+TEST(WordTimes, WarpingAsOpenAi) {
+  THAW_NEEDS_PYTHON();
+  for (const Json& c : expected()["warping"]) {
+    const at::Tensor costs = at::tensor(c["costs"].get<std::vector<double>>(), at::kDouble)
+                                 .reshape({c["rows"].get<std::int64_t>(), c["columns"].get<std::int64_t>()});
+    const WarpingPath path = dynamic_time_warping(costs);
+    EXPECT_EQ(path.rows, c["path"][0].get<std::vector<std::int64_t>>()) << costs.sizes();
+    EXPECT_EQ(path.columns, c["path"][1].get<std::vector<std::int64_t>>()) << costs.sizes();
+  }
+}
+
+std::vector<WordTiming> timings_of(const Json& words) {
+  std::vector<WordTiming> all;
+  for (const Json& w : words) all.push_back({w["word"], w["tokens"].get<TokenIds>(), w["start"], w["end"], w["probability"]});
+  return all;
+}
+
+TEST(WordTimes, PunctuationAsOpenAi) {
+  THAW_NEEDS_PYTHON();
+  const WordOptions usual;
+  for (const Json& c : expected()["merged"]) {
+    std::vector<WordTiming> words = timings_of(c["before"]);
+    merge_punctuation(words, usual.prepended, usual.appended);
+    const std::vector<WordTiming> wanted = timings_of(c["after"]);
+    ASSERT_EQ(words.size(), wanted.size());
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      ASSERT_EQ(words[i].word, wanted[i].word) << c.dump();
+      ASSERT_EQ(words[i].tokens, wanted[i].tokens) << c.dump();
+    }
+  }
+}
+
+TEST(WordTimes, WordsInSegmentsAsOpenAi) {
+  THAW_NEEDS_PYTHON();
+  for (const Json& c : expected()["placed"]) {
+    std::vector<Segment> segments;
+    for (const Json& s : c["segments"]) {
+      Segment segment;
+      segment.seek = s["seek"];
+      segment.start = s["start"];
+      segment.end = s["end"];
+      segment.tokens = s["tokens"].get<TokenIds>();
+      segments.push_back(segment);
+    }
+    set_word_times(segments, timings_of(c["alignment"]), {}, c["last_speech"], 1000);
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      const Json& wanted = c["result"][i];
+      ASSERT_DOUBLE_EQ(segments[i].start, wanted["start"]) << c.dump();
+      ASSERT_DOUBLE_EQ(segments[i].end, wanted["end"]) << c.dump();
+      ASSERT_EQ(segments[i].words.size(), wanted["words"].size()) << c.dump();
+      for (std::size_t k = 0; k < segments[i].words.size(); ++k) {
+        const TimedWord& word = segments[i].words[k];
+        ASSERT_EQ(word.word, wanted["words"][k]["word"]) << c.dump();
+        ASSERT_DOUBLE_EQ(word.start, wanted["words"][k]["start"]) << c.dump();
+        ASSERT_DOUBLE_EQ(word.end, wanted["words"][k]["end"]) << c.dump();
+        ASSERT_EQ(word.probability, wanted["words"][k]["probability"]);
+      }
+    }
+  }
+}
+
+TEST(WordTimes, EndOfWordsBeforeEndOfSegments) {
+  EXPECT_FALSE(end_of({}).has_value());
+  std::vector<Segment> segments(2);
+  segments[0].end = 3;
+  segments[1].end = 5;
+  EXPECT_EQ(end_of(segments), 5);
+  segments[0].words = {{" a", 1, 2.5, 1, {}}};
+  EXPECT_EQ(end_of(segments), 2.5);
+}
+
+}  // namespace
+}  // namespace thaw
