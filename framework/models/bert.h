@@ -4,14 +4,10 @@
 
 #include <memory>
 
+#include "framework/models/head.h"
 #include "framework/models/model.h"
 
 namespace thaw {
-
-struct HeadSpec {
-  std::int64_t outputs = 2;  // classes, labels or 1
-  double dropout = -1;       // overrides the config's hidden and attention dropout; < 0: as the config says
-};
 
 std::unique_ptr<Model> build_bert(const JsonView& config, const HeadSpec& head);
 

@@ -26,6 +26,7 @@ struct Parameter {
   std::vector<int> uses;               // the layers that read it (more than one where tied), ascending
   bool of_first_tokens = false;        // applied to the first token of each row alone
   bool keep_fp32 = false;              // stays fp32 where the rest computes in bf16: norms, embeddings, the head
+  bool may_be_missing = false;         // files that lack it are no error: it is drawn anew
   at::Tensor value;                    // fp32: the master weights
   at::Tensor working;                  // what layers read: `value` itself, or its bf16 copy; an autograd leaf
   bool mapped = false;                 // `value` is a view over the model's file, and others may share `working`: read-only
@@ -40,10 +41,10 @@ struct Parameter {
 struct Context {
   at::Tensor input_ids, token_types, positions;  // int64 [tokens]
   at::Tensor features;  // what a speech model's first layer reads, row after row: fp32 [frames, mels], or [samples] of waveform
-  std::vector<std::int64_t> decoder_cu_seqlens;  // of an encoder–decoder: input_ids and positions are the decoder's rows
-  bool training = false;                         // dropout on
-  std::uint64_t random_key = 0;                  // of (dropout seed, step)
-  std::int64_t first_token = 0, first_row = 0;   // numbers of this pass's first token and row within the step, over all ranks
+  std::vector<std::int64_t> decoder_cu_seqlens = {};  // of an encoder–decoder: input_ids and positions are the decoder's rows
+  bool training = false;                              // dropout on
+  std::uint64_t random_key = 0;                       // of (dropout seed, step)
+  std::int64_t first_token = 0, first_row = 0;        // numbers of this pass's first token and row within the step, over all ranks
 
   // The random numbers of use `use` in layer `layer`: they depend on step and token alone, not on ranks or passes.
   RandomSite site(double p, int layer, int use) const {

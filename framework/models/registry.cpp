@@ -7,6 +7,8 @@
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
+#include "framework/models/bert.h"
+#include "framework/models/wav2vec2.h"
 #include "framework/tensor/safetensors.h"
 
 namespace thaw {
@@ -20,7 +22,10 @@ struct Architecture {
 };
 
 const std::map<std::string, Architecture>& architectures() {
-  static const std::map<std::string, Architecture> known{{"bert", {build_bert, "bert."}}};
+  static const std::map<std::string, Architecture> known{{"bert", {build_bert, "bert."}},
+                                                         {"hubert", {build_hubert, "hubert."}},
+                                                         {"wav2vec2", {build_wav2vec2, "wav2vec2."}},
+                                                         {"wavlm", {build_wavlm, "wavlm."}}};
   return known;
 }
 
@@ -33,8 +38,8 @@ const Architecture& architecture_of(const JsonView& config) {
   throw ModelError("{}: model_type: '{}' is an architecture that Thaw does not know; it knows: {}", config.where(), type, names);
 }
 
-// Names under which a file may hold a parameter: as declared, without the trunk's prefix, and with TensorFlow's old
-// names of a norm's parameters.
+// Names under which a file may hold a parameter: as declared, without the trunk's prefix, with TensorFlow's old names of a
+// norm's parameters, and with torch's newer ones of a normalised weight's.
 std::vector<std::string> names_in_file(const Parameter& parameter, const std::string& prefix) {
   std::vector<std::string> names{parameter.name};
   if (parameter.name.starts_with(prefix)) names.push_back(parameter.name.substr(prefix.size()));
@@ -43,6 +48,10 @@ std::vector<std::string> names_in_file(const Parameter& parameter, const std::st
       const bool gamma = name.ends_with(".weight");
       names.push_back(name.substr(0, name.rfind('.')) + (gamma ? ".gamma" : ".beta"));
     }
+  for (const auto& [old, parametrised] :
+       {std::pair{".weight_g", ".parametrizations.weight.original0"}, {".weight_v", ".parametrizations.weight.original1"}})
+    for (const std::string& name : std::vector<std::string>(names))
+      if (name.ends_with(old)) names.push_back(name.substr(0, name.rfind('.')) + parametrised);
   return names;
 }
 
@@ -108,7 +117,7 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
       break;
     }
     if (loaded) continue;
-    if (!in_head)
+    if (!in_head && !parameter.may_be_missing)
       throw ModelError("{}: the weights lack {} (also looked for as {}): is model.safetensors whole, and of this config.json?",
                        directory.string(), parameter.name, names_in_file(parameter, architecture.prefix).back());
     initialise(parameter, range, init_seed);
