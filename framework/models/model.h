@@ -40,7 +40,7 @@ struct Parameter {
 // What a forward pass is given besides the values that flow: the same for every layer.
 struct Context {
   at::Tensor input_ids, token_types, positions;  // int64 [tokens]
-  at::Tensor features;  // what a speech model's first layer reads, row after row: fp32 [frames, mels], or [samples] of waveform
+  at::Tensor features = {};  // what a speech model's first layer reads, row after row: fp32 [frames, mels], or [samples] of waveform
   std::vector<std::int64_t> decoder_cu_seqlens = {};  // of an encoder–decoder: input_ids and positions are the decoder's rows
   bool training = false;                              // dropout on
   std::uint64_t random_key = 0;                       // of (dropout seed, step)
@@ -73,6 +73,7 @@ struct Model {
   std::string export_class;  // config.json's `architectures` entry for transformers
   std::int64_t vocabulary_size = 0, max_positions = 0, token_types = 1;
   std::int64_t width = 0;            // of the values between layers
+  int first_block = 1;               // layers below it are the embeddings: one, and convolutions where waveform is read
   int decoder = -1;                  // an encoder–decoder's first decoder layer, in `layers`
   std::deque<Parameter> parameters;  // stable addresses: layers point at them
   std::vector<Layer> layers;
@@ -99,7 +100,8 @@ struct Model {
   int frontier_of(const std::vector<bool>& learning) const;  // the lowest layer that reads a learning parameter
   int frontier() const { return frontier_; }                 // of those that learn now
   bool layer_learns(std::size_t layer) const { return layer_learns_[layer]; }
-  int blocks() const { return static_cast<int>(layers.size()) - 2; }  // layers between the embeddings and the head
+  int head() const { return static_cast<int>(layers.size()) - 1; }
+  int blocks() const { return head() - first_block; }  // layers between the embeddings and the head
 
   // Makes `working` what layers compute with: fp32 the values themselves, bf16 copies of all but keep_fp32. `copy` makes them,
   // where given, in memory that set_learning may leave for this process's own. See also thaw/shared_weights.h.

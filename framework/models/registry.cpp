@@ -81,7 +81,7 @@ std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head)
 void reinitialise(Model& model, std::int64_t top, std::uint64_t init_seed) {
   const double range = JsonView(model.config, "config.json").number_or("initializer_range", 0.02);
   for (Parameter& parameter : model.parameters) {
-    if (parameter.group <= model.blocks() - top) continue;
+    if (parameter.group < model.head() - top) continue;
     Parameter fresh = parameter;
     initialise(fresh, range, init_seed);
     parameter.set(fresh.value);
@@ -95,7 +95,7 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
   std::unique_ptr<Model> model = architecture.build(config.view(), head);
   const Weights weights(directory);
   const double range = config.view().number_or("initializer_range", 0.02);
-  const int head_group = static_cast<int>(model->layers.size()) - 1;
+  const int head_group = model->head();
 
   std::set<std::string> used;
   for (Parameter& parameter : model->parameters) {

@@ -42,6 +42,7 @@ std::unique_ptr<Model> build(const JsonView& json, const HeadSpec& head, const c
   if (head.kind == Head::ctc) model->config["vocab_size"] = model->vocabulary_size = head.outputs;
   model->max_positions = config.convolutions.samples_needed(most_positions);
   model->width = config.width;
+  model->first_block = first_block;
   model->layers.push_back(wav2vec2_feature_extractor(*model, config));
   model->layers.push_back(wav2vec2_embeddings(*model, config));
   Parameter* table = nullptr;

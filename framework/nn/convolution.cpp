@@ -18,6 +18,8 @@ using torch::autograd::variable_list;
 
 // Windows are laid out for so many numbers at once: what a product reads stays in the cache.
 constexpr std::int64_t window_numbers = std::int64_t{1} << 21, most_windows = 1024;
+// A weight's gradient sums over windows: of more at once oneDNN was seen to split the sum among its threads.
+constexpr std::int64_t most_summed = 256;
 
 // One row's windows for one group: [count, kernel · in / groups] from output `first` on, made where they are read.
 class Windows {
@@ -35,9 +37,9 @@ class Windows {
 
   // Calls work(first, count) for parts of the outputs, each of a size that is good for products.
   template <typename Work>
-  void for_parts(std::int64_t outputs, const Work& work) const {
+  void for_parts(std::int64_t outputs, const Work& work, std::int64_t most = most_windows) const {
     const std::int64_t fit = window_numbers / (shape_.kernel * in_) / token_multiple * token_multiple;
-    const std::int64_t part = std::clamp(fit, token_multiple, most_windows);
+    const std::int64_t part = std::clamp(fit, token_multiple, most);
     for (std::int64_t first = 0; first < outputs; first += part) work(first, std::min(part, outputs - first));
   }
 
@@ -115,10 +117,13 @@ at::Tensor gradient_of_weight(const at::Tensor& x, const at::Tensor& grad, at::I
   for_rows(cu_seqlens, outputs, [&](std::int64_t start, std::int64_t length, std::int64_t from, std::int64_t count) {
     const Windows windows(with_zeros(x.narrow(0, start, length), shape), shape);
     for (std::int64_t group = 0; group < shape.groups; ++group)
-      windows.for_parts(count, [&](std::int64_t first, std::int64_t some) {
-        const at::Tensor part = pad_tokens(grad.narrow(0, from + first, some).narrow(1, group * out, out).contiguous());
-        sums[group].add_(product(part.t(), windows(group, first, some).t()));
-      });
+      windows.for_parts(
+          count,
+          [&](std::int64_t first, std::int64_t some) {
+            const at::Tensor part = pad_tokens(grad.narrow(0, from + first, some).narrow(1, group * out, out).contiguous());
+            sums[group].add_(product(part.t(), windows(group, first, some).t()));
+          },
+          most_summed);
   });
   return sums;
 }
