@@ -7,7 +7,7 @@
 namespace thaw {
 namespace {
 
-constexpr std::int64_t most_layers = 1000, most_convolutions = 64;
+constexpr std::int64_t most_layers = 1000, most_convolutions = 64, most_samples_a_frame = 1'000'000;
 
 std::int64_t positive(const JsonView& json, const char* key, std::int64_t otherwise) {
   const std::int64_t value = json.integer_or(key, otherwise);
@@ -99,6 +99,9 @@ FrameLengths frame_lengths(const JsonView& json) {
   FrameLengths lengths{list_of(json, "conv_kernel", {10, 3, 3, 3, 3, 2, 2}), list_of(json, "conv_stride", {5, 2, 2, 2, 2, 2, 2})};
   if (lengths.strides.size() != lengths.kernels.size())
     json["conv_stride"].fail(fmt::format("{} numbers, as conv_kernel has", lengths.kernels.size()));
+  std::int64_t samples = 1;  // a frame
+  for (const std::int64_t stride : lengths.strides)
+    if ((samples *= stride) > most_samples_a_frame) json["conv_stride"].fail("strides whose product is at most 1,000,000");
   return lengths;
 }
 

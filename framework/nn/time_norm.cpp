@@ -27,9 +27,9 @@ class TimeNormFunction : public Function<TimeNormFunction> {
     at::Tensor y = at::empty({cu_seqlens.back(), x.size(1)}, x.options()), stats = at::empty({2, rows, x.size(1)}, gamma.options());
     for_rows(cu_seqlens, [&](std::int64_t row, std::int64_t start, std::int64_t length) {
       const at::Tensor values = x.narrow(0, start, length).to(at::kFloat);
-      const auto [variance, mean] = at::var_mean(values, at::IntArrayRef{0}, /*correction=*/0);
-      const at::Tensor factor = (variance + eps).rsqrt();
-      y.narrow(0, start, length).copy_(at::addcmul(beta - mean * factor * gamma, values, (factor * gamma).unsqueeze(0)));
+      const at::Tensor mean = values.mean(0), centred = values - mean;  // not var_mean, which adds number by number
+      const at::Tensor factor = (centred.square().mean(0) + eps).rsqrt();
+      y.narrow(0, start, length).copy_(at::addcmul(beta, centred, factor * gamma));
       stats[0][row].copy_(mean);
       stats[1][row].copy_(factor);
     });

@@ -46,6 +46,8 @@ TEST(Wav2Vec2Refusal, NamesKeyExpectedAndFound) {
   EXPECT_EQ(with("conv_stride", {8}), "config.json: conv_stride: expected 2 numbers, as conv_kernel has, found [8]");
   EXPECT_EQ(with("conv_kernel", 3), "config.json: conv_kernel: expected a list of numbers, one a convolution, found 3");
   EXPECT_EQ(with("conv_stride", {0, 2}), "config.json: conv_stride[0]: expected a positive integer, found 0");
+  EXPECT_EQ(with("conv_stride", {2000, 2000}),
+            "config.json: conv_stride: expected strides whose product is at most 1,000,000, found [2000,2000]");
   EXPECT_EQ(with("feat_extract_norm", "batch"), "config.json: feat_extract_norm: expected \"group\" or \"layer\", found \"batch\"");
   EXPECT_EQ(with("num_conv_pos_embedding_groups", 5),
             "config.json: num_conv_pos_embedding_groups: expected a divisor of hidden_size 24, found 5");
