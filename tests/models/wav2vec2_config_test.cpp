@@ -1,4 +1,5 @@
 // Configurations that lie, lengths in frames, masks and layers left out: what needs no reference to run.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -133,7 +134,8 @@ TEST(MaskedSpans, AreAsManyAndAsLongAsAskedFor) {
   // Too short for a span; none beyond what fits; none while not training.
   EXPECT_EQ(masked_spans(mask, {0, 9}, {0.3, 1, 0}).sum().item<std::int64_t>(), 0);
   EXPECT_EQ(masked_spans(mask, {0, 10}, {0.3, 1, 0}).sum().item<std::int64_t>(), 10);
-  EXPECT_EQ(masked_spans({1, 10, 50}, {0, 20}, {0.3, 1, 0}).sum().item<std::int64_t>() % 10, 0) << "at most two spans";
+  const auto crowded = masked_spans({1, 10, 50}, {0, 20}, {0.3, 1, 0}).sum().item<std::int64_t>();
+  EXPECT_TRUE(crowded > 10 && crowded <= 20) << "two spans, not fifty: " << crowded;
   EXPECT_EQ(masked_spans(mask, {0, 95}, {}).sum().item<std::int64_t>(), 0);
 }
 
@@ -151,6 +153,7 @@ TEST(WavLm, BucketsOfDistances) {
 
 // A step leaves out a share of the blocks, all its passes the same ones; what is left out has no gradient.
 TEST(Wav2Vec2, LayerdropIsOfAStep) {
+  at::set_num_threads(1);
   for (const char* type : {"wav2vec2", "wavlm"}) {
     Json config = small(type);
     config["layerdrop"] = 0.5;
@@ -164,7 +167,7 @@ TEST(Wav2Vec2, LayerdropIsOfAStep) {
     context.features = at::randn({400});
     context.training = true;
     std::vector<int> dropped(4);
-    constexpr int steps = 200;
+    constexpr int steps = 60;
     for (int step = 0; step < steps; ++step) {
       std::vector<bool> first_pass;
       for (int pass = 0; pass < 2; ++pass) {
@@ -182,7 +185,7 @@ TEST(Wav2Vec2, LayerdropIsOfAStep) {
     }
     for (std::size_t block = 0; block < 4; ++block) {
       const bool kept = block == 0 && std::string(type) == "wavlm";
-      EXPECT_NEAR(dropped[block], kept ? 0 : steps / 2, kept ? 0 : 40) << type << block;
+      EXPECT_NEAR(dropped[block], kept ? 0 : steps / 2, kept ? 0 : 16) << type << block;
     }
   }
 }

@@ -95,14 +95,18 @@ def with_masks(directory, masks):
     model = family.from_pretrained(directory, config=family.config_class.from_pretrained(masks.parent)).double().train()
     given, case = load_file(masks), load_file(directory / "reference.safetensors")
     module = sys.modules[type(model).__module__]
-    logits, frame, start = [], 0, 0
+    logits, frame, frames, start = [], 0, 0, 0
     for row, n in enumerate(case["lengths"].tolist()):
         def drawn(shape, mask_prob, mask_length, attention_mask=None, min_masks=0):
-            return (given["time"][frame:frame + shape[1]] if mask_prob == config["mask_time_prob"] else given["features"][row])[None].numpy()
+            nonlocal frames
+            if mask_prob != config["mask_time_prob"]:
+                return given["features"][row][None].numpy()
+            frames = shape[1]
+            return given["time"][frame:frame + frames][None].numpy()
         module._compute_mask_indices = drawn
         result = model(case["samples"][None, start:start + n].double()).logits.flatten(0, -2)
         logits.append(result.detach())
-        frame, start = frame + len(result), start + n
+        frame, start = frame + frames, start + n
     save_file({"logits": torch.cat(logits)}, str(masks) + ".logits")
 
 
