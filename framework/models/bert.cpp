@@ -43,6 +43,7 @@ BertConfig read_config(const JsonView& json, const HeadSpec& head) {
   if (c.width % c.heads != 0) json["num_attention_heads"].fail(fmt::format("a divisor of hidden_size {}", c.width));
   if (json.text_or("position_embedding_type", "absolute") != "absolute") json["position_embedding_type"].fail("\"absolute\"");
   if (json.boolean_or("is_decoder", false)) json["is_decoder"].fail("false: an encoder");
+  if (head.kind != Head::classification) throw ModelError("{}: model_type: 'bert' has a head of classification alone", json.where());
   return c;
 }
 

@@ -27,6 +27,7 @@ struct Parameter {
   bool of_first_tokens = false;        // applied to the first token of each row alone
   bool fixed = false;                  // a table that the architecture never learns (sinusoids): set_learning passes it over
   bool keep_fp32 = false;              // stays fp32 where the rest computes in bf16: norms, embeddings, the head
+  bool may_be_missing = false;         // files that lack it are no error: it is drawn anew
   at::Tensor value;                    // fp32: the master weights
   at::Tensor working;                  // what layers read: `value` itself, or its bf16 copy; an autograd leaf
   bool mapped = false;                 // `value` is a view over the model's file, and others may share `working`: read-only
@@ -75,6 +76,7 @@ struct Model {
   std::int64_t vocabulary_size = 0, max_positions = 0, token_types = 1;
   std::int64_t feature_width = 0, max_features = 0;  // of Context::features: of a frame, and a row's most; 0: reads text
   std::int64_t width = 0;                            // of the values between layers
+  int first_block = 1;                               // layers below it are the embeddings: one, and convolutions where waveform is read
   int decoder = -1;                                  // an encoder–decoder's first decoder layer, in `layers`
   std::vector<std::string> tied;                     // names under which files may repeat a tied parameter: not read
   std::deque<Parameter> parameters;                  // stable addresses: layers point at them
@@ -102,7 +104,8 @@ struct Model {
   int frontier_of(const std::vector<bool>& learning) const;  // the lowest layer that reads a learning parameter
   int frontier() const { return frontier_; }                 // of those that learn now
   bool layer_learns(std::size_t layer) const { return layer_learns_[layer]; }
-  int blocks() const { return static_cast<int>(layers.size()) - 2; }  // layers between the embeddings and the head
+  int head() const { return static_cast<int>(layers.size()) - 1; }
+  int blocks() const { return head() - first_block; }  // layers between the embeddings and the head
 
   // Makes `working` what layers compute with: fp32 the values themselves, bf16 copies of all but keep_fp32. `copy` makes them,
   // where given, in memory that set_learning may leave for this process's own. See also thaw/shared_weights.h.

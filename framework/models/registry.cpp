@@ -8,7 +8,9 @@
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
+#include "framework/models/bert.h"
 #include "framework/models/pretrained.h"
+#include "framework/models/wav2vec2.h"
 
 namespace thaw {
 namespace {
@@ -21,7 +23,11 @@ struct Architecture {
 };
 
 const std::map<std::string, Architecture>& architectures() {
-  static const std::map<std::string, Architecture> known{{"bert", {build_bert, "bert."}}, {"whisper", {build_whisper, "model."}}};
+  static const std::map<std::string, Architecture> known{{"bert", {build_bert, "bert."}},
+                                                         {"hubert", {build_hubert, "hubert."}},
+                                                         {"wav2vec2", {build_wav2vec2, "wav2vec2."}},
+                                                         {"wavlm", {build_wavlm, "wavlm."}},
+                                                         {"whisper", {build_whisper, "model."}}};
   return known;
 }
 
@@ -34,8 +40,8 @@ const Architecture& architecture_of(const JsonView& config) {
   throw ModelError("{}: model_type: '{}' is an architecture that Thaw does not know; it knows: {}", config.where(), type, names);
 }
 
-// Names under which a file may hold a parameter: as declared, without the trunk's prefix or with it, and with TensorFlow's
-// old names of a norm's parameters.
+// Names under which a file may hold a parameter: as declared, without the trunk's prefix or with it, with TensorFlow's old names
+// of a norm's parameters, and with torch's newer ones of a normalised weight's.
 std::vector<std::string> names_in_file(const Parameter& parameter, const std::string& prefix) {
   std::vector<std::string> names{parameter.name};
   if (parameter.name.starts_with(prefix)) names.push_back(parameter.name.substr(prefix.size()));
@@ -45,6 +51,10 @@ std::vector<std::string> names_in_file(const Parameter& parameter, const std::st
       const bool gamma = name.ends_with(".weight");
       names.push_back(name.substr(0, name.rfind('.')) + (gamma ? ".gamma" : ".beta"));
     }
+  for (const auto& [old, parametrised] :
+       {std::pair{".weight_g", ".parametrizations.weight.original0"}, {".weight_v", ".parametrizations.weight.original1"}})
+    for (const std::string& name : std::vector<std::string>(names))
+      if (name.ends_with(old)) names.push_back(name.substr(0, name.rfind('.')) + parametrised);
   return names;
 }
 
@@ -76,7 +86,7 @@ std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head)
 void reinitialise(Model& model, std::int64_t top, std::uint64_t init_seed) {
   const double range = initializer_range(JsonView(model.config, "config.json"));
   for (Parameter& parameter : model.parameters) {
-    if (parameter.group <= model.blocks() - top) continue;
+    if (parameter.group < model.head() - top) continue;
     Parameter fresh = parameter;
     initialise(fresh, range, init_seed);
     parameter.set(fresh.value);
@@ -91,11 +101,11 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
   const Architecture& architecture = architecture_of(config);
   std::unique_ptr<Model> model = architecture.build(config, head);
   const double range = initializer_range(config);
-  const int head_group = static_cast<int>(model->layers.size()) - 1;
+  const int head_group = model->head();
 
   std::set<std::string> used;
   for (Parameter& parameter : model->parameters) {
-    const bool in_head = head.kind == HeadKind::classification && parameter.group == head_group;
+    const bool in_head = head.kind != Head::language && parameter.group == head_group;
     bool loaded = false;
     for (const std::string& name : names_in_file(parameter, architecture.prefix)) {
       if (!weights.has(name)) continue;
@@ -113,7 +123,7 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
       break;
     }
     if (loaded) continue;
-    if (!in_head)
+    if (!in_head && !parameter.may_be_missing)
       throw ModelError("{}: the weights lack {} (also looked for as {}): are they whole, and of this config.json?", directory.string(),
                        parameter.name, names_in_file(parameter, architecture.prefix).back());
     initialise(parameter, range, init_seed);

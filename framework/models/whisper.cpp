@@ -221,7 +221,7 @@ Layer audio_head(Model& model, const WhisperConfig& c, std::int64_t projected, s
 std::unique_ptr<Model> build_whisper(const JsonView& json, const HeadSpec& head) {
   WhisperConfig config = read_whisper_config(json);
   if (head.dropout >= 0) config.dropout = config.attention_dropout = head.dropout;
-  const bool transcribes = head.kind == HeadKind::language;
+  const bool transcribes = head.kind == Head::language;
   auto model = std::make_unique<Model>();
   model->architecture = "whisper";
   model->export_class = transcribes ? "WhisperForConditionalGeneration" : "WhisperForAudioClassification";

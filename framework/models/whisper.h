@@ -13,7 +13,7 @@
 
 #include <memory>
 
-#include "framework/models/bert.h"
+#include "framework/models/head.h"
 #include "framework/models/model.h"
 
 namespace thaw {

@@ -1,7 +1,6 @@
 #include "framework/nn/ops.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
@@ -10,6 +9,7 @@
 #include "framework/base/error.h"
 #include "framework/nn/composed.h"
 #include "framework/nn/cpu/kernels.h"
+#include "framework/nn/product.h"
 
 namespace thaw {
 namespace {
@@ -42,49 +42,12 @@ RandomSite saved_site(AutogradContext* context) {
           context->saved_data["first"].toInt()};
 }
 
-// Sums are made over blocks of rows of this size, then over blocks in order, so that threads do not change them.
-constexpr std::int64_t block_rows = 64;
-
 void for_blocks(std::int64_t rows, const std::function<void(std::int64_t block, std::int64_t begin, std::int64_t end)>& work) {
   const std::int64_t blocks = (rows + block_rows - 1) / block_rows;
   at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t block = first; block < last; ++block) work(block, block * block_rows, std::min(rows, (block + 1) * block_rows));
   });
 }
-
-std::int64_t blocks_of(std::int64_t rows) { return std::max<std::int64_t>(1, (rows + block_rows - 1) / block_rows); }
-
-// Σ of [blocks, width] over blocks, in order.
-at::Tensor in_order(const at::Tensor& parts) {
-  at::Tensor sum = parts[0].clone();
-  for (std::int64_t block = 1; block < parts.size(0); ++block) sum.add_(parts[block]);
-  return sum;
-}
-
-at::Tensor column_sum(const at::Tensor& x) {
-  if (!x.is_cpu()) return x.sum(0, false, at::kFloat);
-  const at::Tensor rows = x.contiguous();
-  at::Tensor parts = at::zeros({blocks_of(rows.size(0)), rows.size(1)}, rows.options().dtype(at::kFloat));
-  for_blocks(rows.size(0), [&](std::int64_t block, std::int64_t begin, std::int64_t end) {
-    cpu::kernels().column_sums(is_bf16(rows), rows.data_ptr(), parts[block].data_ptr<float>(), begin, end, rows.size(1));
-  });
-  return in_order(parts);
-}
-
-// x · weightᵀ (+ bias), by oneDNN where that op is there: in fp32 it is twice as fast as MKL on AMD.
-at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias = std::nullopt) {
-  using Signature = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
-                               c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
-  static const auto onednn = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
-  if (x.is_cpu() && x.scalar_type() == at::kFloat && onednn && x.size(0) > 0) {
-    static const auto call = onednn->typed<Signature>();
-    return call.call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
-  }
-  return at::linear(x, weight, bias);
-}
-
-// autograd wants a missing tensor to be no tensor at all.
-std::optional<at::Tensor> if_defined(const at::Tensor& x) { return x.defined() ? std::optional<at::Tensor>(x) : std::nullopt; }
 
 class LinearFunction : public Function<LinearFunction> {
  public:

@@ -11,7 +11,7 @@
 
 namespace thaw {
 
-// From a Whisper loaded with HeadKind::language; copies what it needs of it.
+// From a Whisper loaded with Head::language; copies what it needs of it.
 std::unique_ptr<SpeechDecoder> whisper_decoder(const Model& model, at::ScalarType type);
 
 }  // namespace thaw

@@ -79,6 +79,8 @@ ThawRecipe lp_ft() {
   return {{}, {}, {probe, tune}};
 }
 
+ThawRecipe freeze_feature_encoder() { return {{}, {}, {phase({"all", "not feature_extractor"}, 15)}}; }
+
 ThawRecipe freeze_n_steps() {
   PhaseRecipe frozen;
   frozen.trainable = {"head"};
@@ -138,6 +140,11 @@ const std::vector<Preset>& presets() {
        {},
        false,
        true},
+      {"freeze_feature_encoder",
+       "of a speech model all but the convolutions that read the waveform, for 15 epochs",
+       {"transformers' run_speech_recognition_ctc.py with --freeze_feature_encoder, its README's run on Common Voice: 15 epochs,",
+        "which go with optimizer: {lr: 3.0e-4}, schedule: {name: linear, warmup_steps: 500}. fairseq never trains these",
+        "convolutions when it fine-tunes (feature_grad_mult: 0)."}},
       {"freeze_n_steps",
        "the head alone for 500 steps, then all for 3 epochs, under one schedule for both",
        {"SpeechBrain's CommonVoice recipes with wav2vec 2.0: warmup_steps 500, during which the encoder stays as it is. Epochs",
@@ -172,6 +179,7 @@ ThawRecipe preset(const std::string& name, const std::vector<std::string>& block
   if (name == "allennlp") return allennlp(blocks);
   if (name == "fastai") return fastai(blocks, lr);
   if (name == "lp_ft") return lp_ft();
+  if (name == "freeze_feature_encoder") return freeze_feature_encoder();
   if (name == "freeze_n_steps") return freeze_n_steps();
   if (name == "chain_thaw") return chain_thaw(blocks, lr);
   throw std::logic_error("unknown preset: " + name);

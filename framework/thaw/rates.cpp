@@ -52,9 +52,10 @@ std::vector<ParameterRate> rates_of(const Model& model, const std::vector<bool>&
   std::vector<ParameterRate> out(model.parameters.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
     const Parameter& parameter = model.parameters[i];
-    const bool in_head = parameter.group == model.blocks() + 1;
+    const bool in_head = parameter.group == model.head();
     out[i].decays = parameter.decays() && !(in_head && decay.convention == Convention::few_sample);
-    if (learning[i] && rates.empty()) out[i].lr = lr * layer_factor(decay, parameter.group, model.blocks());
+    if (learning[i] && rates.empty())
+      out[i].lr = lr * layer_factor(decay, std::max(0, parameter.group - model.first_block + 1), model.blocks());
   }
   if (!rates.empty()) set_explicit_rates(model, learning, rates, where, out);
   return out;

@@ -1,4 +1,4 @@
-// The rate and weight decay of every parameter. With L blocks, and group 0 the embeddings, 1…L the blocks, L + 1 the head,
+// The rate and weight decay of every parameter. With L blocks, and group 0 the embeddings (all layers below the blocks), 1…L the blocks, L + 1 the head,
 // a convention gives group g the factor
 //   beit        decay^(L+1−g)                 BEiT, timm (there `layer_decay`); default 0.9
 //   few_sample  decay^(L+1−g), no weight decay on head and pooler (Zhang et al. 2021); default 0.95

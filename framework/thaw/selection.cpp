@@ -11,6 +11,8 @@
 namespace thaw {
 namespace {
 
+constexpr std::string_view without = "not ";
+
 std::optional<int> number_of(std::string_view text) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -66,7 +68,7 @@ class Selector {
     const std::optional<int> count = number_of(std::string_view(word_).substr(4));
     if (!count || *count < 1 || *count > blocks)
       throw RecipeError("{}: expected top 1 to top {}, the model's blocks, found '{}'", where_, blocks, word_);
-    return layers(blocks - *count + 1, blocks);
+    return layers(model_.head() - *count, model_.head() - 1);
   }
 
   // "encoder.layer.3-5": a name that ends in a number, and the number of the last one.
@@ -93,15 +95,20 @@ class Selector {
 std::vector<bool> select(const Model& model, const std::vector<std::string>& selectors, const std::string& where) {
   std::vector<bool> chosen(model.parameters.size());
   for (const std::string& word : selectors) {
-    const std::vector<bool> more = Selector(model, word, where).chosen();
-    for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = chosen[i] || (more[i] && !model.parameters[i].fixed);
+    const bool takes_away = word.starts_with(without);
+    const std::string named = takes_away ? word.substr(without.size()) : word;
+    if (takes_away && std::find(chosen.begin(), chosen.end(), true) == chosen.end())
+      throw RecipeError("{}: '{}' takes away from nothing; name what learns before it, such as all", where, word);
+    const std::vector<bool> meant = Selector(model, named, where).chosen();
+    for (std::size_t i = 0; i < chosen.size(); ++i)
+      chosen[i] = takes_away ? chosen[i] && !meant[i] : chosen[i] || (meant[i] && !model.parameters[i].fixed);
   }
   return chosen;
 }
 
 ModelNames names_of(const Model& model) {
   ModelNames names;
-  for (int i = 1; i <= model.blocks(); ++i) names.blocks.push_back(model.layers[static_cast<std::size_t>(i)].name);
+  for (int i = model.first_block; i < model.head(); ++i) names.blocks.push_back(model.layers[static_cast<std::size_t>(i)].name);
   for (const Parameter& parameter : model.parameters) names.parameters.push_back(parameter.name);
   return names;
 }

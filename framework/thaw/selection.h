@@ -3,6 +3,7 @@
 //   all                         everything             encoder.layer.3-5    a range of layers
 //   top K                       the K blocks below the head
 //   classifier.weight           a parameter by name    /REGEX/              parameters whose names have a match of it
+//   not SELECTOR                takes away what the words before it have chosen: [all, not feature_extractor]
 #pragma once
 
 #include <string>
@@ -13,7 +14,7 @@
 
 namespace thaw {
 
-// By parameter of the model: whether one of the selectors means it. RecipeError, which begins with `where`, for a selector
+// By parameter of the model: whether the selectors, read in their order, mean it. RecipeError, which begins with `where`, for a selector
 // that means nothing; the nearest name is in it.
 std::vector<bool> select(const Model& model, const std::vector<std::string>& selectors, const std::string& where);
 

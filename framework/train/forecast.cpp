@@ -57,7 +57,7 @@ double flops_of(const Model& model, const PlannedPhase& phase, double rows, doub
     flops += pass * (1 + (parameter.group > phase.frontier ? 1 : 0) + (phase.learning[i] ? 1 : 0));
   }
   // q·kᵀ and p·v: 4 · queries · length · width a row and block, twice that again backward
-  for (int block = 1; block <= model.blocks(); ++block) {
+  for (int block = model.first_block; block < model.head(); ++block) {
     const double pairs = model.layers[static_cast<std::size_t>(block)].gives_first_tokens ? tokens : square_sum;
     flops += 4 * pairs * static_cast<double>(model.width) * (block >= phase.frontier ? 3 : 1);
   }

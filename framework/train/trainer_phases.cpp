@@ -110,11 +110,11 @@ void Trainer::change_weights() {
       cache_.forget_above(p.uses.front());
       p.set(best->second);
     }
-  cache_.forget_above(parts_.model.blocks() + 1 - static_cast<int>(planned().recipe.reinitialise_top));
+  cache_.forget_above(parts_.model.head() - static_cast<int>(planned().recipe.reinitialise_top));
   if (planned().recipe.reinitialise_top == 0) return;
   reinitialise(parts_.model, planned().recipe.reinitialise_top, parts_.recipe.seeds.init);
   for (const Parameter& p : parts_.model.parameters)
-    if (p.group > parts_.model.blocks() - planned().recipe.reinitialise_top)
+    if (p.group >= parts_.model.head() - planned().recipe.reinitialise_top)
       for (const char* moment : {"m/", "v/"}) kept_.erase(moment + p.name);
 }
 

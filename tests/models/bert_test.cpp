@@ -121,7 +121,7 @@ class BertRefusal : public ::testing::Test {
 TEST_F(BertRefusal, NamesKeyExpectedAndFound) {
   EXPECT_EQ(refusal(config), "accepted");
   EXPECT_EQ(refusal(with("model_type", "mamba")),
-            "config.json: model_type: 'mamba' is an architecture that Thaw does not know; it knows: bert, whisper");
+            "config.json: model_type: 'mamba' is an architecture that Thaw does not know; it knows: bert, hubert, wav2vec2, wavlm, whisper");
   EXPECT_EQ(refusal(with("hidden_size", "large")), "config.json: hidden_size: expected an integer, found \"large\"");
   EXPECT_EQ(refusal(with("num_attention_heads", 5)), "config.json: num_attention_heads: expected a divisor of hidden_size 12, found 5");
   EXPECT_EQ(refusal(with("hidden_dropout_prob", 1.5)), "config.json: hidden_dropout_prob: expected a probability in [0, 1), found 1.5");

@@ -51,7 +51,7 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);  // freed memory is soon needed again: asking the system for it took a tenth of the time
   mallopt(M_MMAP_THRESHOLD, 1 << 25);
   thaw::HeadSpec head;
-  head.kind = thaw::HeadKind::language;
+  head.kind = thaw::Head::language;
   const auto model = thaw::load_model(argv[1], head, 1);
   const thaw::SafetensorsFile given(argv[2]);
   Timed decoder(thaw::whisper_decoder(*model, std::string(argv[3]) == "bf16" ? at::kBFloat16 : at::kFloat));

@@ -41,7 +41,7 @@ class SmallWhisper : public ::testing::Test {
                          {"decoder_attention_heads", 2},
                          {"activation_function", "gelu"}};
     HeadSpec head;
-    head.kind = HeadKind::language;
+    head.kind = Head::language;
     model = build_model(JsonView(config, "config.json"), head);
     for (Parameter& parameter : model->parameters) parameter.value = at::randn(parameter.value.sizes()) * 0.2;
     model->set_precision(at::kFloat);
@@ -179,7 +179,7 @@ class Recordings : public ::testing::TestWithParam<Heard> {
 
   static std::unique_ptr<Model> load() {
     HeadSpec head;
-    head.kind = HeadKind::language;
+    head.kind = Head::language;
     auto model = load_model(directory(), head, 1);
     model->set_precision(at::kFloat);
     return model;

@@ -16,6 +16,13 @@ inline std::unique_ptr<Model> bert(int blocks) {
   return build_model(JsonView(config, "config.json"), {2});
 }
 
+// A wav2vec 2.0 of so many blocks, likewise.
+inline std::unique_ptr<Model> wav2vec2(int blocks) {
+  const Json config{{"model_type", "wav2vec2"}, {"hidden_size", 16},  {"num_hidden_layers", blocks}, {"num_attention_heads", 2},
+                    {"intermediate_size", 16},  {"conv_dim", {8, 8}}, {"conv_kernel", {10, 3}},      {"conv_stride", {5, 2}}};
+  return build_model(JsonView(config, "config.json"), {2, -1, Head::ctc});
+}
+
 // By parameter of the model, by its full name.
 template <typename Values>
 auto value_of(const Model& model, const Values& values, const std::string& name) {

@@ -113,6 +113,13 @@ TEST(Presets, lp_ft) {
   expect_near({curve(thaw.phases[1], 20)[0], curve(thaw.phases[1], 20)[10]}, {1, 0.5});
 }
 
+TEST(Presets, freeze_feature_encoder) {
+  const ThawRecipe thaw = of("freeze_feature_encoder", 3);
+  EXPECT_EQ(course(thaw), (std::vector<std::pair<double, Words>>{{15, {"all", "not feature_extractor"}}}));
+  EXPECT_FALSE(thaw.phases[0].lr);
+  EXPECT_FALSE(thaw.phases[0].restart) << "the run's schedule";
+}
+
 TEST(Presets, freeze_n_steps) {
   const ThawRecipe thaw = of("freeze_n_steps", 3);
   ASSERT_EQ(thaw.phases.size(), 2u);
@@ -172,10 +179,11 @@ std::string refusal(const std::string& lines, const std::vector<std::string>& ov
 }
 
 TEST(Presets, refusals_name_file_and_line) {
-  EXPECT_EQ(
-      refusal("thaw: {preset: ulmfitt}"),
-      "r.yaml:6: thaw.preset: expected one of ulmfit, allennlp, fastai, lp_ft, freeze_n_steps, chain_thaw, found ulmfitt; the nearest "
-      "is ulmfit");
+  EXPECT_EQ(refusal("thaw: {preset: ulmfitt}"),
+            "r.yaml:6: thaw.preset: expected one of ulmfit, allennlp, fastai, lp_ft, freeze_feature_encoder, freeze_n_steps, chain_thaw, "
+            "found ulmfitt; "
+            "the nearest "
+            "is ulmfit");
   EXPECT_EQ(refusal("thaw: {preset: }"), "r.yaml:6: thaw.preset: expected text, found nothing");
   EXPECT_EQ(refusal("epochs: 3\nthaw: {preset: ulmfit}"),
             "r.yaml:6: epochs: given beside thaw.preset, whose sum is the run's length; leave it out");

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "framework/thaw/selection.h"
 #include "tests/thaw/model.h"
 
@@ -97,6 +100,17 @@ TEST_F(LayerRates, EveryLearningParameterHasOneRateExactly) {
               given({{"haed", 1e-3}}, head);
             }),
             "r.yaml: thaw.rates: 'haed' is neither a layer nor a parameter; the nearest is 'head' (layers: embeddings … head)");
+}
+
+// Everything below the blocks is the lowest group of a convention.
+TEST(Rates, OfASpeechModel) {
+  const std::unique_ptr<Model> model = test::wav2vec2(2);
+  const std::vector<bool> all(model->parameters.size(), true);
+  const std::vector<ParameterRate> rates = rates_of(*model, all, 1, {Convention::beit, 0.5, 0}, {}, "here");
+  for (std::size_t i = 0; i < rates.size(); ++i) {
+    const int below_head = std::min(3, model->head() - model->parameters[i].group);
+    EXPECT_DOUBLE_EQ(rates[i].lr, std::pow(0.5, below_head)) << model->parameters[i].name;
+  }
 }
 
 }  // namespace

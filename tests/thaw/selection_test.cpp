@@ -64,6 +64,38 @@ TEST_F(Selection, SeveralAreTogether) {
   EXPECT_TRUE(chosen({}).empty());
 }
 
+TEST_F(Selection, WhatIsTakenAway) {
+  EXPECT_EQ(chosen({"all", "not embeddings", "not encoder.layer.0-3"}), chosen({"head"}));
+  EXPECT_EQ(chosen({"head", "not classifier.bias", "not /pooler/"}), (std::set<std::string>{"classifier.weight"}));
+  EXPECT_EQ(chosen({"all", "not head", "head"}), chosen({"all"})) << "in their order";
+  EXPECT_EQ(test::refusal_of([&] {
+              select(*model, {"not head", "all"}, "r.yaml: here");
+            }),
+            "r.yaml: here: 'not head' takes away from nothing; name what learns before it, such as all");
+  EXPECT_TRUE(refusal("not haed").starts_with("r.yaml: thaw.phases[1].trainable: 'haed' is neither")) << refusal("not haed");
+}
+
+// Two layers stand below the blocks of a speech model; all but the lower one is what its published fine-tuning trains.
+TEST(SelectionOfSpeech, FeatureExtractorIsNoBlock) {
+  const std::unique_ptr<Model> model = test::wav2vec2(3);
+  const auto of = [&](const std::vector<std::string>& selectors) {
+    std::vector<int> groups;
+    const std::vector<bool> flags = select(*model, selectors, "here");
+    for (std::size_t i = 0; i < flags.size(); ++i)
+      if (flags[i] && (groups.empty() || groups.back() != model->parameters[i].group)) groups.push_back(model->parameters[i].group);
+    return groups;
+  };
+  EXPECT_EQ(of({"all"}), (std::vector<int>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(of({"all", "not feature_extractor"}), (std::vector<int>{1, 2, 3, 4, 5}));
+  EXPECT_EQ(model->frontier_of(select(*model, {"all", "not feature_extractor"}, "here")), 1);
+  EXPECT_EQ(of({"head", "top 3"}), (std::vector<int>{2, 3, 4, 5}));
+  EXPECT_EQ(of({"top 1"}), (std::vector<int>{4}));
+  EXPECT_EQ(of({"encoder.layers.0-1"}), (std::vector<int>{2, 3}));
+  EXPECT_EQ(test::refusal_of([&] { select(*model, {"top 4"}, "here"); }),
+            "here: expected top 1 to top 3, the model's blocks, found 'top 4'");
+  EXPECT_EQ(names_of(*model).blocks, (std::vector<std::string>{"encoder.layers.0", "encoder.layers.1", "encoder.layers.2"}));
+}
+
 // "layer.1" is not "layer.10": names are whole.
 TEST_F(Selection, LayersOfTwoDigits) {
   const std::unique_ptr<Model> twelve = test::bert(12);

@@ -1,0 +1,194 @@
+#include "framework/nn/convolution.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+
+#include "framework/base/error.h"
+#include "framework/nn/ops.h"
+#include "framework/nn/product.h"
+
+namespace thaw {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+// Windows are laid out for so many numbers at once: what a product reads stays in the cache.
+constexpr std::int64_t window_numbers = std::int64_t{1} << 21, most_windows = 1024;
+// A weight's gradient sums over windows: of more at once oneDNN was seen to split the sum among its threads.
+constexpr std::int64_t most_summed = 256;
+
+// One row's windows for one group: [count, kernel · in / groups] from output `first` on, made where they are read.
+class Windows {
+ public:
+  // row: [tokens, in], with its zeros
+  Windows(const at::Tensor& row, const Convolution& shape) : row_(row), shape_(shape), in_(row.size(1) / shape.groups) {}
+
+  // The columns are ordered as the weight's are in `of_group`. Padded to a multiple of token_multiple windows.
+  at::Tensor operator()(std::int64_t group, std::int64_t first, std::int64_t count) const {
+    const std::int64_t token = row_.size(1);
+    const at::Tensor view = row_.as_strided({count, shape_.kernel, in_}, {shape_.stride * token, token, 1},
+                                            row_.storage_offset() + first * shape_.stride * token + group * in_);
+    return pad_tokens(view.reshape({count, shape_.kernel * in_}).contiguous());  // windows overlap: reshape alone may be a view
+  }
+
+  // Calls work(first, count) for parts of the outputs, each of a size that is good for products.
+  template <typename Work>
+  void for_parts(std::int64_t outputs, const Work& work, std::int64_t most = most_windows) const {
+    const std::int64_t fit = window_numbers / (shape_.kernel * in_) / token_multiple * token_multiple;
+    const std::int64_t part = std::clamp(fit, token_multiple, most);
+    for (std::int64_t first = 0; first < outputs; first += part) work(first, std::min(part, outputs - first));
+  }
+
+ private:
+  at::Tensor row_;
+  Convolution shape_;
+  std::int64_t in_;
+};
+
+// A row with its zeros.
+at::Tensor with_zeros(const at::Tensor& row, const Convolution& shape) {
+  return shape.before + shape.after > 0 ? at::constant_pad_nd(row, {0, 0, shape.before, shape.after}) : row.contiguous();
+}
+
+template <typename Work>
+void for_rows(const std::vector<std::int64_t>& cu_seqlens, const std::vector<std::int64_t>& outputs, const Work& work) {
+  for (std::size_t row = 0; row + 1 < cu_seqlens.size(); ++row)
+    work(cu_seqlens[row], cu_seqlens[row + 1] - cu_seqlens[row], outputs[row], outputs[row + 1] - outputs[row]);
+}
+
+// Of weights laid out.
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& bias, const std::vector<std::int64_t>& cu_seqlens,
+                    const Convolution& shape) {
+  const std::vector<std::int64_t> outputs = shape.rows(cu_seqlens);
+  const std::int64_t out = weights.size(1);
+  at::Tensor y = at::empty({outputs.back(), shape.groups * out}, x.options());
+  for_rows(cu_seqlens, outputs, [&](std::int64_t start, std::int64_t length, std::int64_t to, std::int64_t count) {
+    const Windows windows(with_zeros(x.narrow(0, start, length), shape), shape);
+    for (std::int64_t group = 0; group < shape.groups; ++group) {
+      const std::optional<at::Tensor> offset = if_defined(bias.defined() ? bias.narrow(0, group * out, out) : bias);
+      windows.for_parts(count, [&](std::int64_t first, std::int64_t some) {
+        const at::Tensor values = product(windows(group, first, some), weights[group], offset);
+        y.narrow(0, to + first, some).narrow(1, group * out, out).copy_(values.narrow(0, 0, some));
+      });
+    }
+  });
+  return y;
+}
+
+// With a stride of 1 the gradient is itself a convolution: by the kernel turned round, outputs and inputs exchanged.
+at::Tensor gradient_of_input_by_convolution(const at::Tensor& grad, const at::Tensor& weights, const std::vector<std::int64_t>& outputs,
+                                            const Convolution& shape) {
+  const std::int64_t groups = shape.groups, out = weights.size(1), kernel = shape.kernel;
+  const at::Tensor turned = weights.view({groups, out, kernel, -1}).flip(2).permute({0, 3, 2, 1}).reshape({groups, -1, kernel * out});
+  return convolve(grad, turned, {}, outputs, {kernel, 1, kernel - 1 - shape.before, kernel - 1 - shape.after, groups});
+}
+
+// Else each window's gradient is added to the tokens that it has.
+at::Tensor gradient_of_input_by_windows(const at::Tensor& grad, const at::Tensor& weights, const std::vector<std::int64_t>& cu_seqlens,
+                                        const std::vector<std::int64_t>& outputs, const Convolution& shape) {
+  const std::int64_t out = weights.size(1), in = weights.size(2) / shape.kernel, width = in * shape.groups;
+  const at::Tensor turned = weights.transpose(1, 2).contiguous();
+  at::Tensor result = at::empty({cu_seqlens.back(), width}, grad.options());
+  for_rows(cu_seqlens, outputs, [&](std::int64_t start, std::int64_t length, std::int64_t from, std::int64_t count) {
+    at::Tensor row = at::zeros({length + shape.before + shape.after, width}, grad.options().dtype(at::kFloat));
+    const Windows windows(row, shape);
+    for (std::int64_t group = 0; group < shape.groups; ++group)
+      windows.for_parts(count, [&](std::int64_t first, std::int64_t some) {
+        const at::Tensor part = grad.narrow(0, from + first, some).narrow(1, group * out, out);
+        const at::Tensor of_windows = product(pad_tokens(part.contiguous()), turned[group]).view({-1, shape.kernel, in});
+        for (std::int64_t tap = 0; tap < shape.kernel; ++tap)
+          row.as_strided({some, in}, {shape.stride * width, 1}, (first * shape.stride + tap) * width + group * in)
+              .add_(of_windows.narrow(0, 0, some).select(1, tap));
+      });
+    result.narrow(0, start, length).copy_(row.narrow(0, shape.before, length));
+  });
+  return result;
+}
+
+at::Tensor gradient_of_weight(const at::Tensor& x, const at::Tensor& grad, at::IntArrayRef sizes,
+                              const std::vector<std::int64_t>& cu_seqlens, const std::vector<std::int64_t>& outputs,
+                              const Convolution& shape) {
+  const std::int64_t out = sizes[1];
+  at::Tensor sums = at::zeros(sizes, grad.options().dtype(at::kFloat));
+  for_rows(cu_seqlens, outputs, [&](std::int64_t start, std::int64_t length, std::int64_t from, std::int64_t count) {
+    const Windows windows(with_zeros(x.narrow(0, start, length), shape), shape);
+    for (std::int64_t group = 0; group < shape.groups; ++group)
+      windows.for_parts(
+          count,
+          [&](std::int64_t first, std::int64_t some) {
+            const at::Tensor part = pad_tokens(grad.narrow(0, from + first, some).narrow(1, group * out, out).contiguous());
+            sums[group].add_(product(part.t(), windows(group, first, some).t()));
+          },
+          most_summed);
+  });
+  return sums;
+}
+
+class ConvolutionFunction : public Function<ConvolutionFunction> {
+ public:
+  static Variable forward(AutogradContext* context, const Variable& x, const Variable& weight, const std::optional<Variable>& bias,
+                          const std::vector<std::int64_t>& cu_seqlens, const std::vector<std::int64_t>& shape) {
+    const at::NoGradGuard no_grad;
+    context->save_for_backward({x, weight});
+    context->saved_data["bias"] = bias.has_value();
+    context->saved_data["cu_seqlens"] = cu_seqlens;
+    context->saved_data["shape"] = shape;
+    return convolve(x, weight, bias.value_or(at::Tensor()), cu_seqlens, unpacked(shape));
+  }
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], grad = grads[0].contiguous();
+    const std::vector<std::int64_t> cu_seqlens = context->saved_data["cu_seqlens"].toIntVector();
+    const Convolution shape = unpacked(context->saved_data["shape"].toIntVector());
+    const std::vector<std::int64_t> outputs = shape.rows(cu_seqlens);
+    variable_list result(5);
+    if (context->needs_input_grad(0)) {
+      const bool turns = shape.stride == 1 && shape.before < shape.kernel && shape.after < shape.kernel;
+      const at::Tensor of_rows = turns ? gradient_of_input_by_convolution(grad, weight, outputs, shape)
+                                       : gradient_of_input_by_windows(grad, weight, cu_seqlens, outputs, shape);
+      const std::int64_t rest = x.size(0) - of_rows.size(0);
+      result[0] = rest > 0 ? at::constant_pad_nd(of_rows, {0, 0, 0, rest}) : of_rows;
+    }
+    if (context->needs_input_grad(1))
+      result[1] = gradient_of_weight(x, grad, weight.sizes(), cu_seqlens, outputs, shape).to(weight.scalar_type());
+    if (context->saved_data["bias"].toBool() && context->needs_input_grad(2)) result[2] = column_sum(grad).to(weight.scalar_type());
+    return result;
+  }
+
+ private:
+  static Convolution unpacked(const std::vector<std::int64_t>& s) { return {s[0], s[1], s[2], s[3], s[4]}; }
+};
+
+}  // namespace
+
+std::vector<std::int64_t> Convolution::rows(const std::vector<std::int64_t>& cu_seqlens) const {
+  std::vector<std::int64_t> outputs{0};
+  for (std::size_t row = 0; row + 1 < cu_seqlens.size(); ++row) {
+    const std::int64_t tokens = cu_seqlens[row + 1] - cu_seqlens[row], count = length(tokens);
+    if (count == 0)
+      throw DataError("row {} of a pass has {} values for a convolution whose kernel is {}: too short; leave such rows out", row, tokens,
+                      kernel);
+    outputs.push_back(outputs.back() + count);
+  }
+  return outputs;
+}
+
+at::Tensor laid_out(const at::Tensor& weight, const Convolution& shape) {
+  return weight.permute({0, 2, 1}).reshape({shape.groups, weight.size(0) / shape.groups, -1}).contiguous();
+}
+
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<std::int64_t>& cu_seqlens,
+                       const Convolution& shape) {
+  return ConvolutionFunction::apply(x, weight, if_defined(bias), cu_seqlens,
+                                    std::vector<std::int64_t>{shape.kernel, shape.stride, shape.before, shape.after, shape.groups});
+}
+
+at::Tensor normed_weight(const at::Tensor& g, const at::Tensor& v, at::ScalarType type) {
+  return (v * (g / v.square().sum(at::IntArrayRef{0, 1}, true).sqrt())).to(type);
+}
+
+}  // namespace thaw
