@@ -61,7 +61,7 @@ LogMelConfig LogMelConfig::read(const std::filesystem::path& model_directory) {
   config.sample_rate = static_cast<int>(file.integer_or("sampling_rate", config.sample_rate, 1000, 192000));
   config.fft_size = static_cast<int>(file.integer_or("n_fft", config.fft_size, 16, 8192));
   config.hop = static_cast<int>(file.integer_or("hop_length", config.hop, 1, 8192));
-  config.chunk_s = static_cast<int>(file.integer_or("chunk_length", config.chunk_s, 1, 3600));
+  config.chunk_s = static_cast<int>(file.integer_or("chunk_length", config.chunk_s, 1, 600));
   return config;
 }
 
