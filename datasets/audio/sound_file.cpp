@@ -21,6 +21,18 @@ std::string format_of(std::span<const std::byte> bytes) {
   return starts("ID3") || frame ? "MP3" : "";
 }
 
+// Whether an MP3's first frame, behind an ID3 tag, is one of those that encoders write to tell how many follow.
+bool tells_count(std::span<const std::byte> bytes) {
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.substr(0, 3) == "ID3" && text.size() >= 10) {
+    std::size_t size = 10;
+    for (std::size_t i = 6; i < 10; ++i) size += static_cast<std::size_t>(text[i] & 0x7F) << (7 * (9 - i));
+    text.remove_prefix(std::min(size, text.size()));
+  }
+  const std::string_view frame = text.substr(0, 64);
+  return frame.find("Xing") != frame.npos || frame.find("Info") != frame.npos || frame.find("VBRI") != frame.npos;
+}
+
 }  // namespace
 
 SF_VIRTUAL_IO SoundFile::callbacks() {
@@ -68,6 +80,7 @@ void SoundFile::check_header(const SF_INFO& header) {
   info_.channels = header.channels;
   // A FLAC that was written into a pipe does not know its length.
   if (header.frames > 0 && header.frames < SF_COUNT_MAX) info_.frames = header.frames;
+  info_.estimated = info_.format == "MP3" && !tells_count(encoded_.bytes);
 }
 
 void SoundFile::seek(std::int64_t frame) {

@@ -45,7 +45,8 @@ int measure(const fs::path& folder, const fs::path& out) {
   const LogMel log_mel;
   float kept = 0;  // so that nothing is optimised away
   const auto of_windows = [&] {
-    for (std::size_t at = 0; at < joined.size(); at += window_samples) kept += log_mel(std::span(joined).subspan(at, window_samples)).values[0];
+    for (std::size_t at = 0; at < joined.size(); at += window_samples)
+      kept += log_mel(std::span(joined).subspan(at, window_samples)).values[0];
   };
   const auto of_encoded = [&] {
     for (const std::string& bytes : encoded) kept += log_mel(read_audio({"recording", std::as_bytes(std::span(bytes))}).samples).values[0];
