@@ -42,12 +42,13 @@ SF_VIRTUAL_IO SoundFile::callbacks() {
     Position& position = *static_cast<Position*>(user);
     const auto size = static_cast<sf_count_t>(position.bytes.size());
     const sf_count_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position.at : size;
-    if (offset < -from || offset > size - from) return sf_count_t{-1};
+    if (offset < -from || offset > SF_COUNT_MAX - from) return sf_count_t{-1};  // behind the end it may stand, as in a file
     return position.at = from + offset;
   };
   io.read = [](void* into, sf_count_t count, void* user) {
     Position& position = *static_cast<Position*>(user);
-    count = std::clamp<sf_count_t>(count, 0, static_cast<sf_count_t>(position.bytes.size()) - position.at);
+    const auto size = static_cast<sf_count_t>(position.bytes.size());
+    count = std::clamp<sf_count_t>(count, 0, std::max<sf_count_t>(size - position.at, 0));
     if (count > 0) std::memcpy(into, position.bytes.data() + position.at, static_cast<std::size_t>(count));
     position.at += count;
     return count;
@@ -90,7 +91,7 @@ void SoundFile::seek(std::int64_t frame) {
 std::int64_t SoundFile::read(float* into, std::int64_t frames) {
   const std::int64_t got = sf_readf_float(file_.get(), into, frames);
   // A decoder that has come to the last byte and wants more is not confused: the file was cut off, which its length tells.
-  const bool cut_off = got < frames && position_->at == static_cast<sf_count_t>(encoded_.bytes.size());
+  const bool cut_off = got < frames && position_->at >= static_cast<sf_count_t>(encoded_.bytes.size());
   if (sf_error(file_.get()) != SF_ERR_NO_ERROR && !cut_off) fail(AudioFault::unreadable, sf_strerror(file_.get()));
   return got;
 }
