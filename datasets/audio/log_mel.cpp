@@ -38,7 +38,8 @@ std::vector<float> with_margins(std::span<const float> samples, std::int64_t len
   return all;
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) float largest(const float* values, std::size_t count) {
+// In lanes, so that the compiler makes vectors of it.
+float largest(const float* values, std::size_t count) {
   float best[16];
   std::fill_n(best, 16, -INFINITY);
   std::size_t i = 0;
@@ -48,7 +49,7 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) float largest(const
   return *std::max_element(best, best + 16);
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void compress(float* values, std::size_t count, float least) {
+void compress(float* values, std::size_t count, float least) {
   for (std::size_t i = 0; i < count; ++i) values[i] = ((values[i] > least ? values[i] : least) + 4.0f) * 0.25f;
 }
 

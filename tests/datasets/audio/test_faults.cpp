@@ -80,6 +80,7 @@ TEST(AudioFaults, NotAudio) {
   for (std::size_t i = 0; i < 400; ++i) damaged[damaged.size() / 2 + i] = static_cast<char>(i * 37);
   EXPECT_THROW(read_audio(bytes_of(damaged)), AudioError);
   const Folder folder;
+  EXPECT_THROW(read_audio(folder.write("empty.wav", "")), AudioError);
   std::vector<float> numbers(1000, 0.1f);
   numbers[500] = NAN;
   write_sound(folder.path() / "nan.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 16000, 1, numbers);
