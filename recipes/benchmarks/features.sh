@@ -7,14 +7,13 @@ set -euo pipefail
 thaw=build/release/audio_speed
 # shellcheck source=recipes/benchmarks/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-export OMP_NUM_THREADS=1
 ranks=1
 recordings=${THAW_AUDIO:-../shared/data/ljspeech_340/flac}
 
 for number in 1 2 3 4 5; do
   logged "ours-$number" "$thaw" "$recordings" "$out/windows"
   tail -n 1 "$out/ours-$number.log" >"$out/ours-$number.json"
-  logged "peer-$number" "$python" recipes/benchmarks/peers/hf_whisper_features.py "$recordings" "$out/windows"
+  logged "peer-$number" env OMP_NUM_THREADS=1 "$python" recipes/benchmarks/peers/hf_whisper_features.py "$recordings" "$out/windows"
   tail -n 1 "$out/peer-$number.log" >"$out/peer-$number.json"
 done
 compare features_from_files "s of audio a second of one core" median from_file
