@@ -92,27 +92,27 @@ Audio read_audio(AudioBytes encoded, const ReadOptions& options) {
   SoundFile file(encoded);
   const AudioInfo& info = file.info();
   const auto most = static_cast<std::int64_t>(std::min(options.max_s * info.sample_rate, 1e15));
+  const bool counted = info.frames && !info.estimated;
   constexpr std::int64_t without_end = 1'000'000'000'000'000;  // far beyond any recording
-  const std::int64_t promised = std::min(info.frames.value_or(without_end), without_end);
+  const std::int64_t promised = counted ? std::min(*info.frames, without_end) : without_end;
   Part part = part_of(info, options, promised);
-  if (!info.frames) from_the_start(part, options);
-  if (part.count <= 0 && promised > 0)
-    file.fail(AudioFault::empty, fmt::format("begin is {} s, the end {:.3f} s", options.begin_s, info.seconds()));
+  if (!counted) from_the_start(part, options);
+  if (part.count <= 0) file.fail(AudioFault::empty, fmt::format("begin is {} s, the end {:.3f} s", options.begin_s, info.seconds()));
   Audio audio;
   audio.sample_rate = options.sample_rate;
   if (part.begin > 0) file.seek(part.begin);
   const std::int64_t asked = std::min(part.end - part.begin, most + 1);
-  std::vector<float> mono = decode(file, asked, audio);
+  const std::vector<float> mono = decode(file, asked, audio);
   const auto got = static_cast<std::int64_t>(mono.size());
   if (got > most) file.fail(AudioFault::too_long, fmt::format("more than {} s", options.max_s));
-  if (got < asked && info.frames) {
-    file.fail(AudioFault::wrong_length, fmt::format("{} samples, found {}", promised, part.begin + got));
-  }
-  if (!info.frames) {  // now the end is known
+  if (got < asked && counted) file.fail(AudioFault::wrong_length, fmt::format("{} samples, found {}", promised, part.begin + got));
+  // libsndfile knows how long an OGG is by its last page.
+  if (got > 0 && got < asked && !info.frames && info.format == "OGG") file.fail(AudioFault::wrong_length, "its last page is missing");
+  if (!counted) {  // now the end is known
     part = part_of(info, options, got);
     from_the_start(part, options);
   }
-  if (got == 0 || part.count <= 0) file.fail(AudioFault::empty, "");
+  if (part.count <= 0) file.fail(AudioFault::empty, fmt::format("{} samples decoded", got));
 
   audio.samples = resample(mono, info.sample_rate, options.sample_rate);
   const auto size = static_cast<std::int64_t>(audio.samples.size());

@@ -25,11 +25,12 @@ struct AudioBytes {
 struct AudioInfo {
   int sample_rate = 0, channels = 0;
   std::optional<std::int64_t> frames;  // samples of each channel, as the header says; nothing where it does not
+  bool estimated = false;              // by the size of an MP3 without a count (a Xing, Info or VBRI tag)
   std::string format;                  // WAV, FLAC, OGG or MP3
   double seconds() const { return static_cast<double>(frames.value_or(0)) / sample_rate; }
 };
 
-// What the header says; samples are not decoded (but MP3 is walked through, frame by frame, to be counted).
+// What the header says; samples are not decoded.
 AudioInfo inspect_audio(const std::filesystem::path& path);
 AudioInfo inspect_audio(AudioBytes encoded);
 

@@ -38,7 +38,8 @@ std::vector<float> with_margins(std::span<const float> samples, std::int64_t len
   return all;
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) float largest(const float* values, std::size_t count) {
+// In lanes, so that the compiler makes vectors of it.
+float largest(const float* values, std::size_t count) {
   float best[16];
   std::fill_n(best, 16, -INFINITY);
   std::size_t i = 0;
@@ -48,7 +49,7 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) float largest(const
   return *std::max_element(best, best + 16);
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void compress(float* values, std::size_t count, float least) {
+void compress(float* values, std::size_t count, float least) {
   for (std::size_t i = 0; i < count; ++i) values[i] = ((values[i] > least ? values[i] : least) + 4.0f) * 0.25f;
 }
 
@@ -61,7 +62,7 @@ LogMelConfig LogMelConfig::read(const std::filesystem::path& model_directory) {
   config.sample_rate = static_cast<int>(file.integer_or("sampling_rate", config.sample_rate, 1000, 192000));
   config.fft_size = static_cast<int>(file.integer_or("n_fft", config.fft_size, 16, 8192));
   config.hop = static_cast<int>(file.integer_or("hop_length", config.hop, 1, 8192));
-  config.chunk_s = static_cast<int>(file.integer_or("chunk_length", config.chunk_s, 1, 3600));
+  config.chunk_s = static_cast<int>(file.integer_or("chunk_length", config.chunk_s, 1, 600));
   return config;
 }
 

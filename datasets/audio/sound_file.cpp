@@ -21,6 +21,18 @@ std::string format_of(std::span<const std::byte> bytes) {
   return starts("ID3") || frame ? "MP3" : "";
 }
 
+// Whether an MP3's first frame, behind an ID3 tag, is one of those that encoders write to tell how many follow.
+bool tells_count(std::span<const std::byte> bytes) {
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.substr(0, 3) == "ID3" && text.size() >= 10) {
+    std::size_t size = 10;
+    for (std::size_t i = 6; i < 10; ++i) size += static_cast<std::size_t>(text[i] & 0x7F) << (7 * (9 - i));
+    text.remove_prefix(std::min(size, text.size()));
+  }
+  const std::string_view frame = text.substr(0, 64);
+  return frame.find("Xing") != frame.npos || frame.find("Info") != frame.npos || frame.find("VBRI") != frame.npos;
+}
+
 }  // namespace
 
 SF_VIRTUAL_IO SoundFile::callbacks() {
@@ -30,12 +42,13 @@ SF_VIRTUAL_IO SoundFile::callbacks() {
     Position& position = *static_cast<Position*>(user);
     const auto size = static_cast<sf_count_t>(position.bytes.size());
     const sf_count_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position.at : size;
-    if (offset < -from || offset > size - from) return sf_count_t{-1};
+    if (offset < -from || offset > SF_COUNT_MAX - from) return sf_count_t{-1};  // behind the end it may stand, as in a file
     return position.at = from + offset;
   };
   io.read = [](void* into, sf_count_t count, void* user) {
     Position& position = *static_cast<Position*>(user);
-    count = std::clamp<sf_count_t>(count, 0, static_cast<sf_count_t>(position.bytes.size()) - position.at);
+    const auto size = static_cast<sf_count_t>(position.bytes.size());
+    count = std::clamp<sf_count_t>(count, 0, std::max<sf_count_t>(size - position.at, 0));
     if (count > 0) std::memcpy(into, position.bytes.data() + position.at, static_cast<std::size_t>(count));
     position.at += count;
     return count;
@@ -68,6 +81,7 @@ void SoundFile::check_header(const SF_INFO& header) {
   info_.channels = header.channels;
   // A FLAC that was written into a pipe does not know its length.
   if (header.frames > 0 && header.frames < SF_COUNT_MAX) info_.frames = header.frames;
+  info_.estimated = info_.format == "MP3" && !tells_count(encoded_.bytes);
 }
 
 void SoundFile::seek(std::int64_t frame) {
@@ -77,7 +91,7 @@ void SoundFile::seek(std::int64_t frame) {
 std::int64_t SoundFile::read(float* into, std::int64_t frames) {
   const std::int64_t got = sf_readf_float(file_.get(), into, frames);
   // A decoder that has come to the last byte and wants more is not confused: the file was cut off, which its length tells.
-  const bool cut_off = got < frames && position_->at == static_cast<sf_count_t>(encoded_.bytes.size());
+  const bool cut_off = got < frames && position_->at >= static_cast<sf_count_t>(encoded_.bytes.size());
   if (sf_error(file_.get()) != SF_ERR_NO_ERROR && !cut_off) fail(AudioFault::unreadable, sf_strerror(file_.get()));
   return got;
 }

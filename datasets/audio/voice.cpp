@@ -118,7 +118,7 @@ std::vector<Region> VoiceActivity::regions() const {
 }
 
 double VoiceActivity::quietest(double begin_s, double end_s) const {
-  const std::vector<float> around = smoothed(rise_.data(), static_cast<std::int64_t>(rise_.size()), 1, 10);
+  const std::vector<float> around = smoothed(rise_.data(), static_cast<std::int64_t>(rise_.size()), 1, 5);
   const auto first = around.begin() + static_cast<std::int64_t>(begin_s * frames_a_second) + 1;
   const auto last =
       around.begin() + std::min<std::int64_t>(static_cast<std::int64_t>(end_s * frames_a_second), static_cast<std::int64_t>(around.size()));

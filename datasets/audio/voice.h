@@ -9,7 +9,7 @@
 namespace thaw::audio {
 
 struct VoiceConfig {
-  double threshold_db = 1.5;   // mean rise of the bands that begins a region; two thirds of it keep it
+  double threshold_db = 0.8;   // mean rise of the bands that begins a region; two thirds of it keep it
   double loud_share = 0.15;    // the threshold is no less than this share of what loud voice rises: breaths are no voice
   double min_voice_s = 0.1;    // shorter regions are clicks
   double min_silence_s = 0.3;  // shorter pauses belong to the region

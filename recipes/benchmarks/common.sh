@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 . cluster/mpi.sh
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 python=${THAW_VENV:-build/venv}/bin/python
-thaw=build/release/thaw
+thaw=${thaw:-build/release/thaw}
 model=build/models/all-MiniLM-L6-v2
 peer_script=recipes/benchmarks/peers/hf_text_classification.py
 ranks=2
