@@ -47,7 +47,7 @@ say() { printf '%-10s %s\n' "$1" "$2"; }
 debian=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv python3-pip libopenmpi-dev
   openmpi-bin libhdf5-dev libboost-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libicu-dev
   libxxhash-dev zlib1g-dev libsndfile1-dev libsoxr-dev libgtest-dev)
-[ -z "$tests" ] || debian+=(libmpich-dev mpich iproute2 procps clang libclang-rt-dev curl chromium slurmctld slurmd slurm-client munge)
+[ -z "$tests" ] || debian+=(libmpich-dev mpich iproute2 procps clang libclang-rt-dev curl chromium slurmctld slurmd slurm-client munge pocketsphinx-testdata)
 
 # Slurm and munge are for testbeds that tests start themselves: no service of theirs is to be started here. Debian asks this
 # file, which is without effect once this script has ended.

@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
     thaw::add_launch(app, exit_code);
     thaw::add_eval(app, exit_code);
     thaw::add_predict(app, exit_code);
+    thaw::add_transcribe(app, exit_code);
     thaw::add_export(app, exit_code);
     thaw::add_lr_find(app, exit_code);
     thaw::add_recipes(app, exit_code);

@@ -56,6 +56,7 @@ stage() {
 began=$SECONDS
 cluster/setup.sh --tests --preset release
 recipes/data/reviews.sh
+recipes/data/whisper.sh
 mkdir -p build/tests
 for name in "${all[@]:0:${#all[@]}-1}"; do stage "$name"; done
 

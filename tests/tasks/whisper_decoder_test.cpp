@@ -144,7 +144,7 @@ class Recordings : public ::testing::TestWithParam<Heard> {
     THAW_NEEDS_PYTHON();
     if (!fs::exists(directory() / "model.safetensors"))
       GTEST_SKIP() << directory() << " is not there (tests/support/whisper_weights.py makes it of an OpenAI checkpoint or CTranslate2's)";
-    if (recordings().empty()) GTEST_SKIP() << "no recordings: Debian package pocketsphinx-testdata, and THAW_DATA with ljspeech_340";
+    if (recordings().empty()) GTEST_SKIP() << "no recordings: Debian package pocketsphinx-testdata, and THAW_TEST_DATA with ljspeech_340";
   }
   static fs::path directory() { return fs::path(THAW_SOURCE_DIR "/build/models") / GetParam().model; }
 
@@ -153,7 +153,7 @@ class Recordings : public ::testing::TestWithParam<Heard> {
     if (GetParam().pocketsphinx && fs::exists("/usr/share/pocketsphinx/test/data"))
       for (const auto& entry : fs::recursive_directory_iterator("/usr/share/pocketsphinx/test/data"))
         if (entry.path().extension() == ".wav" || entry.path().extension() == ".raw") found.push_back(entry.path());
-    const char* const data = std::getenv("THAW_DATA");
+    const char* const data = std::getenv("THAW_TEST_DATA");
     const fs::path read = fs::path(data != nullptr ? data : THAW_SOURCE_DIR "/../shared/data") / "ljspeech_340/flac";
     for (int number = 1; number <= GetParam().read; ++number)
       if (const fs::path path = read / fmt::format("LJ001-{:04}.flac", number); fs::exists(path)) found.push_back(path);
