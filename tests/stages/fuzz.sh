@@ -34,6 +34,10 @@ fuzz() {
   fi
 }
 
-failed=()
-for name in "${targets[@]}"; do fuzz "$name" || failed+=("$name"); done
-[ ${#failed[@]} = 0 ] || { printf 'findings in: %s\n' "${failed[*]}" && exit 1; }
+# As many at a time as there are cores.
+for name in "${targets[@]}"; do
+  while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+  { fuzz "$name" || printf '%s\n' "$name" >>"$TMPDIR/failed"; } &
+done
+wait
+[ ! -e "$TMPDIR/failed" ] || { printf 'findings in: %s\n' "$(tr '\n' ' ' <"$TMPDIR/failed")" && exit 1; }
