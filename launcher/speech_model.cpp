@@ -6,7 +6,7 @@
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
 #include "framework/models/whisper_config.h"
-#include "framework/tasks/whisper_decoder.h"
+#include "framework/tasks/transcription/whisper_decoder.h"
 
 namespace thaw {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "datasets/audio/audio.h"
 #include "datasets/audio/log_mel.h"
-#include "framework/tasks/speech_decoder.h"
-#include "framework/tasks/word_times.h"
+#include "framework/tasks/transcription/speech_decoder.h"
+#include "framework/tasks/transcription/word_times.h"
 
 namespace thaw {
 

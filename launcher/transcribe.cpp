@@ -14,9 +14,9 @@
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/machine.h"
-#include "framework/tasks/batched_transcription.h"
-#include "framework/tasks/captions.h"
-#include "framework/tasks/transcript_json.h"
+#include "framework/tasks/transcription/batched_transcription.h"
+#include "framework/tasks/transcription/captions.h"
+#include "framework/tasks/transcription/transcript_json.h"
 #include "launcher/commands.h"
 #include "launcher/speech_model.h"
 

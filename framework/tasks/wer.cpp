@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "framework/tasks/characters.h"
+#include "framework/tasks/text/characters.h"
 
 namespace thaw {
 

@@ -7,7 +7,7 @@
 
 #include "framework/base/file.h"
 #include "framework/base/text.h"
-#include "framework/tasks/characters.h"
+#include "framework/tasks/text/characters.h"
 
 namespace thaw {
 namespace {

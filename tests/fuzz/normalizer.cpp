@@ -1,5 +1,5 @@
 // normalizer.json in a first line; then texts, a line each, that Whisper's normalisers take.
-#include "framework/tasks/text_normalizer.h"
+#include "framework/tasks/text/text_normalizer.h"
 
 #include "framework/base/text.h"
 #include "tests/fuzz/fuzz.h"

@@ -21,8 +21,6 @@ fuzz() {
   rm -rf "$findings" && mkdir -p "$findings" "$grown"
   # HDF5 1.10.8 leaks what it had read of a damaged object header (HDFGroup/hdf5#6386).
   if [ "$name" = shard ] || [ "$name" = speech_shard ]; then leaks=0 longest=16384; fi
-  # libsndfile 1.2.0 leaks what Vorbis had set up when the headers of an OGG are damaged.
-  if [ "$name" = audio ]; then leaks=0; fi
   ASAN_OPTIONS=detect_leaks=$leaks build/fuzz/"fuzz_$name" "$grown" "tests/fuzz/corpus/$name" -max_len=$longest -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
     -artifact_prefix="$findings/" -print_final_stats=1 -verbosity=1 >"$log" 2>&1 || status=$?
   printf 'fuzz %-18s %9s executions, %s findings\n' "$name" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)" \

@@ -1,13 +1,13 @@
 // Windows cut beforehand: how they are cut, that each says what openai-whisper hears in it, and that nothing is said twice.
-#include "framework/tasks/batched_transcription.h"
+#include "framework/tasks/transcription/batched_transcription.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
 #include "framework/base/error.h"
-#include "framework/tasks/transcript_json.h"
-#include "framework/tasks/window_overlap.h"
+#include "framework/tasks/transcription/transcript_json.h"
+#include "framework/tasks/transcription/window_overlap.h"
 #include "tests/support/reference.h"
 #include "tests/tasks/fake_whisper.h"
 

@@ -11,7 +11,7 @@
 
 #include "framework/base/clock.h"
 #include "framework/models/registry.h"
-#include "framework/tasks/whisper_decoder.h"
+#include "framework/tasks/transcription/whisper_decoder.h"
 #include "framework/tensor/safetensors.h"
 #include "tests/tasks/greedy.h"
 

@@ -1,13 +1,13 @@
 // Captions: the text of openai-whisper's writers, and files that players can read whatever was said.
-#include "framework/tasks/captions.h"
+#include "framework/tasks/transcription/captions.h"
 
 #include <gtest/gtest.h>
 
 #include <regex>
 
 #include "framework/base/text.h"
-#include "framework/tasks/blanks.h"
-#include "framework/tasks/transcript_json.h"
+#include "framework/tasks/transcription/blanks.h"
+#include "framework/tasks/transcription/transcript_json.h"
 #include "tests/support/reference.h"
 
 namespace thaw {

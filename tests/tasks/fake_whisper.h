@@ -9,10 +9,10 @@
 #include "datasets/tokenizers/utf8.h"
 #include "framework/base/json.h"
 #include "framework/base/random.h"
-#include "framework/tasks/alignment.h"
-#include "framework/tasks/blanks.h"
-#include "framework/tasks/speech_decoder.h"
-#include "framework/tasks/whisper_vocabulary.h"
+#include "framework/tasks/transcription/alignment.h"
+#include "framework/tasks/transcription/blanks.h"
+#include "framework/tasks/transcription/speech_decoder.h"
+#include "framework/tasks/transcription/whisper_vocabulary.h"
 
 namespace thaw::test {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "framework/tasks/speech_decoder.h"
+#include "framework/tasks/transcription/speech_decoder.h"
 
 namespace thaw {
 

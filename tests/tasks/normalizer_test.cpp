@@ -1,5 +1,5 @@
 // Whisper's text normalisers against openai-whisper and transformers.
-#include "framework/tasks/text_normalizer.h"
+#include "framework/tasks/text/text_normalizer.h"
 
 #include <gtest/gtest.h>
 

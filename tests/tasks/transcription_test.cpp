@@ -1,11 +1,11 @@
 // Whole recordings: the segments and words of openai-whisper's transcribe() over the same (fake) model.
-#include "framework/tasks/transcription.h"
+#include "framework/tasks/transcription/transcription.h"
 
 #include <gtest/gtest.h>
 
 #include "framework/base/error.h"
-#include "framework/tasks/batched_transcription.h"
-#include "framework/tasks/transcript_json.h"
+#include "framework/tasks/transcription/batched_transcription.h"
+#include "framework/tasks/transcription/transcript_json.h"
 #include "tests/support/reference.h"
 #include "tests/tasks/fake_whisper.h"
 

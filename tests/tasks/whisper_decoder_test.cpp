@@ -1,5 +1,5 @@
 // Whisper's decoder for inference: against the training stack, and on recordings against transformers.
-#include "framework/tasks/whisper_decoder.h"
+#include "framework/tasks/transcription/whisper_decoder.h"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>

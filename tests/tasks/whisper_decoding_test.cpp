@@ -1,5 +1,5 @@
 // Greedy, sampled and beam decoding: the tokens and scores of openai-whisper's DecodingTask over the same (fake) model.
-#include "framework/tasks/whisper_decoding.h"
+#include "framework/tasks/transcription/whisper_decoding.h"
 
 #include <gtest/gtest.h>
 
@@ -7,10 +7,10 @@
 #include <set>
 
 #include "framework/base/error.h"
-#include "framework/tasks/compression_ratio.h"
-#include "framework/tasks/whisper_fallback.h"
-#include "framework/tasks/whisper_language.h"
-#include "framework/tasks/whisper_search.h"
+#include "framework/tasks/transcription/compression_ratio.h"
+#include "framework/tasks/transcription/whisper_fallback.h"
+#include "framework/tasks/transcription/whisper_language.h"
+#include "framework/tasks/transcription/whisper_search.h"
 #include "tests/support/reference.h"
 #include "tests/tasks/fake_whisper.h"
 

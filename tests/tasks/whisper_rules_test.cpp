@@ -1,5 +1,5 @@
 // Whisper's decoding rules: the same masks as openai-whisper's logit filters and transformers' processors.
-#include "framework/tasks/whisper_rules.h"
+#include "framework/tasks/transcription/whisper_rules.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
 // Times of words: each step as openai-whisper's timing.py takes it. The whole, over a model, is in transcription_test.cpp.
-#include "framework/tasks/word_times.h"
+#include "framework/tasks/transcription/word_times.h"
 
 #include <gtest/gtest.h>
 
-#include "framework/tasks/alignment.h"
+#include "framework/tasks/transcription/alignment.h"
 #include "tests/support/reference.h"
 
 namespace thaw {

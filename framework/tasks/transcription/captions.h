@@ -1,0 +1,26 @@
+// Transcripts as text files: plain text, SRT, WebVTT, TSV. The same text as openai-whisper's writers (whisper/utils.py), but for what
+// players could not read: empty cues and lines, and cues that end before they begin, are left out, "-->" in a text is "->" always,
+// and WebVTT's & and < are escaped.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "framework/tasks/transcription/transcript.h"
+
+namespace thaw {
+
+// The limits need times of words: without them a segment is a cue, on one line.
+struct CaptionOptions {
+  std::optional<std::size_t> max_line_width;      // characters
+  std::optional<std::size_t> max_line_count;      // of a cue; with a width, cues leave the segments' limits behind
+  std::optional<std::size_t> max_words_per_line;  // of a line
+  bool highlight_words = false;                   // one cue a word, in which it is underlined
+};
+
+std::string to_text(const Transcript& transcript);  // one segment a line
+std::string to_srt(const Transcript& transcript, const CaptionOptions& options = {});
+std::string to_vtt(const Transcript& transcript, const CaptionOptions& options = {});
+std::string to_tsv(const Transcript& transcript);  // start and end in ms, text
+
+}  // namespace thaw
