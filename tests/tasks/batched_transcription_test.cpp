@@ -116,7 +116,7 @@ TEST(BatchedTranscription, WordsGoToTheirSide) {
   second = first;
   silent.start = 2.4, silent.end = 3;
   std::vector<Segment> before = {first, silent}, after = {second, silent};
-  settle_overlap(before, after, 1.9);
+  settle_overlap(before, after, 2.1);
   ASSERT_EQ(before.size(), 1u);
   EXPECT_EQ(before[0].text, " one two");
   EXPECT_EQ(before[0].tokens, (TokenIds{1, 2, 3}));
