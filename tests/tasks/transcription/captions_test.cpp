@@ -14,7 +14,7 @@ namespace thaw {
 namespace {
 
 const Json& expected() {
-  static const Json read = test::reference("tasks/captions_reference.py");
+  static const Json read = test::reference("tasks/transcription/captions_reference.py");
   return read;
 }
 

@@ -13,7 +13,7 @@ namespace thaw {
 namespace {
 
 const Json& tokens() {
-  static const Json read = test::reference("tasks/fake_whisper_vocabulary.py");
+  static const Json read = test::reference("tasks/transcription/fake_whisper_vocabulary.py");
   return read;
 }
 
@@ -94,7 +94,7 @@ void expect_same(const Segment& found, const Json& wanted, bool times) {
 TEST(Transcription, SegmentsAndWordsAsOpenAi) {
   THAW_NEEDS_PYTHON();
   std::size_t segments = 0, words = 0;
-  const Json expected = test::reference("tasks/transcription_reference.py");
+  const Json expected = test::reference("tasks/transcription/transcription_reference.py");
   for (const Json& c : expected["cases"]) {
     SCOPED_TRACE(fmt::format("recording {}, {} frames, {}", c["number"].get<int>(), c["frames"].get<int>(), c["options"].dump()));
     test::FakeDecoder decoder(tokens());

@@ -15,7 +15,7 @@ namespace thaw {
 namespace {
 
 const Json& tokens() {
-  static const Json read = test::reference("tasks/fake_whisper_vocabulary.py");
+  static const Json read = test::reference("tasks/transcription/fake_whisper_vocabulary.py");
   return read;
 }
 
@@ -38,7 +38,7 @@ Transcript heard(int number, const std::vector<SpeechRegion>& windows, std::int6
 TEST(BatchedTranscription, WindowsAsOpenAi) {
   THAW_NEEDS_PYTHON();
   std::size_t compared = 0, unfinished = 0;
-  const Json expected = test::reference("tasks/batched_transcription_reference.py");
+  const Json expected = test::reference("tasks/transcription/batched_transcription_reference.py");
   for (const Json& c : expected["windows"]) {
     SCOPED_TRACE(c["number"].get<int>());
     std::vector<SpeechRegion> windows;

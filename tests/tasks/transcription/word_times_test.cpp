@@ -10,7 +10,7 @@ namespace thaw {
 namespace {
 
 const Json& expected() {
-  static const Json read = test::reference("tasks/word_times_reference.py");
+  static const Json read = test::reference("tasks/transcription/word_times_reference.py");
   return read;
 }
 

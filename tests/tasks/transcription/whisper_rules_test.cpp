@@ -11,7 +11,7 @@ namespace thaw {
 namespace {
 
 const Json& expected() {
-  static const Json read = test::reference("tasks/whisper_rules_reference.py");
+  static const Json read = test::reference("tasks/transcription/whisper_rules_reference.py");
   return read;
 }
 

@@ -18,7 +18,7 @@ namespace thaw {
 namespace {
 
 const Json& tokens() {
-  static const Json read = test::reference("tasks/fake_whisper_vocabulary.py");
+  static const Json read = test::reference("tasks/transcription/fake_whisper_vocabulary.py");
   return read;
 }
 constexpr int window_count = 24;  // as in the reference
@@ -74,7 +74,7 @@ void expect_same(const WhisperResult& found, const Json& wanted) {
 TEST(WhisperDecoding, TokensAsOpenAi) {
   THAW_NEEDS_PYTHON();
   Windows w;
-  const Json expected = test::reference("tasks/whisper_decoding_reference.py");
+  const Json expected = test::reference("tasks/transcription/whisper_decoding_reference.py");
   for (const Json& c : expected["cases"]) {
     SCOPED_TRACE(c["options"].dump());
     const WhisperVocabulary vocabulary = test::vocabulary_of(tokens(), c["options"].value("multilingual", true));
@@ -130,7 +130,7 @@ TEST(WhisperDecoding, LanguagesAsOpenAi) {
   std::vector<std::int64_t> indices;
   for (const DecodingWindow& window : w.windows) indices.push_back(window.index);
   const std::vector<LanguageGuess> guesses = detect_language(w.decoder, vocabulary, indices);
-  const Json expected = test::reference("tasks/whisper_language_reference.py");
+  const Json expected = test::reference("tasks/transcription/whisper_language_reference.py");
   std::set<std::string> found;
   for (std::size_t i = 0; i < guesses.size(); ++i) {
     const Json& wanted = expected["languages"][i];
@@ -144,7 +144,7 @@ TEST(WhisperDecoding, LanguagesAsOpenAi) {
 
 TEST(WhisperDecoding, CompressionRatioAsOpenAi) {
   THAW_NEEDS_PYTHON();
-  const Json expected = test::reference("tasks/whisper_language_reference.py");
+  const Json expected = test::reference("tasks/transcription/whisper_language_reference.py");
   for (const Json& c : expected["ratios"]) EXPECT_EQ(compression_ratio(c[0]), c[1]) << c;
 }
 
