@@ -24,15 +24,16 @@ constexpr std::int64_t most_summed = 256;
 // One row's windows for one group: [count, kernel · in / groups] from output `first` on, made where they are read.
 class Windows {
  public:
-  // row: [tokens, in], with its zeros
-  Windows(const at::Tensor& row, const Convolution& shape) : row_(row), shape_(shape), in_(row.size(1) / shape.groups) {}
+  // row: [tokens, in], with its zeros. A group's channels are laid side by side, so that a window is one run of numbers.
+  Windows(const at::Tensor& row, const Convolution& shape)
+      : by_group_(row.view({row.size(0), shape.groups, -1}).transpose(0, 1).contiguous()), shape_(shape), in_(by_group_.size(2)) {}
 
-  // The columns are ordered as the weight's are in `of_group`. Padded to a multiple of token_multiple windows.
+  // The columns are ordered as the weight's are in `laid_out`. Padded to a multiple of token_multiple windows.
   at::Tensor operator()(std::int64_t group, std::int64_t first, std::int64_t count) const {
-    const std::int64_t token = row_.size(1);
-    const at::Tensor view = row_.as_strided({count, shape_.kernel, in_}, {shape_.stride * token, token, 1},
-                                            row_.storage_offset() + first * shape_.stride * token + group * in_);
-    return pad_tokens(view.reshape({count, shape_.kernel * in_}).contiguous());  // windows overlap: reshape alone may be a view
+    const at::Tensor tokens = by_group_[group];
+    const at::Tensor view =
+        tokens.as_strided({count, shape_.kernel * in_}, {shape_.stride * in_, 1}, tokens.storage_offset() + first * shape_.stride * in_);
+    return pad_tokens(view.contiguous());  // they overlap in `view`
   }
 
   // Calls work(first, count) for parts of the outputs, each of a size that is good for products.
@@ -44,7 +45,7 @@ class Windows {
   }
 
  private:
-  at::Tensor row_;
+  at::Tensor by_group_;  // [groups, tokens, in / groups]
   Convolution shape_;
   std::int64_t in_;
 };
