@@ -2,6 +2,7 @@
 
 #include "datasets/tokenizers/whisper_tokens.h"
 #include "framework/base/error.h"
+#include "framework/base/file.h"
 #include "framework/base/json.h"
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
