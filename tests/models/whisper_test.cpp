@@ -56,7 +56,7 @@ double relative_error(const at::Tensor& ours, const at::Tensor& theirs, double f
 struct Case {
   explicit Case(const fs::path& directory) : expected(directory / "reference.safetensors") {
     HeadSpec head{expected.tensor("logits").size(1)};
-    head.kind = expected.has("ids") ? Head::language : HeadKind::classification;
+    head.kind = expected.has("ids") ? Head::language : Head::classification;
     head.short_rows = directory.string().find("short_rows") != std::string::npos;
     model = load_model(directory, head, 1, &report);
     frames = cumulated(expected.tensor("frames"));
