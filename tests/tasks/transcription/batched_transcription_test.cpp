@@ -9,7 +9,7 @@
 #include "framework/tasks/transcription/transcript_json.h"
 #include "framework/tasks/transcription/window_overlap.h"
 #include "tests/support/reference.h"
-#include "tests/tasks/fake_whisper.h"
+#include "tests/tasks/transcription/fake_whisper.h"
 
 namespace thaw {
 namespace {

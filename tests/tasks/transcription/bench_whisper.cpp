@@ -13,7 +13,7 @@
 #include "framework/models/registry.h"
 #include "framework/tasks/transcription/whisper_decoder.h"
 #include "framework/tensor/safetensors.h"
-#include "tests/tasks/greedy.h"
+#include "tests/tasks/transcription/greedy.h"
 
 namespace {
 

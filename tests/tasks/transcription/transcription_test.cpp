@@ -7,7 +7,7 @@
 #include "framework/tasks/transcription/batched_transcription.h"
 #include "framework/tasks/transcription/transcript_json.h"
 #include "tests/support/reference.h"
-#include "tests/tasks/fake_whisper.h"
+#include "tests/tasks/transcription/fake_whisper.h"
 
 namespace thaw {
 namespace {

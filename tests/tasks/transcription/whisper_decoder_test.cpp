@@ -13,7 +13,7 @@
 #include "framework/models/registry.h"
 #include "framework/tensor/safetensors.h"
 #include "tests/support/reference.h"
-#include "tests/tasks/greedy.h"
+#include "tests/tasks/transcription/greedy.h"
 
 namespace thaw {
 namespace {
@@ -162,7 +162,7 @@ class Recordings : public ::testing::TestWithParam<Heard> {
   }
 
   static SafetensorsFile reference() {
-    const fs::path script = THAW_SOURCE_DIR "/tests/tasks/whisper_recordings.py";
+    const fs::path script = THAW_SOURCE_DIR "/tests/tasks/transcription/whisper_recordings.py";
     std::string paths;
     for (const fs::path& path : recordings()) paths += fmt::format(" '{}'", path.string());
     const fs::path out =

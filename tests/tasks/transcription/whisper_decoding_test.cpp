@@ -12,7 +12,7 @@
 #include "framework/tasks/transcription/whisper_language.h"
 #include "framework/tasks/transcription/whisper_search.h"
 #include "tests/support/reference.h"
-#include "tests/tasks/fake_whisper.h"
+#include "tests/tasks/transcription/fake_whisper.h"
 
 namespace thaw {
 namespace {

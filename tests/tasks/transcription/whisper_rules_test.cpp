@@ -5,7 +5,7 @@
 
 #include "framework/base/error.h"
 #include "tests/support/reference.h"
-#include "tests/tasks/fake_whisper.h"
+#include "tests/tasks/transcription/fake_whisper.h"
 
 namespace thaw {
 namespace {
