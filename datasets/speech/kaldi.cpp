@@ -55,7 +55,8 @@ class Recordings {
     std::string value = map_.of(id);
     utterance.pipe = value.ends_with('|');
     if (utterance.pipe) value.pop_back();
-    const bool below = !utterance.pipe && !value.empty() && fs::path(value).is_relative() && fs::exists(folder_ / value);
+    std::error_code error;  // of a name that no file can have
+    const bool below = !utterance.pipe && !value.empty() && fs::path(value).is_relative() && fs::exists(folder_ / value, error);
     utterance.audio = below ? (folder_ / value).string() : value.empty() ? "recording " + id : std::string(trim(value));
   }
 

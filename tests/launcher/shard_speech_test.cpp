@@ -35,7 +35,7 @@ class ShardSpeech : public ::testing::Test {
     fs::create_directories(fs::path(shop.path(name)).parent_path());
     shop.write(name, audio::encode_audio(samples, 16000, audio::AudioFormat::wav));
   }
-  // A Kaldi directory of so many segments of a quarter of a second, in recordings of 400.
+  // A Kaldi directory of so many segments of a quarter of a second by 40 speakers, in recordings of 400.
   void kaldi(const std::string& name, int segments) const {
     std::string scp, cuts, text, speakers;
     for (int i = 0; i < segments; ++i) {
@@ -45,7 +45,7 @@ class ShardSpeech : public ::testing::Test {
       }
       cuts += fmt::format("u{:05} r{} {} {}\n", i, i / 400, 0.25 * (i % 400), 0.25 * (i % 400 + 1));
       text += fmt::format("u{:05} a good film\n", i);
-      speakers += fmt::format("u{:05} s{}\n", i, i % 7);
+      speakers += fmt::format("u{:05} s{}\n", i, i % 40);
     }
     shop.write(name + "/wav.scp", scp), shop.write(name + "/segments", cuts), shop.write(name + "/text", text);
     shop.write(name + "/utt2spk", speakers);
