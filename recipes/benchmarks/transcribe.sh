@@ -6,15 +6,17 @@
 #   THAW_TOGETHER=8      windows side by side; every side is also measured with one at a time
 #   THAW_ROUNDS=3  THAW_THREADS=2  THAW_RECORDINGS=40
 #   THAW_CLOCK=cpu_seconds   what all threads work instead of the clock's time: on a machine that does other things too, with a thread
-# Weights: build/models/whisper-tiny.en and whisper-base (tests/support/whisper_weights.py), and the same for CTranslate2 in
-# THAW_CTRANSLATE2, in folders tiny.en and base.
+# Weights: build/models/whisper (recipes/data/whisper.sh), which are written in the hub's layout once.
 set -euo pipefail
 data=$(realpath "${THAW_DATA:?a folder with ljspeech_340}")
-ctranslate2=$(realpath "${THAW_CTRANSLATE2:?a folder with CTranslate2 models tiny.en and base}")
-needs=("${THAW_VENV:-build/venv}/bin/python" build/release/bench_whisper build/models/whisper-tiny.en build/models/whisper-base)
+needs=("${THAW_VENV:-build/venv}/bin/python" build/release/bench_whisper)
 # shellcheck source=recipes/benchmarks/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 ranks=1
+recipes/data/whisper.sh
+ctranslate2=build/models/whisper
+[ -e build/models/whisper-tiny.en ] || "$python" tests/support/whisper_weights.py $ctranslate2/tiny.en/tiny.en.pt build/models/whisper-tiny.en
+[ -e build/models/whisper-base ] || "$python" tests/support/whisper_weights.py $ctranslate2/base build/models/whisper-base
 together=${THAW_TOGETHER:-8} threads=${THAW_THREADS:-2} clock=${THAW_CLOCK:-seconds}
 export OMP_NUM_THREADS=$threads
 mapfile -t recordings < <(tail -n "${THAW_RECORDINGS:-40}" "$data/ljspeech_340/metadata.csv" | cut -d'|' -f1 | sed "s|.*|$data/ljspeech_340/flac/&.flac|")

@@ -113,7 +113,7 @@ TEST_F(Recipes, lists_and_shows) {
   const Ran listed = thaw("recipes");
   EXPECT_EQ(listed.exit_code, 0);
   const Json all = Json::parse(thaw("recipes --json").output);
-  EXPECT_EQ(all.size(), 6u);
+  EXPECT_EQ(all.size(), 7u);
   for (const Json& preset : all) EXPECT_NE(listed.output.find(preset["name"].get<std::string>()), std::string::npos);
   const Ran shown = thaw("recipes show fastai --model " + shop.path("model"));
   EXPECT_EQ(shown.exit_code, 0);
