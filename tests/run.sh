@@ -57,6 +57,11 @@ began=$SECONDS
 cluster/setup.sh --tests --preset release
 recipes/data/reviews.sh
 recipes/data/whisper.sh
+# Whisper in the layout of the hub, too.
+for source in tiny.en/tiny.en.pt base; do
+  made=build/models/whisper-${source%%/*}
+  [ -e "$made" ] || "$THAW_VENV/bin/python" tests/support/whisper_weights.py "build/models/whisper/$source" "$made"
+done
 mkdir -p build/tests
 for name in "${all[@]:0:${#all[@]}-1}"; do stage "$name"; done
 
