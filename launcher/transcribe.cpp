@@ -14,6 +14,7 @@
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/machine.h"
+#include "framework/base/text.h"
 #include "framework/tasks/transcription/batched_transcription.h"
 #include "framework/tasks/transcription/captions.h"
 #include "framework/tasks/transcription/transcript_json.h"
@@ -139,7 +140,7 @@ int transcribe_all(TranscribeArguments arguments) {
       const std::string text = written(transcript, format, arguments.captions);
       if (!arguments.output.empty())
         write_file_atomically(fs::path(arguments.output) / (file.stem().string() + "." + (format == "text" ? "txt" : format)), text);
-      else if (files.size() > 1 && format == "text") fmt::print("{}\t{}\n", file.string(), transcript.text);
+      else if (files.size() > 1 && format == "text") fmt::print("{}\t{}\n", file.string(), trim(transcript.text));
       else fmt::print("{}", text);
     }
     std::fflush(stdout);
