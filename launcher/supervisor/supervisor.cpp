@@ -76,7 +76,9 @@ asio::awaitable<int> Supervisor::run() {
   Restarts& restarts = options_.restarts;
   while (true) {
     const AttemptEnd end = co_await attempt();
-    restarts.without_a_step = end.reached_a_step ? 0 : restarts.without_a_step + 1;
+    // With fewer hosts it is another attempt.
+    const bool otherwise = slots_of(end.left) < slots_of(options_.hosts);
+    restarts.without_a_step = end.reached_a_step || otherwise ? 0 : restarts.without_a_step + 1;
     const Decision decision = decide(end, restarts, orders_.stop_signal > 0);
     if (!decision.again) {
       events_.tell("ended", end.exit_code == 0 || end.exit_code == 75
