@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "framework/base/error.h"
+#include "framework/models/declare.h"
 #include "framework/nn/ops.h"
 
 namespace thaw {
@@ -47,37 +48,6 @@ BertConfig read_config(const JsonView& json, const HeadSpec& head) {
   return c;
 }
 
-struct Linear {
-  const Parameter *weight, *bias;
-  at::Tensor operator()(const at::Tensor& x) const { return linear(x, weight->working, bias->working); }
-};
-
-struct Norm {
-  const Parameter *gamma, *beta;
-  double eps;
-};
-
-// Declares parameters under one prefix, all of one layer.
-struct Declare {
-  Model& model;
-  std::string prefix;
-  int group;
-  bool keep_fp32 = false, of_first_tokens = false;
-
-  Parameter& add(const std::string& name, at::IntArrayRef shape, Role role) const {
-    Parameter& parameter = model.add(prefix + name, shape, role, group);
-    parameter.keep_fp32 |= keep_fp32;
-    parameter.of_first_tokens = of_first_tokens;
-    return parameter;
-  }
-  Linear linear(const std::string& name, std::int64_t in, std::int64_t out) const {
-    return {&add(name + ".weight", {out, in}, Role::matrix), &add(name + ".bias", {out}, Role::bias)};
-  }
-  Norm norm(const std::string& name, std::int64_t width, double eps) const {
-    return {&add(name + ".weight", {width}, Role::norm), &add(name + ".bias", {width}, Role::norm), eps};
-  }
-};
-
 Layer embeddings(Model& model, const BertConfig& c) {
   const Declare declare{model, "bert.embeddings.", 0};
   const Parameter& word = declare.add("word_embeddings.weight", {c.vocabulary, c.width}, Role::embedding);
@@ -88,7 +58,7 @@ Layer embeddings(Model& model, const BertConfig& c) {
       "embeddings", [=, &word, &position, &type](const Packed& in, const Context& context) {
         const auto look_up = [](const at::Tensor& ids, const Parameter& table) { return thaw::embedding(pad_tokens(ids), table.working); };
         const at::Tensor sum = look_up(context.input_ids, word) + look_up(context.token_types, type) + look_up(context.positions, position);
-        const at::Tensor normed = layer_norm(sum, norm.gamma->working, norm.beta->working, norm.eps);
+        const at::Tensor normed = norm(sum);
         return Packed{dropout(normed, context.site(c.hidden_dropout, 0, 0)), in.cu_seqlens, in.max_length};
       }};
 }

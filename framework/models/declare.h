@@ -24,11 +24,12 @@ struct Declare {
   Model& model;
   std::string prefix;
   int group;
-  bool keep_fp32 = false;
+  bool keep_fp32 = false, of_first_tokens = false;
 
   Parameter& add(const std::string& name, at::IntArrayRef shape, Role role) const {
     Parameter& parameter = model.add(prefix + name, shape, role, group);
     parameter.keep_fp32 |= keep_fp32;
+    parameter.of_first_tokens = of_first_tokens;
     return parameter;
   }
   Linear linear(const std::string& name, std::int64_t in, std::int64_t out, bool with_bias = true) const {
