@@ -94,7 +94,7 @@ int run(const std::string& mode, const fs::path& directory, const fs::path& inpu
     if (mode == "decode") {
       for (const auto& record : records) {
         std::vector<std::uint32_t> ids(record.size() / 4);
-        std::memcpy(ids.data(), record.data(), ids.size() * 4);
+        if (!ids.empty()) std::memcpy(ids.data(), record.data(), ids.size() * 4);
         append_record(out, tokenizer->decode(ids, max_length == 1));
       }
       write_file_atomically(output, out);
