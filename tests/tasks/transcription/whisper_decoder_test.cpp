@@ -153,11 +153,12 @@ class Recordings : public ::testing::TestWithParam<Heard> {
     if (GetParam().pocketsphinx && fs::exists("/usr/share/pocketsphinx/test/data"))
       for (const auto& entry : fs::recursive_directory_iterator("/usr/share/pocketsphinx/test/data"))
         if (entry.path().extension() == ".wav" || entry.path().extension() == ".raw") found.push_back(entry.path());
+    std::sort(found.begin(), found.end());
+    found.resize(std::min<std::size_t>(found.size(), 8));  // the reference takes seconds for each
     const char* const data = std::getenv("THAW_TEST_DATA");
     const fs::path read = fs::path(data != nullptr ? data : THAW_SOURCE_DIR "/../shared/data") / "ljspeech_340/flac";
     for (int number = 1; number <= GetParam().read; ++number)
       if (const fs::path path = read / fmt::format("LJ001-{:04}.flac", number); fs::exists(path)) found.push_back(path);
-    std::sort(found.begin(), found.end());
     return found;
   }
 
