@@ -84,7 +84,6 @@ SpeechModel open_speech_model(const std::string& model, at::ScalarType precision
     throw ModelError("{}: transcribes with Whisper; this model is a {}", path.string(), loaded->architecture);
   loaded->set_precision(at::kFloat);
   SpeechModel out;
-  out.architecture = loaded->architecture;
   out.decoder = whisper_decoder(*loaded, precision);
   const auto tokens = std::make_shared<const WhisperTokens>(std::shared_ptr<const Tokenizer>(load_tokenizer(directory)));
   out.vocabulary = vocabulary_of(tokens);

@@ -14,7 +14,6 @@
 namespace thaw {
 
 struct SpeechModel {
-  std::string architecture;
   std::unique_ptr<SpeechDecoder> decoder;
   WhisperVocabulary vocabulary;
   std::unique_ptr<audio::LogMel> log_mel;

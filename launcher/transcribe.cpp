@@ -4,13 +4,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <set>
 
 #include "datasets/audio/voice.h"
+#include "datasets/speech/readers.h"
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/machine.h"
@@ -30,18 +29,11 @@ struct TranscribeArguments {
   std::string model, output, language, prompt, precision = "fp32", windows = "text";
   std::vector<std::string> recordings, formats;
   std::vector<double> temperatures;
-  bool translate = false, word_times = false, highlight_words = false, independent = false, no_timestamps = false;
+  bool translate = false, word_times = false, independent = false, no_timestamps = false;
   std::int64_t beams = 0, best_of = 5, batch = 8, threads = 0;
   double patience = 1;
   CaptionOptions captions;
 };
-
-bool is_recording(const fs::path& path) {
-  static const std::set<std::string> endings{".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"};
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return endings.contains(ending);
-}
 
 // Files as they are named; of folders all recordings below them, by name.
 std::vector<fs::path> recordings_of(const std::vector<std::string>& names) {
@@ -52,12 +44,10 @@ std::vector<fs::path> recordings_of(const std::vector<std::string>& names) {
       files.emplace_back(name);
       continue;
     }
-    const std::size_t before = files.size();
-    for (const auto& entry : fs::recursive_directory_iterator(name))
-      if (entry.is_regular_file() && is_recording(entry.path())) files.push_back(entry.path());
-    if (files.size() == before)
-      throw FileError(ExitCode::input_missing, "{}: expected recordings (.wav, .flac, .ogg, .opus, .mp3) in the folder, found none", name);
-    std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
+    const std::vector<fs::path> below = audio_below(name);
+    if (below.empty())
+      throw FileError(ExitCode::input_missing, "{}: expected recordings (.wav, .flac, .ogg, .mp3 …) in the folder, found none", name);
+    files.insert(files.end(), below.begin(), below.end());
   }
   return files;
 }
@@ -114,16 +104,17 @@ class Transcriber {
 int transcribe_all(TranscribeArguments arguments) {
   const std::vector<fs::path> files = recordings_of(arguments.recordings);
   if (arguments.formats.empty()) arguments.formats = {"text"};
-  const bool lines = arguments.captions.max_line_width || arguments.captions.max_words_per_line || arguments.highlight_words;
-  arguments.captions.highlight_words = arguments.highlight_words;
-  arguments.word_times |= lines;  // lines within segments are cut where words end
+  const CaptionOptions& captions = arguments.captions;
+  arguments.word_times |=
+      captions.max_line_width || captions.max_words_per_line || captions.highlight_words;  // lines within segments are cut where words end
   if (arguments.output.empty() && arguments.formats.size() > 1)
     throw UsageError("--format {}: several formats are files: name their folder with --output", fmt::join(arguments.formats, ","));
   if (!arguments.output.empty()) {
     refuse_same_names(files);
     make_directory(arguments.output);
   }
-  at::set_num_threads(arguments.threads > 0 ? static_cast<int>(arguments.threads) : this_machine().cores_allowed);
+  const Machine machine = this_machine();
+  at::set_num_threads(arguments.threads > 0 ? static_cast<int>(arguments.threads) : threads_for_rank(machine, {machine.affinity}));
   const at::NoGradGuard no_grad;
   Transcriber transcriber(arguments);
   std::size_t failed = 0;
@@ -179,7 +170,7 @@ void add_transcribe(CLI::App& app, int& exit_code) {
   command->add_option("--max-line-width", arguments->captions.max_line_width, "Characters of a caption's line");
   command->add_option("--max-line-count", arguments->captions.max_line_count, "Lines of a caption");
   command->add_option("--max-words-per-line", arguments->captions.max_words_per_line, "Words of a caption's line");
-  command->add_flag("--highlight-words", arguments->highlight_words, "Captions underline each word as it is said");
+  command->add_flag("--highlight-words", arguments->captions.highlight_words, "Captions underline each word as it is said");
   command->add_option("--precision", arguments->precision, "fp32 (the default) or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
   command->add_option("--threads", arguments->threads, "Threads (this process's cores)")->check(CLI::PositiveNumber);
   command->footer(

@@ -1,8 +1,8 @@
 // The pickle inside a file of torch.save: the input is data.pkl, beside one storage of 64 bytes.
 #include "framework/tensor/torch_file.h"
 
-#include "framework/base/hash.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/tensors.h"
 
 using namespace thaw;
 
@@ -35,10 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       fuzz::folder().put("weights.pt", archive({{"x/data.pkl", pickle}, {"x/data/0", std::string(64, '\1')}}));
   fuzz::accepts([&] {
     const TensorFile file = read_torch_file(path);
-    for (const std::string& name : file.names()) {
-      const at::Tensor tensor = file.tensor(name);
-      hash_hex({static_cast<const char*>(tensor.data_ptr()), tensor.nbytes()});
-    }
+    fuzz::read_tensors(file);
     file.values().dump();
   });
   return 0;

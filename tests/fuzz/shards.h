@@ -115,4 +115,14 @@ inline void read_all(const std::filesystem::path& directory) {
   });
 }
 
+// The same of a shard whose file is these bytes, with checksums that fit.
+inline void read_as_shard(const SmallShards& small, std::string_view bytes) {
+  ShardIndex index = small.index;
+  index.shards[0].bytes = bytes.size();
+  index.shards[0].xxh3 = block_checksums(bytes);
+  folder().put("index.json", index.to_text());
+  folder().put(index.shards[0].file, bytes);
+  read_all(folder().path());
+}
+
 }  // namespace thaw::fuzz

@@ -7,7 +7,7 @@
 #include "datasets/audio/audio.h"
 #include "datasets/shards/shard_set.h"
 #include "framework/base/file.h"
-#include "tests/launcher/program.h"
+#include "tests/launcher/shard_testing.h"
 
 namespace thaw::test {
 namespace {
@@ -27,7 +27,7 @@ std::size_t shards_below(const std::string& directory) {
   return count;
 }
 
-class ShardSpeech : public ::testing::Test {
+class ShardSpeech : public ShardProgram {
  protected:
   void sound(const std::string& name, double seconds, float peak = 0.5f) const {
     std::vector<float> samples(static_cast<std::size_t>(seconds * 16000));
@@ -53,17 +53,6 @@ class ShardSpeech : public ::testing::Test {
   std::string command(const std::string& corpus, const std::string& out, const std::string& more = "") const {
     return fmt::format("shard {} --model {} --out {} {}", shop.path(corpus), shop.path("model"), shop.path(out), more);
   }
-  Json report(const Ran& ran) const {
-    EXPECT_EQ(ran.exit_code, 0) << ran.output;
-    return ran.exit_code == 0 ? Json::parse(ran.output.substr(ran.output.find('{'))) : Json();
-  }
-  void expect(const std::string& arguments, int code, const std::vector<std::string>& phrases) const {
-    const Ran ran = thaw(arguments);
-    EXPECT_EQ(ran.exit_code, code) << arguments << "\n" << ran.output;
-    for (const std::string& phrase : phrases)
-      EXPECT_NE(ran.output.find(phrase), std::string::npos) << "expected: " << phrase << "\n" << ran.output;
-  }
-  const Workshop shop;
 };
 
 TEST_F(ShardSpeech, TheSameBytesOnOneAndTwoRanks) {

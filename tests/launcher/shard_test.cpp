@@ -7,7 +7,7 @@
 
 #include "framework/base/file.h"
 #include "launcher/progress.h"
-#include "tests/launcher/program.h"
+#include "tests/launcher/shard_testing.h"
 
 namespace thaw::test {
 namespace {
@@ -28,22 +28,11 @@ std::size_t shards_below(const std::string& directory) {
   return count;
 }
 
-class Shard : public ::testing::Test {
+class Shard : public ShardProgram {
  protected:
   std::string command(const std::string& source, const std::string& out, const std::string& more = "") const {
     return fmt::format("shard {} --model {} --max-length 32 --out {} {}", source, shop.path("model"), shop.path(out), more);
   }
-  Json report(const Ran& ran) const {
-    EXPECT_EQ(ran.exit_code, 0) << ran.output;
-    return ran.exit_code == 0 ? Json::parse(ran.output.substr(ran.output.find('{'))) : Json();
-  }
-  void expect(const std::string& arguments, int code, const std::vector<std::string>& phrases) const {
-    const Ran ran = thaw(arguments);
-    EXPECT_EQ(ran.exit_code, code) << arguments << "\n" << ran.output;
-    for (const std::string& phrase : phrases)
-      EXPECT_NE(ran.output.find(phrase), std::string::npos) << "expected: " << phrase << "\n" << ran.output;
-  }
-  const Workshop shop;
 };
 
 TEST_F(Shard, StandardInputWhateverItIs) {

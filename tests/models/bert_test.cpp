@@ -16,25 +16,13 @@
 namespace thaw {
 namespace {
 
-// Where the Python reference wrote its cases; empty where there is no reference to ask. Each case here is a process of its
-// own, and several run at once: each writes to a folder of its own, and the first that is done gives it its name, which
-// changes with the script.
+// Where the Python reference wrote its cases; empty where there is no reference to ask.
 const fs::path& reference() {
   static const fs::path made = [] {
-    const auto python = test::python();
-    if (!python) return fs::path();
-    const fs::path script = THAW_SOURCE_DIR "/tests/models/bert_reference.py";
+    if (!test::python()) return fs::path();
     const fs::path minilm = THAW_SOURCE_DIR "/build/models/all-MiniLM-L6-v2";
-    const fs::path out = fs::path(THAW_BINARY_DIR) / ("bert_reference-" + hash_file(script) + (fs::exists(minilm) ? "-minilm" : ""));
-    if (fs::exists(out)) return out;
-    const fs::path part = fmt::format("{}.{}", out.string(), ::getpid());
-    const std::string command = fmt::format("'{}' '{}' '{}' {}", *python, script.string(), part.string(),
-                                            fs::exists(minilm) ? fmt::format("'{}'", minilm.string()) : "");
-    if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
-    std::error_code another_was_first;
-    fs::rename(part, out, another_was_first);
-    if (another_was_first) fs::remove_all(part);
-    return out;
+    return fs::exists(minilm) ? test::reference_folder("models/bert_reference.py", fmt::format("'{}'", minilm.string()), "-minilm")
+                              : test::reference_folder("models/bert_reference.py");
   }();
   return made;
 }
@@ -120,8 +108,9 @@ class BertRefusal : public ::testing::Test {
 
 TEST_F(BertRefusal, NamesKeyExpectedAndFound) {
   EXPECT_EQ(refusal(config), "accepted");
-  EXPECT_EQ(refusal(with("model_type", "mamba")),
-            "config.json: model_type: 'mamba' is an architecture that Thaw does not know; it knows: bert, hubert, wav2vec2, wavlm, whisper");
+  EXPECT_EQ(
+      refusal(with("model_type", "mamba")),
+      "config.json: model_type: 'mamba' is an architecture that Thaw does not know; it knows: bert, hubert, wav2vec2, wavlm, whisper");
   EXPECT_EQ(refusal(with("hidden_size", "large")), "config.json: hidden_size: expected an integer, found \"large\"");
   EXPECT_EQ(refusal(with("num_attention_heads", 5)), "config.json: num_attention_heads: expected a divisor of hidden_size 12, found 5");
   EXPECT_EQ(refusal(with("hidden_dropout_prob", 1.5)), "config.json: hidden_dropout_prob: expected a probability in [0, 1), found 1.5");

@@ -33,19 +33,8 @@ inline void run_speech_script(const std::string& arguments) {
   if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
 }
 
-// Where the cases are. Each case here is a process of its own, and several run at once: each writes to a folder of its own,
-// and the first that is done gives it its name, which changes with the script.
 inline const fs::path& speech_reference() {
-  static const fs::path made = [] {
-    const fs::path out = fs::path(THAW_BINARY_DIR) / ("wav2vec2_reference-" + hash_file(speech_script()));
-    if (fs::exists(out)) return out;
-    const fs::path part = fmt::format("{}.{}", out.string(), ::getpid());
-    run_speech_script(fmt::format("'{}'", part.string()));
-    std::error_code another_was_first;
-    fs::rename(part, out, another_was_first);
-    if (another_was_first) fs::remove_all(part);
-    return out;
-  }();
+  static const fs::path made = reference_folder("models/wav2vec2_reference.py");
   return made;
 }
 

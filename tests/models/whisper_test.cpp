@@ -15,23 +15,9 @@
 namespace thaw {
 namespace {
 
-// Where the Python reference wrote its cases; empty where there is no reference to ask. Several processes may make it at once:
-// the first that is done gives it its name.
+// Where the Python reference wrote its cases; empty where there is no reference to ask.
 const fs::path& reference() {
-  static const fs::path made = [] {
-    const auto python = test::python();
-    if (!python) return fs::path();
-    const fs::path script = THAW_SOURCE_DIR "/tests/models/whisper_reference.py";
-    const fs::path out = fs::path(THAW_BINARY_DIR) / ("whisper_reference-" + hash_file(script));
-    if (fs::exists(out)) return out;
-    const fs::path part = fmt::format("{}.{}", out.string(), ::getpid());
-    const std::string command = fmt::format("'{}' '{}' '{}' 2> /dev/null", *python, script.string(), part.string());
-    if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
-    std::error_code another_was_first;
-    fs::rename(part, out, another_was_first);
-    if (another_was_first) fs::remove_all(part);
-    return out;
-  }();
+  static const fs::path made = test::python() ? test::reference_folder("models/whisper_reference.py") : fs::path();
   return made;
 }
 

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "framework/base/hash.h"
 #include "framework/base/json.h"
 
 namespace thaw::test {
@@ -32,6 +33,22 @@ inline Json reference(const std::string& script) {
   Json read = JsonFile(std::filesystem::path(out)).raw();
   std::filesystem::remove(out);
   return read;
+}
+
+// The folder that tests/SCRIPT FOLDER ARGUMENTS fills, made once for each version of the script (and `kind`). Several processes may
+// make it at once: each writes to a folder of its own, and the first that is done gives it its name.
+inline std::filesystem::path reference_folder(const std::string& script, const std::string& arguments = "", const std::string& kind = "") {
+  const std::filesystem::path path = std::filesystem::path(THAW_SOURCE_DIR "/tests") / script;
+  const std::filesystem::path out =
+      std::filesystem::path(THAW_BINARY_DIR) / fmt::format("{}-{}{}", path.stem().string(), hash_file(path), kind);
+  if (std::filesystem::exists(out)) return out;
+  const std::filesystem::path part = fmt::format("{}.{}", out.string(), ::getpid());
+  const std::string command = fmt::format("'{}' '{}' '{}' {} > /dev/null", python().value(), path.string(), part.string(), arguments);
+  if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
+  std::error_code another_was_first;
+  std::filesystem::rename(part, out, another_was_first);
+  if (another_was_first) std::filesystem::remove_all(part);
+  return out;
 }
 
 }  // namespace thaw::test

@@ -14,23 +14,10 @@
 namespace thaw {
 namespace {
 
-const Json& tokens() {
-  static const Json read = test::reference("tasks/transcription/fake_whisper_vocabulary.py");
-  return read;
-}
-
-TranscriptionOptions usual() {
-  TranscriptionOptions options;
-  options.decoding.language = "en";
-  options.seed = 17;
-  for (const Json& head : tokens()["heads"]) options.words.heads.emplace_back(head[0], head[1]);
-  return options;
-}
-
 Transcript heard(int number, const std::vector<SpeechRegion>& windows, std::int64_t batch, const TranscriptionOptions& options) {
-  test::FakeDecoder decoder(tokens());
+  test::FakeDecoder decoder(test::fake_tokens());
   const at::Tensor features = test::with_silence(test::recording(number, 13000));
-  Transcript found = transcribe_windows(decoder, test::vocabulary_of(tokens()), features, windows, batch, options);
+  Transcript found = transcribe_windows(decoder, test::vocabulary_of(test::fake_tokens()), features, windows, batch, options);
   EXPECT_EQ(decoder.encoded, (static_cast<std::int64_t>(windows.size()) + batch - 1) / batch);
   return found;
 }
@@ -43,7 +30,7 @@ TEST(BatchedTranscription, WindowsAsOpenAi) {
     SCOPED_TRACE(c["number"].get<int>());
     std::vector<SpeechRegion> windows;
     for (const Json& w : c["windows"]) windows.push_back({w[0], w[1]});
-    TranscriptionOptions options = usual();
+    TranscriptionOptions options = test::usual_options();
     if (c["number"].get<int>() % 2 == 1) options.decoding.beam_size = 3;
     const Transcript found = heard(c["number"], windows, 4, options);
     std::size_t next = 0;
@@ -70,7 +57,7 @@ TEST(BatchedTranscription, WindowsAsOpenAi) {
 
 TEST(BatchedTranscription, TextDoesNotDependOnTheBatch) {
   THAW_NEEDS_PYTHON();
-  TranscriptionOptions options = usual();
+  TranscriptionOptions options = test::usual_options();
   options.word_times = true;
   const std::vector<SpeechRegion> windows = {{0, 20}, {20, 45}, {50, 51}, {51, 80}, {90, 119}};
   const std::string one = to_json(heard(1, windows, 1, options));
@@ -81,11 +68,11 @@ TEST(BatchedTranscription, TextDoesNotDependOnTheBatch) {
 // Decoding the tokens of all segments gives the text, and words lie on their window's side of each overlap's middle.
 TEST(BatchedTranscription, WhatWindowsShareIsSaidOnce) {
   THAW_NEEDS_PYTHON();
-  TranscriptionOptions options = usual();
+  TranscriptionOptions options = test::usual_options();
   options.word_times = true;
   const std::vector<SpeechRegion> windows = speech_windows({{0, 130}}, 130, {30, 0, 6});
   ASSERT_EQ(windows.size(), 6u);
-  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens());
+  const WhisperVocabulary vocabulary = test::vocabulary_of(test::fake_tokens());
   std::size_t words = 0;
   for (int number = 0; number < 4; ++number) {
     const Transcript transcript = heard(number, windows, 8, options);
@@ -151,16 +138,17 @@ TEST(BatchedTranscription, WindowsAreCutAtPauses) {
 TEST(BatchedTranscription, WrongWindowsAreRefused) {
   THAW_NEEDS_PYTHON();
   const auto refused = [&](const std::vector<SpeechRegion>& windows) {
-    test::FakeDecoder decoder(tokens());
+    test::FakeDecoder decoder(test::fake_tokens());
     const at::Tensor features = test::with_silence(test::recording(0, 6000));
-    EXPECT_THROW(transcribe_windows(decoder, test::vocabulary_of(tokens()), features, windows, 2, usual()), DataError);
+    EXPECT_THROW(transcribe_windows(decoder, test::vocabulary_of(test::fake_tokens()), features, windows, 2, test::usual_options()),
+                 DataError);
   };
   refused({{0, 31}});
   refused({{10, 20}, {5, 9}});
   refused({{-1, 5}});
-  test::FakeDecoder decoder(tokens());
-  const Transcript none =
-      transcribe_windows(decoder, test::vocabulary_of(tokens()), test::with_silence(test::recording(0, 6000)), {}, 2, usual());
+  test::FakeDecoder decoder(test::fake_tokens());
+  const Transcript none = transcribe_windows(decoder, test::vocabulary_of(test::fake_tokens()),
+                                             test::with_silence(test::recording(0, 6000)), {}, 2, test::usual_options());
   EXPECT_TRUE(none.segments.empty());
   EXPECT_EQ(none.text, "");
 }

@@ -12,7 +12,9 @@
 #include "framework/tasks/transcription/alignment.h"
 #include "framework/tasks/transcription/blanks.h"
 #include "framework/tasks/transcription/speech_decoder.h"
+#include "framework/tasks/transcription/transcription.h"
 #include "framework/tasks/transcription/whisper_vocabulary.h"
+#include "tests/support/reference.h"
 
 namespace thaw::test {
 
@@ -214,6 +216,20 @@ inline WhisperVocabulary vocabulary_of(const Json& v, bool multilingual = true) 
     return text.split(tokens, language);
   };
   return vocabulary;
+}
+
+// The special tokens and heads that the Python side has, too.
+inline const Json& fake_tokens() {
+  static const Json read = reference("tasks/transcription/fake_whisper_vocabulary.py");
+  return read;
+}
+
+inline TranscriptionOptions usual_options() {
+  TranscriptionOptions options;
+  options.decoding.language = "en";
+  options.seed = 17;
+  for (const Json& head : fake_tokens()["heads"]) options.words.heads.emplace_back(head[0], head[1]);
+  return options;
 }
 
 }  // namespace thaw::test

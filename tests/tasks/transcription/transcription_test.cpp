@@ -12,11 +12,6 @@
 namespace thaw {
 namespace {
 
-const Json& tokens() {
-  static const Json read = test::reference("tasks/transcription/fake_whisper_vocabulary.py");
-  return read;
-}
-
 std::optional<double> number_of(const Json& value) { return value.is_null() ? std::nullopt : std::optional(value.get<double>()); }
 
 std::vector<std::pair<double, double>> clips_of(const Json& times) {
@@ -25,16 +20,8 @@ std::vector<std::pair<double, double>> clips_of(const Json& times) {
   return clips;
 }
 
-TranscriptionOptions usual() {
-  TranscriptionOptions options;
-  options.decoding.language = "en";
-  options.seed = 17;
-  for (const Json& head : tokens()["heads"]) options.words.heads.emplace_back(head[0], head[1]);
-  return options;
-}
-
 TranscriptionOptions options_of(const Json& c) {
-  TranscriptionOptions options = usual();
+  TranscriptionOptions options = test::usual_options();
   options.decoding.prompt = c["prompt"].get<TokenIds>();
   for (const auto& [key, value] : c["options"].items()) {
     if (key == "language") options.decoding.language = value.is_null() ? "" : value.get<std::string>();
@@ -58,7 +45,9 @@ TranscriptionOptions options_of(const Json& c) {
   return options;
 }
 
-WhisperVocabulary vocabulary_of(const Json& c) { return test::vocabulary_of(tokens(), c["options"].value("multilingual", true)); }
+WhisperVocabulary vocabulary_of(const Json& c) {
+  return test::vocabulary_of(test::fake_tokens(), c["options"].value("multilingual", true));
+}
 
 // A window of less than 40 ms has one frame of attention: openai-whisper divides zero by zero there, and puts words before it.
 bool has_times(const Segment& segment, const Json& c) {
@@ -97,7 +86,7 @@ TEST(Transcription, SegmentsAndWordsAsOpenAi) {
   const Json expected = test::reference("tasks/transcription/transcription_reference.py");
   for (const Json& c : expected["cases"]) {
     SCOPED_TRACE(fmt::format("recording {}, {} frames, {}", c["number"].get<int>(), c["frames"].get<int>(), c["options"].dump()));
-    test::FakeDecoder decoder(tokens());
+    test::FakeDecoder decoder(test::fake_tokens());
     const at::Tensor features = test::with_silence(test::recording(c["number"], c["frames"]));
     const Transcript found = transcribe(decoder, vocabulary_of(c), features, options_of(c));
     const Json& wanted = c["result"];
@@ -118,14 +107,14 @@ TEST(Transcription, SegmentsAndWordsAsOpenAi) {
 
 TEST(Transcription, ProgressReachesTheEnd) {
   THAW_NEEDS_PYTHON();
-  test::FakeDecoder decoder(tokens());
-  TranscriptionOptions options = usual();
+  test::FakeDecoder decoder(test::fake_tokens());
+  TranscriptionOptions options = test::usual_options();
   std::vector<std::int64_t> done;
   options.progress = [&](std::int64_t frames, std::int64_t all) {
     done.push_back(frames);
     EXPECT_EQ(all, 9500);
   };
-  transcribe(decoder, test::vocabulary_of(tokens()), test::with_silence(test::recording(0, 9500)), options);
+  transcribe(decoder, test::vocabulary_of(test::fake_tokens()), test::with_silence(test::recording(0, 9500)), options);
   ASSERT_FALSE(done.empty());
   EXPECT_EQ(done.back(), 9500);
   EXPECT_TRUE(std::is_sorted(done.begin(), done.end()));
@@ -139,31 +128,32 @@ TEST(Transcription, AttentionIsProbabilities) {
       return FakeDecoder::cross_attention(read, heads).log();
     }
   };
-  Scores decoder(tokens());
-  TranscriptionOptions options = usual();
+  Scores decoder(test::fake_tokens());
+  TranscriptionOptions options = test::usual_options();
   options.word_times = true;
-  EXPECT_THROW(transcribe(decoder, test::vocabulary_of(tokens()), test::with_silence(test::recording(0, 9500)), options), ModelError);
+  EXPECT_THROW(transcribe(decoder, test::vocabulary_of(test::fake_tokens()), test::with_silence(test::recording(0, 9500)), options),
+               ModelError);
 }
 
 TEST(Transcription, ContradictionsAreRefused) {
   THAW_NEEDS_PYTHON();
-  test::FakeDecoder decoder(tokens());
-  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens()), english = test::vocabulary_of(tokens(), false);
+  test::FakeDecoder decoder(test::fake_tokens());
+  const WhisperVocabulary vocabulary = test::vocabulary_of(test::fake_tokens()), english = test::vocabulary_of(test::fake_tokens(), false);
   const at::Tensor features = test::with_silence(test::recording(0, 500));
-  TranscriptionOptions options = usual();
+  TranscriptionOptions options = test::usual_options();
   options.hallucination_silence_threshold = 1;
   EXPECT_THROW(transcribe(decoder, vocabulary, features, options), UsageError);
-  options = usual();
+  options = test::usual_options();
   options.word_times = true;
   options.words.heads.clear();
   EXPECT_THROW(transcribe(decoder, vocabulary, features, options), ModelError);
-  options = usual();
+  options = test::usual_options();
   options.decoding.language = "de";
   EXPECT_THROW(transcribe(decoder, english, features, options), UsageError);
-  options = usual();
+  options = test::usual_options();
   options.clips = {{3, 1}};
   EXPECT_THROW(transcribe(decoder, vocabulary, features, options), UsageError);
-  EXPECT_THROW(transcribe(decoder, vocabulary, test::recording(0, 500), usual()), DataError);
+  EXPECT_THROW(transcribe(decoder, vocabulary, test::recording(0, 500), test::usual_options()), DataError);
 }
 
 }  // namespace

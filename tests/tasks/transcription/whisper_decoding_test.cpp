@@ -17,10 +17,6 @@
 namespace thaw {
 namespace {
 
-const Json& tokens() {
-  static const Json read = test::reference("tasks/transcription/fake_whisper_vocabulary.py");
-  return read;
-}
 constexpr int window_count = 24;  // as in the reference
 
 WhisperOptions options_of(const Json& given) {
@@ -48,7 +44,7 @@ WhisperOptions options_of(const Json& given) {
 }
 
 struct Windows {
-  test::FakeDecoder decoder{tokens()};
+  test::FakeDecoder decoder{test::fake_tokens()};
   std::vector<DecodingWindow> windows;
 
   Windows() {
@@ -77,7 +73,7 @@ TEST(WhisperDecoding, TokensAsOpenAi) {
   const Json expected = test::reference("tasks/transcription/whisper_decoding_reference.py");
   for (const Json& c : expected["cases"]) {
     SCOPED_TRACE(c["options"].dump());
-    const WhisperVocabulary vocabulary = test::vocabulary_of(tokens(), c["options"].value("multilingual", true));
+    const WhisperVocabulary vocabulary = test::vocabulary_of(test::fake_tokens(), c["options"].value("multilingual", true));
     const std::vector<WhisperResult> results = decode_windows(w.decoder, vocabulary, w.windows, options_of(c["options"]));
     ASSERT_EQ(results.size(), c["results"].size());
     for (std::size_t i = 0; i < results.size(); ++i) {
@@ -91,7 +87,7 @@ TEST(WhisperDecoding, TokensAsOpenAi) {
 TEST(WhisperDecoding, WindowsAreDecodedAsIfAlone) {
   THAW_NEEDS_PYTHON();
   Windows w;
-  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens());
+  const WhisperVocabulary vocabulary = test::vocabulary_of(test::fake_tokens());
   WhisperOptions beams, samples;
   beams.beam_size = 4;
   beams.patience = 0.5;
@@ -112,7 +108,7 @@ TEST(WhisperDecoding, WindowsAreDecodedAsIfAlone) {
 TEST(WhisperDecoding, EndedSequencesAreDropped) {
   THAW_NEEDS_PYTHON();
   Windows w;
-  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens());
+  const WhisperVocabulary vocabulary = test::vocabulary_of(test::fake_tokens());
   WhisperOptions options;
   options.language = "en";
   w.decoder.rows_read = 0;
@@ -126,7 +122,7 @@ TEST(WhisperDecoding, EndedSequencesAreDropped) {
 TEST(WhisperDecoding, LanguagesAsOpenAi) {
   THAW_NEEDS_PYTHON();
   Windows w;
-  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens());
+  const WhisperVocabulary vocabulary = test::vocabulary_of(test::fake_tokens());
   std::vector<std::int64_t> indices;
   for (const DecodingWindow& window : w.windows) indices.push_back(window.index);
   const std::vector<LanguageGuess> guesses = detect_language(w.decoder, vocabulary, indices);
@@ -139,7 +135,7 @@ TEST(WhisperDecoding, LanguagesAsOpenAi) {
     found.insert(guesses[i].language);
   }
   EXPECT_GT(found.size(), 2u);
-  EXPECT_THROW(detect_language(w.decoder, test::vocabulary_of(tokens(), false), {0}), ModelError);
+  EXPECT_THROW(detect_language(w.decoder, test::vocabulary_of(test::fake_tokens(), false), {0}), ModelError);
 }
 
 TEST(WhisperDecoding, CompressionRatioAsOpenAi) {
@@ -170,7 +166,7 @@ TEST(WhisperDecoding, FailureAndSilence) {
 TEST(WhisperDecoding, ContradictionsAreRefused) {
   THAW_NEEDS_PYTHON();
   Windows w;
-  const WhisperVocabulary vocabulary = test::vocabulary_of(tokens());
+  const WhisperVocabulary vocabulary = test::vocabulary_of(test::fake_tokens());
   const auto refused = [&](const auto& change) {
     WhisperOptions options;
     options.language = "en";
