@@ -20,15 +20,12 @@ struct EvalOptions {
 
 int evaluate(Ranks& ranks, const EvalOptions& options) {
   TrainedModel trained = open_trained_model(options.model, ranks.device, ranks.comm.get());
-  trained.recipe.task = trained.data.problem == Problem::regression ? Task::text_regression : Task::text_classification;
-  trained.recipe.data.multi_label = trained.data.problem == Problem::multi_label;
-  const DataSet set = open_set("eval", options.data, trained.recipe, trained.data.labels, *trained.tokenizer, trained.max_length,
-                               *ranks.comm, [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); });
-  const Loss loss{trained.data.problem, {}, 0};
-  const Metrics metrics = metrics_of(predict(*trained.model, set, trained.data.outputs(), *ranks.comm), set, trained.data, loss);
+  const DataSet set = open_set("eval", options.data, trained.recipe, trained.data, {trained.directory, trained.config}, *ranks.comm,
+                               [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); });
+  const Metrics metrics = *trained.data.objective->measure(set, {*trained.model, *trained.data.inputs, *ranks.comm, {}, {}, {}});
   if (!ranks.first()) return 0;
   if (set.shards->truncated() > 0)
-    fmt::print(stderr, "{} rows were longer than {} tokens and are cut there\n", set.shards->truncated(), trained.max_length);
+    fmt::print(stderr, "{} rows were longer than {} tokens and are cut there\n", set.shards->truncated(), trained.recipe.data.max_length);
   if (options.json) {
     Json json{{"rows", set.shards->rows()}, {"model", trained.directory.string()}, {"data", options.data}};
     for (const auto& [name, value] : metrics) json["metrics"][name] = value;

@@ -31,9 +31,11 @@ int export_run(const ExportOptions& options) {
       parameter.set(found->second);
     }
   }
-  export_model(*trained.model, trained.data, trained.max_length, trained.directory, options.destination);
+  export_model(*trained.model, trained.data, trained.recipe.data.max_length, trained.directory, options.destination);
   if (options.json) fmt::print("{}\n", Json{{"directory", options.destination}}.dump(-1, ' ', false, Json::error_handler_t::replace));
-  else fmt::print("{}: config.json, model.safetensors and the tokenizer; loads in transformers as it is\n", options.destination);
+  else
+    fmt::print("{}: config.json, model.safetensors and what is to be read beside them; loads in transformers as it is\n",
+               options.destination);
   return 0;
 }
 

@@ -3,42 +3,61 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include "framework/models/pretrained.h"
 #include "framework/thaw/selection.h"
 #include "framework/thaw/shared_weights.h"
 #include "framework/train/batches.h"
 
 namespace thaw {
 
+namespace {
+
+// Which layers there are depends on what the model ends in.
+HeadSpec usual_head(Task task, const Json& config) {
+  if (task != Task::speech_recognition) return {};
+  return {.kind = config.value("model_type", "") == "whisper" ? Head::language : Head::ctc};
+}
+
+}  // namespace
+
 Job resolve_job(const std::string& recipe_file, const std::vector<std::string>& overrides, Ranks& ranks,
                 const std::function<std::int64_t(const Recipe&)>& grain) {
   Job job;
   job.recipe = read_recipe(recipe_file, overrides);
   job.place = find_model(job.recipe.model);
-  const JsonFile config(job.place.directory / "config.json");
-  const std::unique_ptr<Model> built = build_model(config.view(), {});
+  job.config = open_pretrained(job.place.directory).config;
+  const std::string where = (job.place.directory / "config.json").string();
+  const std::unique_ptr<Model> built = build_model(JsonView(job.config, where), usual_head(job.recipe.task, job.config));
+  if (built->hears != hears(job.recipe.task))
+    throw RecipeError("{}: task: {}: this task {} audio, but {} is a {}, which {}", job.recipe.file.string(), name_of(job.recipe.task),
+                      hears(job.recipe.task) ? "hears" : "does not hear", job.place.name, built->architecture,
+                      built->hears ? "hears" : "reads text");
   expand_thaw(job.recipe, names_of(*built));
-  const std::int64_t positions = built->max_positions;
-  job.cut = job.recipe.data.max_length > positions;
-  job.recipe.data.max_length = std::min(job.recipe.data.max_length, positions);
+  if (!built->hears) {
+    job.cut = job.recipe.data.max_length > built->max_positions;
+    job.recipe.data.max_length = std::min(job.recipe.data.max_length, built->max_positions);
+  }
   if (job.recipe.batch.grain == 0 && grain) job.recipe.batch.grain = grain(job.recipe);
   if (job.recipe.reproducible && !ranks.device.is_cpu())
     throw RecipeError("{}: reproducible: sums in a fixed order are not there for GPUs yet; leave it out, or run on CPUs",
                       job.recipe.file.string());
-  job.recipe.batch = with_grain(job.recipe.batch, ranks.comm->size(), job.recipe.reproducible);
+  job.recipe.batch = with_grain(job.recipe.batch, ranks.comm->size(), job.recipe.reproducible, hears(job.recipe.task));
   if (job.recipe.threads > 0) at::set_num_threads(ranks.placement.threads = static_cast<int>(job.recipe.threads));
-  job.tokenizer = load_tokenizer(job.place.directory);
   return job;
 }
 
 void load_job(Job& job, Ranks& ranks, const Say& say) {
   Recipe& recipe = job.recipe;
-  job.data = open_data(recipe, *job.tokenizer, recipe.data.max_length, *ranks.comm, say);
+  job.data = open_data(recipe, {job.place.directory, job.config}, *ranks.comm, say);
   if (recipe.evaluate.metric.empty() && !job.data.eval.empty())
-    recipe.evaluate.metric = job.data.eval.front().name + (job.data.problem == Problem::regression ? "/loss" : "/accuracy");
-  job.model = load_model(job.place.directory, {job.data.outputs(), recipe.dropout.value_or(-1)}, recipe.seeds.init, &job.report);
-  if (static_cast<std::int64_t>(job.tokenizer->vocabulary_size()) > job.model->vocabulary_size)
+    recipe.evaluate.metric = job.data.eval.front().name + "/" + job.data.objective->usual_metric();
+  HeadSpec head = job.data.objective->head();
+  head.dropout = recipe.dropout.value_or(-1);
+  head.short_rows = recipe.speech.short_rows;
+  job.model = load_model(job.place.directory, head, recipe.seeds.init, &job.report);
+  if (job.data.inputs->token_ids() && static_cast<std::int64_t>(job.data.tokenizer->vocabulary_size()) > job.model->vocabulary_size)
     throw ModelError("tokenizer.json has {} tokens, but the model's embeddings only {}: they are of two models",
-                     job.tokenizer->vocabulary_size(), job.model->vocabulary_size);
+                     job.data.tokenizer->vocabulary_size(), job.model->vocabulary_size);
   job.model->to(ranks.device);
   const std::string problem =
       set_precision_together(*job.model, recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat, *ranks.comm);

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "datasets/tokenizers/tokenizer.h"
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
 #include "framework/train/data.h"
@@ -17,7 +16,7 @@ struct Job {
   Recipe recipe;  // presets written out as phases, max_length within the model's positions, the grain chosen, the metric named
   ModelPlace place;
   bool cut = false;  // max_length was longer than the model can take
-  std::unique_ptr<Tokenizer> tokenizer;
+  Json config;       // the model's
   // From load_job on:
   RunData data;
   LoadReport report;

@@ -10,6 +10,7 @@
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
+#include "framework/train/inputs/text_inputs.h"
 #include "launcher/commands.h"
 #include "launcher/ranks.h"
 #include "launcher/trained_model.h"
@@ -76,7 +77,7 @@ class Predictor {
     }
     flush();
     if (truncated_ > 0)
-      fmt::print(stderr, "thaw: {} rows were longer than {} tokens and were cut there\n", truncated_, trained_.max_length);
+      fmt::print(stderr, "thaw: {} rows were longer than {} tokens and were cut there\n", truncated_, trained_.recipe.data.max_length);
     return 0;
   }
 
@@ -117,12 +118,12 @@ class Predictor {
                         std::max(*text_, pair_.value_or(0)) + 1, cells.size());
       if (cells[*text_].find_first_not_of(" \t") == std::string::npos) throw DataError("{}:{}: the text is empty", options_.file, number);
       const std::optional<std::string_view> pair = pair_ ? std::optional<std::string_view>(cells[*pair_]) : std::nullopt;
-      rows.push_back(trained_.tokenizer->encode(cells[*text_], pair, static_cast<std::size_t>(trained_.max_length)));
+      rows.push_back(trained_.data.tokenizer->encode(cells[*text_], pair, static_cast<std::size_t>(trained_.recipe.data.max_length)));
       truncated_ += rows.back().truncated ? 1 : 0;
     }
-    const PackedBatch batch = collate(rows);
-    const at::Tensor logits =
-        trained_.model->forward(batch.cu_seqlens, {batch.input_ids, batch.token_types, batch.positions}).to(at::kFloat);
+    Context context;
+    const std::vector<std::int64_t> cu_seqlens = read_encodings(rows, context);
+    const at::Tensor logits = trained_.model->forward(cu_seqlens, context).to(at::kFloat);
     for (std::int64_t row = 0; row < logits.size(0); ++row) fmt::print("{}\n", text_of(trained_, logits[row], options_.json));
     if (std::fflush(stdout) != 0) throw FileError(ExitCode::cannot_write, "standard output: cannot write");
     lines_.clear();

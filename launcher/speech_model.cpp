@@ -1,6 +1,5 @@
 #include "launcher/speech_model.h"
 
-#include "datasets/tokenizers/whisper_tokens.h"
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/json.h"
@@ -8,37 +7,10 @@
 #include "framework/models/registry.h"
 #include "framework/models/whisper_config.h"
 #include "framework/tasks/transcription/whisper_decoder.h"
+#include "framework/tasks/transcription/whisper_tokens_vocabulary.h"
 
 namespace thaw {
 namespace {
-
-// Decoding rules count in int64, as tensors do; tokenizers in uint32.
-TokenIds wide(const WhisperTokens::Ids& ids) { return {ids.begin(), ids.end()}; }
-WhisperTokens::Ids narrow(const TokenIds& ids) { return {ids.begin(), ids.end()}; }
-
-WhisperVocabulary vocabulary_of(const std::shared_ptr<const WhisperTokens>& tokens) {
-  WhisperVocabulary out;
-  out.eot = tokens->end_of_text;
-  out.sot = tokens->start_of_transcript;
-  out.translate = tokens->translate;
-  out.transcribe = tokens->transcribe;
-  out.sot_lm = tokens->start_of_lm;
-  out.sot_prev = tokens->start_of_prev;
-  out.no_speech = tokens->no_speech;
-  out.no_timestamps = tokens->no_timestamps;
-  out.first_timestamp = tokens->first_timestamp;
-  if (tokens->multilingual())
-    for (const WhisperLanguage& language : tokens->languages()) out.languages.emplace_back(language.code, language.token);
-  out.blank = wide(tokens->encode(" "));
-  out.non_speech = wide(tokens->non_speech());
-  out.decode = [tokens](const TokenIds& ids) { return tokens->decode(narrow(ids)); };
-  out.split_words = [tokens](const TokenIds& ids, const std::string& language) {
-    std::vector<WordTokens> words;
-    for (const WhisperWord& word : tokens->split_words(narrow(ids), language)) words.push_back({word.text, wide(word.tokens)});
-    return words;
-  };
-  return out;
-}
 
 AttentionHeads heads_in(const JsonView& config) {
   AttentionHeads heads;
@@ -86,8 +58,11 @@ SpeechModel open_speech_model(const std::string& model, at::ScalarType precision
   SpeechModel out;
   out.decoder = whisper_decoder(*loaded, precision);
   const auto tokens = std::make_shared<const WhisperTokens>(std::shared_ptr<const Tokenizer>(load_tokenizer(directory)));
-  out.vocabulary = vocabulary_of(tokens);
-  out.encode = [tokens](const std::string& text) { return wide(tokens->encode(text)); };
+  out.vocabulary = whisper_vocabulary(tokens);
+  out.encode = [tokens](const std::string& text) {
+    const WhisperTokens::Ids ids = tokens->encode(text);
+    return TokenIds(ids.begin(), ids.end());
+  };
   audio::LogMelConfig features = audio::LogMelConfig::read(directory);
   features.mels = static_cast<int>(loaded->feature_width);
   out.log_mel = std::make_unique<audio::LogMel>(features);

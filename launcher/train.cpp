@@ -83,14 +83,12 @@ void banner(Telemetry& out, const Job& job, const Trainer& trainer, const Placem
                       job.place.revision.empty() ? "" : "@" + job.place.revision.substr(0, 12), job.model->architecture,
                       count_of(parameters), trainer.plan().phases.size() == 1 ? ", all learning" : ""));
   if (!job.report.initialised.empty()) out.say(fmt::format("           new, to be learnt: {}", fmt::join(job.report.initialised, ", ")));
-  out.say(fmt::format("task       {}{}",
-                      data.problem == Problem::regression ? "text-regression" : "text-classification: ", printable(listed(data.labels))));
+  out.say("task       " + printable(data.objective->words()));
   out.say(fmt::format("rows       train {} ({} tokens){}{}", rows, count_of(static_cast<double>(tokens)), sets.empty() ? "" : ", ", sets));
   if (truncated > 0)
     out.say(fmt::format("           {} rows were longer than {} tokens and are cut there", truncated, recipe.data.max_length));
-  out.say(fmt::format("steps      {} of {} {}, {} grains of {}", trainer.total_steps(), recipe.batch.size,
-                      recipe.batch.unit == BatchRecipe::Unit::rows ? "rows" : "tokens", recipe.batch.size / recipe.batch.grain,
-                      recipe.batch.grain));
+  out.say(fmt::format("steps      {} of {} {}, {} grains of {}", trainer.total_steps(), recipe.batch.size, recipe.batch.unit_name(),
+                      recipe.batch.size / recipe.batch.grain, recipe.batch.grain));
   out.say(fmt::format("ranks      {}, {}{} thread{} each, {:.0f} GiB of memory a node", placement.hosts,
                       placement.gpu.empty() ? "" : placement.gpu + ", ", placement.threads, placement.threads == 1 ? "" : "s",
                       static_cast<double>(placement.memory_bytes) / 1073741824.0));
@@ -108,7 +106,7 @@ void banner(Telemetry& out, const Job& job, const Trainer& trainer, const Placem
 
 Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started,
                double first_step) {
-  Json result{{"task", recipe.task == Task::text_regression ? "text-regression" : "text-classification"},
+  Json result{{"task", name_of(recipe.task)},
               {"metric", outcome.metric.empty() ? Json() : Json(outcome.metric)},
               {"value", outcome.metric.empty() ? Json() : Json(outcome.best)},
               {"best_step", outcome.metric.empty() ? Json() : Json(outcome.best_step)},

@@ -5,6 +5,7 @@
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/models/hub.h"
+#include "framework/models/pretrained.h"
 #include "framework/models/registry.h"
 #include "framework/thaw/shared_weights.h"
 
@@ -27,6 +28,15 @@ std::vector<std::string> labels_in(const JsonView& config) {
   return labels;
 }
 
+// By what the model ends in; a recipe may not be known.
+Task task_of(const JsonView& config) {
+  const std::string type = config["model_type"].text();
+  const std::string ends_in = config.has("architectures") ? config["architectures"][0].text() : "";
+  if (ends_in.ends_with("ForCTC") || ends_in.ends_with("ForConditionalGeneration") || (type == "whisper" && ends_in.empty()))
+    return Task::speech_recognition;
+  return build_model(config, {})->hears ? Task::audio_classification : Task::text_classification;
+}
+
 }  // namespace
 
 TrainedModel open_trained_model(const std::string& place, const at::Device& device, Communicator* comm) {
@@ -43,13 +53,24 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
   const fs::path recipe = trained.directory.parent_path() / "recipe.yaml";
   if (trained.directory.filename() == "best" && fs::exists(recipe)) trained.recipe = read_recipe(recipe);
 
-  const JsonFile config(trained.directory / "config.json");
-  trained.data.labels = labels_in(config.view());
-  trained.data.problem = problem_in(config.view(), trained.data.labels.size());
-  const std::int64_t outputs = static_cast<std::int64_t>(trained.data.labels.size());
-  trained.tokenizer = load_tokenizer(trained.directory);
+  trained.config = open_pretrained(trained.directory).config;
+  const JsonView config(trained.config, (trained.directory / "config.json").string());
+  trained.recipe.task = task_of(config);
+  std::vector<std::string> labels;
+  if (trained.recipe.task != Task::speech_recognition) {
+    labels = labels_in(config);
+    const Problem problem = problem_in(config, labels.size());
+    trained.recipe.data.multi_label = problem == Problem::multi_label;
+    if (problem == Problem::regression) {
+      trained.recipe.task = Task::text_regression;
+      labels.clear();
+    }
+  }
+  trained.data = data_of_model(trained.recipe, {trained.directory, trained.config}, labels);
   LoadReport report;
-  trained.model = load_model(trained.directory, {outputs}, 0, &report);
+  HeadSpec head = trained.data.objective->head();
+  head.short_rows = trained.recipe.speech.short_rows;
+  trained.model = load_model(trained.directory, head, 0, &report);
   if (!report.initialised.empty())
     throw ModelError("{}: the weights lack {}: this is a pretrained model without a trained head; fine-tune it first (thaw train)",
                      trained.directory.string(), fmt::join(report.initialised, ", "));
@@ -57,8 +78,7 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
   const at::ScalarType type = trained.recipe.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
   if (comm == nullptr) trained.model->set_precision(type);
   else set_precision_together(*trained.model, type, *comm);
-  trained.max_length = std::min(trained.recipe.data.max_length, trained.model->max_positions);
-  if (trained.data.problem == Problem::regression) trained.data.labels.clear();
+  if (!trained.model->hears) trained.recipe.data.max_length = std::min(trained.recipe.data.max_length, trained.model->max_positions);
   return trained;
 }
 

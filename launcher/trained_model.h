@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 
-#include "datasets/tokenizers/tokenizer.h"
 #include "framework/comm/communicator.h"
 #include "framework/models/model.h"
 #include "framework/train/data.h"
@@ -16,9 +15,8 @@ namespace thaw {
 struct TrainedModel {
   std::filesystem::path directory;  // the export
   Recipe recipe;                    // of the run, where one is known: column names, label separator, precision
-  RunData data;                     // problem and labels; no rows
-  std::int64_t max_length = 512;
-  std::unique_ptr<Tokenizer> tokenizer;
+  Json config;
+  RunData data;  // no rows; recipe.data.max_length is within the model's positions
   std::unique_ptr<Model> model;
 };
 

@@ -82,6 +82,18 @@ void remove_abandoned(const fs::path& cache_dir, const fs::path& but) {
     if (entry.path().extension().string().starts_with(".tmp-") && old(entry.path())) fs::remove(entry.path(), ignored);
 }
 
+// "use" or "build", and the entry's directory.
+std::string find_entry(const fs::path& cache_dir, const std::string& what) {
+  make_directory(cache_dir);
+  const fs::path entry = cache_dir / hash_hex(what);
+  if (finished(entry)) {
+    if (fs::exists(Construction::inside(entry))) remove_remains(entry);
+    return "use " + entry.string();
+  }
+  remove_abandoned(cache_dir, entry);
+  return "build " + entry.string();
+}
+
 }  // namespace
 
 fs::path usual_cache_dir() {
@@ -105,19 +117,25 @@ fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const
       throw DataError(ExitCode::input_missing, "{}: there is no such file or directory of shards", source.string());
     if (!fs::is_regular_file(source))
       throw UsageError("{}: only a file can be sharded into the cache: write it to one first", source.string());
-    make_directory(cache_dir);
     const std::string what = fmt::format("{} {} {} {}", content_hash(source, cache_dir), options_fingerprint(options, &encoder),
                                          source.stem().string(), static_cast<int>(format_of(source, options.read.format)));
-    const fs::path entry = cache_dir / hash_hex(what);
-    if (finished(entry)) {
-      if (fs::exists(Construction::inside(entry))) remove_remains(entry);
-      return "use " + entry.string();
-    }
-    remove_abandoned(cache_dir, entry);
-    return "build " + entry.string();
+    return find_entry(cache_dir, what);
   })[0];
   const fs::path directory = place.substr(place.find(' ') + 1);
   if (place.starts_with("build ")) write_shards({source}, directory, encoder, options, ranks, {}, WhereBusy::wait);
+  return directory;
+}
+
+fs::path ensure_sharded(const std::function<std::unique_ptr<RowSource>()>& open, const RowEncoder* encoder, const ShardOptions& options,
+                        const fs::path& cache_dir, const ShardRanks& ranks) {
+  const std::string place = together(ranks, [&]() -> std::string {
+    if (ranks.rank != 0) return "";
+    const std::unique_ptr<RowSource> source = open();
+    return find_entry(cache_dir,
+                      fmt::format("{} {} {}", source->identity(), source->identity_of_files(), options_fingerprint(options, encoder)));
+  })[0];
+  const fs::path directory = place.substr(place.find(' ') + 1);
+  if (place.starts_with("build ")) write_shards(open, directory, encoder, options, ranks, {}, WhereBusy::wait);
   return directory;
 }
 

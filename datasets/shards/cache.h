@@ -2,6 +2,7 @@
 #pragma once
 
 #include "datasets/shards/options.h"
+#include "datasets/shards/row_source.h"
 #include "framework/base/file.h"
 
 namespace thaw {
@@ -14,6 +15,10 @@ namespace thaw {
 //     once, and goes a day later where nobody did.
 fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const ShardOptions& options, const fs::path& cache_dir,
                         const ShardRanks& ranks = {});
+
+// The same of rows of any source, told apart by its identity and that of its files.
+fs::path ensure_sharded(const std::function<std::unique_ptr<RowSource>()>& open, const RowEncoder* encoder, const ShardOptions& options,
+                        const fs::path& cache_dir, const ShardRanks& ranks = {});
 
 // data.cache_dir where the recipe has none: $XDG_CACHE_HOME/thaw, else ~/.cache/thaw.
 fs::path usual_cache_dir();

@@ -25,6 +25,8 @@ struct Parameter {
   int group = 0;                       // the layer it belongs to, for thawing and rates; index into Model::layers
   std::vector<int> uses;               // the layers that read it (more than one where tied), ascending
   bool of_first_tokens = false;        // applied to the first token of each row alone
+  std::int64_t stride = 0;             // of a convolution: applied once to so many of what the first layer reads
+  bool of_memory = false;              // applied to the encoder's output, by a layer of the decoder
   bool fixed = false;                  // a table that the architecture never learns (sinusoids): set_learning passes it over
   bool keep_fp32 = false;              // stays fp32 where the rest computes in bf16: norms, embeddings, the head
   bool may_be_missing = false;         // files that lack it are no error: it is drawn anew
@@ -74,12 +76,15 @@ struct Model {
   Json config;               // as read; `export` writes it back with the head's labels
   std::string export_class;  // config.json's `architectures` entry for transformers
   std::int64_t vocabulary_size = 0, max_positions = 0, token_types = 1;
-  std::int64_t feature_width = 0, max_features = 0;  // of Context::features: of a frame, and a row's most; 0: reads text
+  bool hears = false;                                // its first layer reads Context::features
+  std::int64_t feature_width = 0, max_features = 0;  // of a frame of them, and a row's most
   std::int64_t width = 0;                            // of the values between layers
   int first_block = 1;                               // layers below it are the embeddings: one, and convolutions where waveform is read
   int decoder = -1;                                  // an encoder–decoder's first decoder layer, in `layers`
-  std::vector<std::string> tied;                     // names under which files may repeat a tied parameter: not read
-  std::deque<Parameter> parameters;                  // stable addresses: layers point at them
+  // Tokens that a layer below the decoder reads of a row, by the length of what the first layer reads of it; empty: as many.
+  std::function<std::int64_t(int layer, std::int64_t length)> row_tokens;
+  std::vector<std::string> tied;     // names under which files may repeat a tied parameter: not read
+  std::deque<Parameter> parameters;  // stable addresses: layers point at them
   std::vector<Layer> layers;
 
   Model() = default;
@@ -97,6 +102,12 @@ struct Model {
   // Layers first, first + 1, …, last − 1 of the same.
   Packed run(Packed packed, const Context& context, int first, int last) const;
   bool reads_first_tokens(int layer) const { return layer > 0 && layers[static_cast<std::size_t>(layer) - 1].gives_first_tokens; }
+  std::int64_t tokens_read(int layer, std::int64_t length) const {
+    return reads_first_tokens(layer) ? 1 : row_tokens ? row_tokens(layer, length) : length;
+  }
+  // The layer whose input spares most work while nothing below `frontier` learns: that one, but in an encoder–decoder, whose decoder's
+  // layers read two things, none above the decoder's first.
+  int kept_layer(int frontier) const { return decoder >= 0 && frontier > decoder ? decoder : frontier; }
   at::ScalarType flow_type() const { return flow_type_; }  // of the values between layers, from the first block's output on
 
   // Who learns, by parameter, and so has memory of its own from now on; after set_precision, after which nobody does.

@@ -40,6 +40,10 @@ std::unique_ptr<Model> build(const JsonView& json, const HeadSpec& head, const c
   model->export_class = fmt::format("{}{}", name, head.kind == Head::ctc ? "ForCTC" : "ForSequenceClassification");
   model->config = json.raw();
   if (head.kind == Head::ctc) model->config["vocab_size"] = model->vocabulary_size = head.outputs;
+  model->hears = true;
+  model->row_tokens = [lengths = config.convolutions](int layer, std::int64_t samples) {
+    return layer == 0 ? samples : lengths.frames_of(samples);
+  };
   model->max_positions = config.convolutions.samples_needed(most_positions);
   model->width = config.width;
   model->first_block = first_block;

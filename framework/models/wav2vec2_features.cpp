@@ -21,7 +21,10 @@ ConvolutionLayer declare_convolution(const Declare& declare, const Wav2Vec2Confi
   here.keep_fp32 = index == 0;
   const std::int64_t in = index == 0 ? 1 : c.channels[index - 1], out = c.channels[index];
   ConvolutionLayer layer{{c.convolutions.kernels[index], c.convolutions.strides[index]}, nullptr, nullptr, std::nullopt};
-  layer.weight = &here.add("conv.weight", {out, in, layer.shape.kernel}, Role::matrix);
+  Parameter& weight = here.add("conv.weight", {out, in, layer.shape.kernel}, Role::matrix);
+  weight.stride = 1;
+  for (std::size_t i = 0; i <= index; ++i) weight.stride *= c.convolutions.strides[i];
+  layer.weight = &weight;
   if (c.convolution_bias) layer.bias = &here.add("conv.bias", {out}, Role::bias);
   if (index == 0 || !c.norms_over_time) layer.norm = here.norm("layer_norm", out, convolution_eps);
   return layer;

@@ -99,10 +99,12 @@ void check_rows(const std::vector<std::int64_t>& cu_seqlens, const Context& cont
 // Two convolutions, the second of stride 2, and a fixed table of positions.
 Layer convolutions(Model& model, const WhisperConfig& c, const std::string& prefix, bool short_rows) {
   const Declare declare{model, prefix, 0};
-  const auto convolution = [&](const std::string& name, std::int64_t in) {
-    return Linear{&declare.add(name + ".weight", {c.width, in, 3}, Role::matrix), &declare.add(name + ".bias", {c.width}, Role::bias)};
+  const auto convolution = [&](const std::string& name, std::int64_t in, std::int64_t stride) {
+    Parameter& weight = declare.add(name + ".weight", {c.width, in, 3}, Role::matrix);
+    weight.stride = stride;
+    return Linear{&weight, &declare.add(name + ".bias", {c.width}, Role::bias)};
   };
-  const Linear first = convolution("conv1", c.mels), second = convolution("conv2", c.width);
+  const Linear first = convolution("conv1", c.mels, 1), second = convolution("conv2", c.width, 2);
   Parameter& positions = declare.add("embed_positions.weight", {c.source_positions, c.width}, Role::embedding);
   positions.fixed = true;
   return {"encoder.conv", [=, &positions](const Packed& in, const Context& context) {
@@ -172,6 +174,8 @@ Layer decoder_layer(Model& model, const WhisperConfig& c, int index) {
   const Attention self(declare, "self_attn", c.width, c.decoder.heads);
   const Norm self_norm = declare.norm("self_attn_layer_norm", c.width, whisper_norm_eps);
   const Attention cross(declare, "encoder_attn", c.width, c.decoder.heads);
+  for (const char* of_memory : {"k_proj", "v_proj"})
+    model.find(fmt::format("model.decoder.layers.{}.encoder_attn.{}.weight", index, of_memory))->of_memory = true;
   const Norm cross_norm = declare.norm("encoder_attn_layer_norm", c.width, whisper_norm_eps);
   const Linear up = declare.linear("fc1", c.width, c.decoder.inner), down = declare.linear("fc2", c.decoder.inner, c.width);
   const Norm norm = declare.norm("final_layer_norm", c.width, whisper_norm_eps);
@@ -197,7 +201,7 @@ Layer language_head(Model& model, const WhisperConfig& c) {
       c.tied ? *model.find("model.decoder.embed_tokens.weight") : declare.add("proj_out.weight", {c.vocabulary, c.width}, Role::matrix);
   return {"head", [=, &projection](const Packed& in, const Context&) {
             const at::Tensor logits = Linear{&projection, nullptr}(norm(in.values.to(at::kFloat)));
-            return Packed{logits.narrow(0, 0, in.cu_seqlens.back()), in.cu_seqlens, in.max_length};
+            return Packed{logits.narrow(0, 0, in.cu_seqlens.back()), in.cu_seqlens, in.max_length, in.memory};
           }};
 }
 
@@ -229,8 +233,10 @@ std::unique_ptr<Model> build_whisper(const JsonView& json, const HeadSpec& head)
   model->vocabulary_size = config.vocabulary;
   model->max_positions = config.target_positions;
   model->width = config.width;
+  model->hears = true;
   model->feature_width = config.mels;
   model->max_features = config.window();
+  model->row_tokens = [](int layer, std::int64_t frames) { return layer == 0 ? frames : (frames + 1) / 2; };
   const std::string prefix = transcribes ? "model.encoder." : "encoder.";
   model->layers.push_back(convolutions(*model, config, prefix, head.short_rows));
   for (int index = 0; index < config.encoder.layers; ++index) model->layers.push_back(encoder_layer(*model, config, prefix, index));

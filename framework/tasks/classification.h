@@ -2,10 +2,9 @@
 // caller divides by the sum of weights of the whole step, over ranks and passes.
 #pragma once
 
-#include <ATen/ATen.h>
-
-#include <string>
 #include <vector>
+
+#include "framework/tasks/targets.h"
 
 namespace thaw {
 
@@ -13,12 +12,6 @@ enum class Problem { single_label, multi_label, regression };
 
 // config.json's problem_type: "single_label_classification", "multi_label_classification", "regression".
 const char* name_of(Problem problem);
-
-// What the rows of one pass should have given.
-struct Targets {
-  at::Tensor labels;   // single: int64 [rows]; several: fp32 [rows, classes] of 0 and 1; regression: fp32 [rows]
-  at::Tensor weights;  // fp32 [rows]
-};
 
 struct Loss {
   Problem problem = Problem::single_label;

@@ -26,18 +26,18 @@ at::Tensor padded_places(const std::vector<std::int64_t>& cu_seqlens, const std:
 
 }  // namespace
 
-at::Tensor CtcLoss::by_row(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const CtcTargets& targets) const {
+at::Tensor CtcLoss::by_row(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const Targets& targets) const {
   const std::vector<std::int64_t> frames = lengths_of(cu_seqlens), labels = lengths_of(targets.cu_seqlens);
   const auto rows = static_cast<std::int64_t>(frames.size());
   if (rows == 0) return logits.narrow(0, 0, 0).to(at::kFloat).sum(1);
   const std::int64_t longest = *std::max_element(frames.begin(), frames.end());
   const at::Tensor log_probs = at::log_softmax(logits, 1, at::kFloat);
   const at::Tensor padded = log_probs.index_select(0, padded_places(cu_seqlens, frames, longest).to(logits.device()));
-  const at::Tensor ids = at::tensor(targets.ids, at::kLong).to(logits.device());
-  return at::ctc_loss(padded.view({longest, rows, logits.size(1)}), ids, frames, labels, blank, at::Reduction::None, zero_infinity);
+  return at::ctc_loss(padded.view({longest, rows, logits.size(1)}), targets.labels.to(logits.device()), frames, labels, blank,
+                      at::Reduction::None, zero_infinity);
 }
 
-at::Tensor CtcLoss::sum(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const CtcTargets& targets) const {
+at::Tensor CtcLoss::sum(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const Targets& targets) const {
   return (by_row(logits, cu_seqlens, targets) * targets.weights).sum();
 }
 

@@ -3,20 +3,13 @@
 // divides by the sum of weights of the whole step, over ranks and passes.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <cstdint>
 #include <span>
 #include <vector>
 
-namespace thaw {
+#include "framework/tasks/targets.h"
 
-// What the rows of one pass should have given.
-struct CtcTargets {
-  std::vector<std::int64_t> ids;         // of all rows, one after another; none is the blank
-  std::vector<std::int64_t> cu_seqlens;  // rows + 1: where each row's ids begin
-  at::Tensor weights;                    // fp32 [rows]
-};
+namespace thaw {
 
 struct CtcLoss {
   std::int64_t blank = 0;
@@ -24,13 +17,13 @@ struct CtcLoss {
   // and gradients are zero: config.json's ctc_zero_infinity.
   bool zero_infinity = false;
 
-  // The loss of each row: −log of the sum over all alignments; fp32 [rows], with gradients.
+  // The loss of each row: −log of the sum over all alignments; fp32 [rows], with gradients. No label is the blank.
   // logits: [tokens, vocabulary], any float dtype: frames of all rows, one after another as cu_seqlens says; those past the last row
   // are not read. Softmax and loss in fp32.
-  at::Tensor by_row(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const CtcTargets& targets) const;
+  at::Tensor by_row(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const Targets& targets) const;
 
   // The sum over rows of weight × loss; a scalar, fp32.
-  at::Tensor sum(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const CtcTargets& targets) const;
+  at::Tensor sum(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const Targets& targets) const;
 };
 
 // The frames that a row needs at least: one a label, and a blank between equal neighbours.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <span>
 
 #include "framework/base/clock.h"
@@ -93,10 +94,15 @@ Packed ActivationCache::compute(const Model& model, const std::vector<CacheRow>&
   return packed;
 }
 
-at::Tensor ActivationCache::forward(const Model& model, const std::vector<CacheRow>& rows, const std::vector<std::int64_t>& cu_seqlens,
-                                    const Context& context) {
+Packed ActivationCache::forward(const Model& model, const std::vector<CacheRow>& rows, Context context, const Read& read) {
+  const int end = static_cast<int>(model.layers.size());
   const auto above = regions_.upper_bound(model.frontier());
-  if (above == regions_.begin()) return model.forward(cu_seqlens, context);
+  if (above == regions_.begin()) {
+    std::vector<std::size_t> all(rows.size());
+    std::iota(all.begin(), all.end(), 0);
+    std::vector<std::int64_t> cu_seqlens = read(all, context);
+    return model.run(pack_of(std::move(cu_seqlens)), context, 0, end);
+  }
   const int layer = std::prev(above)->first;
   ActivationRegion& region = *std::prev(above)->second;
   std::vector<at::Tensor> parts(rows.size());
@@ -110,26 +116,19 @@ at::Tensor ActivationCache::forward(const Model& model, const std::vector<CacheR
   {
     const at::NoGradGuard no_graph;
     for (const std::vector<std::size_t>& pass : passes) {
-      const auto tokens_of = [&](const at::Tensor& of_all) {
-        std::vector<at::Tensor> some;
-        for (const std::size_t i : pass) some.push_back(of_all.narrow(0, cu_seqlens[i], cu_seqlens[i + 1] - cu_seqlens[i]));
-        return at::cat(some);
-      };
       std::vector<CacheRow> of_pass;
-      std::vector<std::int64_t> starts{0};
-      for (const std::size_t i : pass) {
-        of_pass.push_back(rows[i]);
-        starts.push_back(starts.back() + cu_seqlens[i + 1] - cu_seqlens[i]);
-      }
-      const Context inputs{tokens_of(context.input_ids), tokens_of(context.token_types), tokens_of(context.positions)};
-      const Packed computed = compute(model, of_pass, pack_of(starts), inputs, context.training);
+      for (const std::size_t i : pass) of_pass.push_back(rows[i]);
+      Context inputs;
+      std::vector<std::int64_t> cu_seqlens = read(pass, inputs);
+      const Packed computed = compute(model, of_pass, pack_of(std::move(cu_seqlens)), inputs, context.training);
       for (std::size_t k = 0; k < pass.size(); ++k) parts[pass[k]] = row_of(computed, k);
     }
   }
-  const bool one_token = model.reads_first_tokens(layer);
-  Packed packed = one_token ? rows_of_one(rows.size()) : pack_of(cu_seqlens);
-  packed.values = one_token ? at::cat(parts) : pad_tokens(at::cat(parts));
-  return model.run(std::move(packed), context, layer, static_cast<int>(model.layers.size())).values;
+  std::vector<std::int64_t> cu_seqlens{0};
+  for (const at::Tensor& part : parts) cu_seqlens.push_back(cu_seqlens.back() + part.size(0));
+  Packed packed = pack_of(std::move(cu_seqlens));
+  packed.values = model.reads_first_tokens(layer) ? at::cat(parts) : pad_tokens(at::cat(parts));
+  return model.run(std::move(packed), context, layer, end);
 }
 
 std::string ActivationCache::share() {

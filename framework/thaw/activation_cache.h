@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,7 +20,7 @@ namespace thaw {
 
 class ActivationCache {
  public:
-  // lengths[set][row]: tokens. `memory`: of the job on this node, in bytes.
+  // lengths[set][row]: of what the first layer reads. `memory`: of the job on this node, in bytes.
   // `row_by_row`: a row's values, kept or not, are to depend on nothing but the row, whatever the node has room for.
   ActivationCache(const CacheRecipe& recipe, Communicator& comm, std::uint64_t memory, std::vector<std::vector<std::uint32_t>> lengths,
                   bool row_by_row);
@@ -35,11 +36,12 @@ class ActivationCache {
   // Forgets what layers above `layer` read: the weights from `layer` on have changed. Collective.
   void forget_above(int layer);
 
-  // The model's output for some rows, as model.forward(cu_seqlens, context) gives it. Rows whose activations at the frontier
-  // are there skip the layers below. Others are run through them so that what is kept depends on the row and not on its
-  // neighbours: an interrupted run, which begins with nothing kept, goes on to the same bits.
-  at::Tensor forward(const Model& model, const std::vector<CacheRow>& rows, const std::vector<std::int64_t>& cu_seqlens,
-                     const Context& context);
+  // The model's output for some rows, in the context of the pass, whose inputs `read` fills in for some of them (numbers in
+  // `rows`), with their cu_seqlens. Rows whose activations at the frontier are there skip the layers below, and are not read.
+  // Others are run through them so that what is kept depends on the row and not on its neighbours: an interrupted run, which
+  // begins with nothing kept, goes on to the same bits.
+  using Read = std::function<std::vector<std::int64_t>(const std::vector<std::size_t>& some, Context& context)>;
+  Packed forward(const Model& model, const std::vector<CacheRow>& rows, Context context, const Read& read);
 
   // Once a training step: rows that were computed since the last one go to the other nodes, so that a row is computed once
   // and not once a node. After a few steps ranks compare the time that took with that of computing, and leave it where

@@ -11,10 +11,7 @@ enum Presence : std::uint8_t { absent, being_written, present };
 }  // namespace
 
 ActivationRegion::ActivationRegion(const Model& model, int layer, const std::vector<std::vector<std::uint32_t>>& lengths)
-    : first_tokens_(model.reads_first_tokens(layer)),
-      width_(model.width),
-      dtype_(model.flow_type()),
-      token_bytes_(static_cast<std::uint64_t>(width_) * c10::elementSize(dtype_)) {
+    : width_(model.width), dtype_(model.flow_type()), token_bytes_(static_cast<std::uint64_t>(width_) * c10::elementSize(dtype_)) {
   std::uint64_t rows = 0;
   for (const auto& set : lengths) rows += set.size();
   std::uint64_t row = 0, offset = (rows + 4095) / 4096 * 4096;
@@ -24,7 +21,7 @@ ActivationRegion::ActivationRegion(const Model& model, int layer, const std::vec
     auto& offsets = offsets_.emplace_back();
     for (const std::uint32_t length : set) {
       offsets.push_back(offset);
-      offset += tokens_of(length) * token_bytes_;
+      offset += static_cast<std::uint64_t>(model.tokens_read(layer, length)) * token_bytes_;
     }
     offsets.push_back(offset);
   }

@@ -20,7 +20,7 @@ struct CacheRow {
 
 class ActivationRegion {
  public:
-  // lengths[set][row]: tokens.
+  // lengths[set][row]: of what the first layer reads.
   ActivationRegion(const Model& model, int layer, const std::vector<std::vector<std::uint32_t>>& lengths);
 
   std::uint64_t bytes_wanted() const { return bytes_; }
@@ -36,13 +36,11 @@ class ActivationRegion {
   bool store(const CacheRow& row, std::span<const std::byte> values);
 
  private:
-  std::uint64_t tokens_of(std::uint32_t length) const { return first_tokens_ ? 1 : length; }
   std::byte* at(const CacheRow& row) const { return file_->data() + offsets_[row.set][row.row]; }
   std::atomic_ref<std::uint8_t> presence(const CacheRow& row) const;
   bool begin_writing(const CacheRow& row);
   void end_writing(const CacheRow& row);
 
-  bool first_tokens_;
   std::int64_t width_;
   at::ScalarType dtype_;
   std::uint64_t token_bytes_, bytes_ = 0;

@@ -28,6 +28,8 @@ class Selector {
     if (word_ == "all") return by([](const Parameter&) { return true; });
     if (word_.size() >= 2 && word_.front() == '/' && word_.back() == '/') return by_expression();
     if (word_.starts_with("top ")) return top();
+    if (word_ == "encoder" && model_.decoder > 0) return layers(0, model_.decoder - 1);
+    if (word_ == "decoder" && model_.decoder > 0) return layers(model_.decoder, model_.head());
     if (const std::optional<int> layer = layer_named(word_)) return layers(*layer, *layer);
     const auto named = [&](const Parameter& p) { return p.name == word_; };
     if (std::any_of(model_.parameters.begin(), model_.parameters.end(), named)) return by(named);

@@ -2,6 +2,7 @@
 //   head, embeddings            those layers           encoder.layer.3      a layer by name
 //   all                         everything             encoder.layer.3-5    a range of layers
 //   top K                       the K blocks below the head
+//   encoder, decoder            of an encoder–decoder all layers of it, the decoder's with the head
 //   classifier.weight           a parameter by name    /REGEX/              parameters whose names have a match of it
 //   not SELECTOR                takes away what the words before it have chosen: [all, not feature_extractor]
 #pragma once

@@ -9,20 +9,21 @@
 
 namespace thaw {
 
-Batches::Batches(Order order, std::vector<std::vector<std::uint32_t>> lengths, const BatchRecipe& batch)
-    : order_(std::move(order)), lengths_(std::move(lengths)), batch_(batch), grains_(batch.size / batch.grain) {}
+Batches::Batches(Order order, std::vector<std::vector<std::uint32_t>> sizes, const BatchRecipe& batch)
+    : order_(std::move(order)), sizes_(std::move(sizes)), batch_(batch), grains_(batch.size / batch.grain) {}
 
 const std::vector<std::uint64_t>& Batches::boundaries(std::uint64_t epoch) const {
   if (cached_epoch_ == static_cast<std::int64_t>(epoch)) return cached_boundaries_;
   cached_boundaries_.assign(1, 0);
-  std::int64_t tokens = 0;
+  const std::int64_t most = batch_.size * (batch_.unit == BatchRecipe::Unit::seconds ? 100 : 1);
+  std::int64_t filled = 0;
   for (std::uint64_t i = 0; i < order_.size(); ++i) {
-    const std::int64_t row = length(order_.at(epoch, i));
-    if (tokens > 0 && tokens + row > batch_.size) {
+    const std::int64_t row = size(order_.at(epoch, i));
+    if (filled > 0 && filled + row > most) {
       cached_boundaries_.push_back(i);
-      tokens = 0;
+      filled = 0;
     }
-    tokens += row;
+    filled += row;
   }
   cached_boundaries_.push_back(order_.size());
   cached_epoch_ = static_cast<std::int64_t>(epoch);
@@ -30,13 +31,12 @@ const std::vector<std::uint64_t>& Batches::boundaries(std::uint64_t epoch) const
 }
 
 std::int64_t Batches::steps(std::uint64_t epoch) const {
-  if (batch_.unit == BatchRecipe::Unit::tokens) return static_cast<std::int64_t>(boundaries(epoch).size()) - 1;
+  if (!by_rows()) return static_cast<std::int64_t>(boundaries(epoch).size()) - 1;
   return (static_cast<std::int64_t>(order_.size()) + batch_.size - 1) / batch_.size;
 }
 
 std::int64_t Batches::first_row(std::int64_t epoch, std::int64_t step) const {
-  if (batch_.unit == BatchRecipe::Unit::tokens)
-    return static_cast<std::int64_t>(boundaries(static_cast<std::uint64_t>(epoch))[static_cast<std::size_t>(step)]);
+  if (!by_rows()) return static_cast<std::int64_t>(boundaries(static_cast<std::uint64_t>(epoch))[static_cast<std::size_t>(step)]);
   return std::min(static_cast<std::int64_t>(order_.size()), step * batch_.size);
 }
 
@@ -89,7 +89,7 @@ std::int64_t Batches::steps_of_rows(const Position& from, std::int64_t rows) con
 // so ranks finish together. Inside a grain, rows keep their order.
 Step Batches::step(std::uint64_t epoch, std::int64_t index) const {
   std::uint64_t begin = 0, end = 0;
-  if (batch_.unit == BatchRecipe::Unit::tokens) {
+  if (!by_rows()) {
     const auto& bounds = boundaries(epoch);
     begin = bounds[static_cast<std::size_t>(index)];
     end = bounds[static_cast<std::size_t>(index) + 1];
@@ -102,7 +102,7 @@ Step Batches::step(std::uint64_t epoch, std::int64_t index) const {
 
   std::vector<std::size_t> by_length(picks.size());
   std::iota(by_length.begin(), by_length.end(), 0);
-  std::stable_sort(by_length.begin(), by_length.end(), [&](std::size_t a, std::size_t b) { return length(picks[a]) > length(picks[b]); });
+  std::stable_sort(by_length.begin(), by_length.end(), [&](std::size_t a, std::size_t b) { return size(picks[a]) > size(picks[b]); });
   const auto grains = static_cast<std::size_t>(grains_);
   const std::size_t share = (picks.size() + grains - 1) / grains;
   std::vector<std::vector<std::size_t>> members(grains);
@@ -112,7 +112,7 @@ Step Batches::step(std::uint64_t epoch, std::int64_t index) const {
     for (std::size_t g = 0; g < grains; ++g)
       if (members[g].size() < share && (best == grains || tokens[g] < tokens[best])) best = g;
     members[best].push_back(row);
-    tokens[best] += length(picks[row]);
+    tokens[best] += size(picks[row]);
   }
 
   Step step;
@@ -128,12 +128,13 @@ Step Batches::step(std::uint64_t epoch, std::int64_t index) const {
   return step;
 }
 
-BatchRecipe with_grain(BatchRecipe batch, int ranks, bool reproducible) {
+BatchRecipe with_grain(BatchRecipe batch, int ranks, bool reproducible, bool audio) {
   constexpr int usual_ranks = 4;
   if (batch.grain == 0 && reproducible) {
-    batch = with_grain(batch, static_cast<int>(std::min<std::int64_t>(usual_ranks, batch.size)));
+    batch = with_grain(batch, static_cast<int>(std::min<std::int64_t>(usual_ranks, batch.size)), false, audio);
   } else if (batch.grain == 0) {
-    const std::int64_t usual = batch.unit == BatchRecipe::Unit::rows ? 16 : 1024;
+    const bool rows = batch.unit == BatchRecipe::Unit::rows;
+    const std::int64_t usual = audio ? (rows ? 4 : 60) : (rows ? 16 : 1024);
     // The fewest grains that divide the batch and are no larger than usual: as many for each rank, or else at least one.
     std::int64_t grains = 0;
     for (const std::int64_t multiple : {std::int64_t{ranks}, std::int64_t{1}})

@@ -1,13 +1,15 @@
 #include "framework/train/data.h"
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 #include "datasets/shards/cache.h"
 #include "datasets/shards/split.h"
 #include "framework/base/error.h"
 #include "framework/train/encoder.h"
+#include "framework/train/inputs/text_inputs.h"
+#include "framework/train/objectives/classification.h"
+#include "framework/train/speech.h"
 
 namespace thaw {
 namespace {
@@ -35,12 +37,19 @@ ShardOptions shard_options(const Recipe& recipe, const std::vector<std::string>&
 }
 
 // `labels`: those there may be; empty: any.
-std::shared_ptr<ShardSet> open_shards(const std::string& path, const Recipe& recipe, const std::vector<std::string>& labels,
-                                      const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm, const Say& say) {
-  const TokenizerEncoder encoder(tokenizer, max_length);
+std::shared_ptr<ShardSet> open_shards(const std::string& path, const Recipe& recipe, const DataModel& model,
+                                      const std::vector<std::string>& labels, const Tokenizer* tokenizer, Communicator& comm,
+                                      const Say& say) {
   const ShardRanks ranks{comm.rank(), comm.size(), [&](const std::string& mine) { return comm.all_gather_text(mine); }, say};
   const fs::path cache_dir = recipe.data.cache_dir.empty() ? usual_cache_dir() : fs::path(recipe.data.cache_dir);
-  auto shards = std::make_shared<ShardSet>(ensure_sharded(path, encoder, shard_options(recipe, labels, max_length), cache_dir, ranks));
+  std::shared_ptr<ShardSet> shards;
+  if (hears(recipe.task)) {
+    shards = open_speech(path, recipe, model, labels, tokenizer, ranks, cache_dir);
+  } else {
+    const TokenizerEncoder encoder(*tokenizer, recipe.data.max_length);
+    shards =
+        std::make_shared<ShardSet>(ensure_sharded(path, encoder, shard_options(recipe, labels, recipe.data.max_length), cache_dir, ranks));
+  }
   const std::vector<float>& weights = shards->weights();
   if (!weights.empty() && std::all_of(weights.begin(), weights.end(), [](float weight) { return weight == 0; }))
     throw DataError("{}: the weights of all {} rows are 0, so that none would count: correct the column, or leave data.weight out", path,
@@ -73,11 +82,28 @@ std::vector<std::string> all_labels(const std::vector<DataSet>& sets) {
   return sorted;
 }
 
-at::Tensor positions_of(const std::vector<std::int64_t>& cu_seqlens) {
-  at::Tensor positions = at::empty({cu_seqlens.back()}, at::kLong);
-  std::int64_t* const out = positions.data_ptr<std::int64_t>();
-  for (std::size_t row = 0; row + 1 < cu_seqlens.size(); ++row) std::iota(out + cu_seqlens[row], out + cu_seqlens[row + 1], 0);
-  return positions;
+// torch's and scikit-learn's "balanced": rows / (classes · rows of the class).
+std::vector<float> class_weights(const Recipe& recipe, const RunData& data) {
+  if (!recipe.loss.balanced && recipe.loss.class_weights.empty()) return {};
+  std::vector<double> weights(data.labels.size(), 1.0);
+  for (const auto& [label, weight] : recipe.loss.class_weights) {
+    const auto found = std::find(data.labels.begin(), data.labels.end(), label);
+    if (found == data.labels.end())
+      throw RecipeError("loss.class_weights: there is no label '{}'; the labels are: {}", label, fmt::join(data.labels, ", "));
+    weights[static_cast<std::size_t>(found - data.labels.begin())] = weight;
+  }
+  if (recipe.loss.balanced) {
+    std::vector<double> counts(data.labels.size(), 0);
+    double rows = 0;
+    for (const DataSet& set : data.train)
+      for (const std::int32_t label : set.shards->labels()) {
+        counts[static_cast<std::size_t>(set.label_ids[static_cast<std::size_t>(label)])] += 1;
+        rows += 1;
+      }
+    for (std::size_t i = 0; i < counts.size(); ++i)
+      weights[i] = counts[i] > 0 ? rows / (static_cast<double>(counts.size()) * counts[i]) : 0;
+  }
+  return {weights.begin(), weights.end()};
 }
 
 }  // namespace
@@ -87,98 +113,65 @@ Problem problem_of(const Recipe& recipe) {
   return recipe.data.multi_label ? Problem::multi_label : Problem::single_label;
 }
 
-RunData open_data(const Recipe& recipe, const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm, const Say& say) {
-  RunData data;
-  data.problem = problem_of(recipe);
-  for (const DataSource& source : recipe.data.train)
-    data.train.push_back({source.path, open_shards(source.path, recipe, recipe.data.labels, tokenizer, max_length, comm, say), {}});
-  if (data.problem != Problem::regression) {
-    data.labels = recipe.data.labels.empty() ? all_labels(data.train) : recipe.data.labels;
-    if (data.labels.size() < 2 && data.problem == Problem::single_label)
-      throw DataError("data.train: expected rows of at least two labels, found only '{}'", data.labels.empty() ? "" : data.labels.front());
-    for (DataSet& set : data.train) set.label_ids = number_labels(set.name, *set.shards, data.labels);
-  }
-  for (const auto& [name, path] : recipe.data.eval)
-    data.eval.push_back(open_set(name, path, recipe, data.labels, tokenizer, max_length, comm, say));
-  return data;
-}
-
-DataSet open_set(const std::string& name, const std::string& path, const Recipe& recipe, const std::vector<std::string>& labels,
-                 const Tokenizer& tokenizer, std::int64_t max_length, Communicator& comm, const Say& say) {
-  DataSet set{name, open_shards(path, recipe, labels, tokenizer, max_length, comm, say), {}};
-  if (problem_of(recipe) != Problem::regression) set.label_ids = number_labels(path, *set.shards, labels);
-  return set;
-}
-
-PackedBatch collate(const std::vector<Encoding>& rows) {
-  PackedBatch batch;
-  batch.cu_seqlens.push_back(0);
-  for (const Encoding& row : rows) batch.cu_seqlens.push_back(batch.cu_seqlens.back() + static_cast<std::int64_t>(row.ids.size()));
-  batch.input_ids = at::empty({batch.cu_seqlens.back()}, at::kLong);
-  batch.token_types = at::zeros({batch.cu_seqlens.back()}, at::kLong);
-  std::int64_t *ids = batch.input_ids.data_ptr<std::int64_t>(), *types = batch.token_types.data_ptr<std::int64_t>();
-  for (const Encoding& row : rows)
-    for (std::size_t i = 0; i < row.ids.size(); ++i) {
-      *ids++ = row.ids[i];
-      *types++ = i >= row.second_start ? 1 : 0;
-    }
-  batch.positions = positions_of(batch.cu_seqlens);
-  return batch;
-}
-
 namespace {
 
-// Fills row `at` of a batch's targets.
-void set_target(Targets& targets, std::int64_t at, const EncodedRow& row, const DataSet& set, std::int64_t outputs) {
-  targets.weights.data_ptr<float>()[at] = row.weight;
-  if (targets.labels.dim() == 2)
-    for (const std::int32_t label : row.labels)
-      targets.labels.data_ptr<float>()[at * outputs + set.label_ids[static_cast<std::size_t>(label)]] = 1;
-  else if (targets.labels.scalar_type() == at::kLong)
-    targets.labels.data_ptr<std::int64_t>()[at] = set.label_ids[static_cast<std::size_t>(row.labels.at(0))];
-  else targets.labels.data_ptr<float>()[at] = row.target;
+bool has_labels(const Recipe& recipe) { return recipe.task != Task::speech_recognition && problem_of(recipe) != Problem::regression; }
+
+std::shared_ptr<const Objective> objective_of(const Recipe& recipe, const DataModel& model, const RunData& data,
+                                              std::vector<float> weights) {
+  if (recipe.task == Task::speech_recognition) return recognition(recipe, model, data.tokenizer);
+  return std::make_shared<Classification>(name_of(recipe.task), data.labels,
+                                          Loss{data.problem, std::move(weights), recipe.loss.label_smoothing});
 }
 
-Targets empty_targets(const DataSet& set, std::int64_t rows, std::int64_t outputs) {
-  const LabelKind kind = set.shards->label_kind();
-  const at::Tensor labels = kind == LabelKind::several ? at::zeros({rows, outputs})
-                            : kind == LabelKind::one   ? at::zeros({rows}, at::kLong)
-                                                       : at::zeros({rows});
-  return {labels, at::ones({rows})};
+std::shared_ptr<const Inputs> inputs_of(const Recipe& recipe, const DataModel& model) {
+  if (hears(recipe.task)) return speech_inputs(recipe, model);
+  return std::make_shared<TextInputs>();
+}
+
+DataSet set_of(const std::string& name, const std::string& path, const Recipe& recipe, const RunData& data, const DataModel& model,
+               Communicator& comm, const Say& say) {
+  DataSet set{name, open_shards(path, recipe, model, data.labels, data.tokenizer.get(), comm, say), {}};
+  if (recipe.task == Task::speech_recognition) set.transcripts = transcripts_of(*set.shards, *data.tokenizer, model);
+  return set;
 }
 
 }  // namespace
 
-PackedBatch collate(const std::vector<RowOfSet>& rows, std::int64_t outputs) {
-  std::vector<Encoding> encodings;
-  Targets targets = empty_targets(*rows.front().set, static_cast<std::int64_t>(rows.size()), outputs);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    EncodedRow row = rows[i].set->shards->read(rows[i].row);
-    set_target(targets, static_cast<std::int64_t>(i), row, *rows[i].set, outputs);
-    encodings.push_back({std::move(row.input_ids), row.second_start, false});
+RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say) {
+  RunData data;
+  data.problem = problem_of(recipe);
+  if (!hears(recipe.task)) data.tokenizer = load_tokenizer(model.directory);
+  if (recipe.task == Task::speech_recognition) data.tokenizer = recognition_tokenizer(recipe, model, comm, say, data.files);
+  data.inputs = inputs_of(recipe, model);
+  data.labels = recipe.data.labels;
+  for (const DataSource& source : recipe.data.train) data.train.push_back(set_of(source.path, source.path, recipe, data, model, comm, say));
+  if (has_labels(recipe)) {
+    if (data.labels.empty()) data.labels = all_labels(data.train);
+    if (data.labels.size() < 2 && data.problem == Problem::single_label)
+      throw DataError("data.train: expected rows of at least two labels, found only '{}'", data.labels.empty() ? "" : data.labels.front());
+    for (DataSet& set : data.train) set.label_ids = number_labels(set.name, *set.shards, data.labels);
   }
-  PackedBatch batch = collate(encodings);
-  batch.targets = targets;
-  return batch;
+  data.objective = objective_of(recipe, model, data, class_weights(recipe, data));
+  for (const auto& [name, path] : recipe.data.eval) data.eval.push_back(open_set(name, path, recipe, data, model, comm, say));
+  return data;
 }
 
-void PackedBatch::to(const at::Device& device) {
-  for (at::Tensor* tensor : {&input_ids, &token_types, &positions, &targets.labels, &targets.weights})
-    if (tensor->defined()) *tensor = tensor->to(device);
+RunData data_of_model(const Recipe& recipe, const DataModel& model, const std::vector<std::string>& labels) {
+  RunData data;
+  data.problem = problem_of(recipe);
+  data.labels = labels;
+  if (recipe.task != Task::audio_classification) data.tokenizer = load_tokenizer(model.directory);
+  data.inputs = inputs_of(recipe, model);
+  data.objective = objective_of(recipe, model, data, {});
+  return data;
 }
 
-Targets targets_of(const DataSet& set, std::int64_t outputs) {
-  const auto rows = static_cast<std::int64_t>(set.shards->rows());
-  Targets targets = empty_targets(set, rows, outputs);
-  for (std::int64_t row = 0; row < rows; ++row) set_target(targets, row, set.shards->read(static_cast<std::uint64_t>(row)), set, outputs);
-  return targets;
-}
-
-double share_of(const DataSet& set, std::uint64_t row, const Loss& loss) {
-  const std::vector<float>& weights = set.shards->weights();
-  const double weight = weights.empty() ? 1.0 : weights[row];
-  if (loss.problem != Problem::single_label || loss.class_weights.empty()) return weight;
-  return loss.share(weight, set.label_ids[static_cast<std::size_t>(set.shards->labels()[row])]);
+DataSet open_set(const std::string& name, const std::string& path, const Recipe& recipe, const RunData& data, const DataModel& model,
+                 Communicator& comm, const Say& say) {
+  DataSet set = set_of(name, path, recipe, data, model, comm, say);
+  if (has_labels(recipe)) set.label_ids = number_labels(path, *set.shards, data.labels);
+  return set;
 }
 
 }  // namespace thaw

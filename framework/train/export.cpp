@@ -1,7 +1,9 @@
 #include "framework/train/export.h"
 
+#include <algorithm>
 #include <array>
 
+#include "datasets/tokenizers/ctc_vocabulary.h"
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/tensor/safetensors.h"
@@ -9,15 +11,22 @@
 namespace thaw {
 namespace {
 
-constexpr std::array tokenizer_files{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-                                     "added_tokens.json"};
+constexpr std::array tokenizer_files{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json",
+                                     "merges.txt",     "normalizer.json",       "added_tokens.json"};
+constexpr std::array other_files{"preprocessor_config.json", "processor_config.json", "generation_config.json"};
 
 // Label names in the order of their numbers, which a plain JSON object would lose for readers ("10" before "2").
 OrderedJson config_of(const Model& model, const RunData& data) {
   OrderedJson config = OrderedJson::parse(model.config.dump());
   config["architectures"] = {model.export_class};
-  config["problem_type"] = name_of(data.problem);
   config["torch_dtype"] = "float32";
+  config.erase("_name_or_path");
+  if (data.recognises()) {
+    if (const auto* const vocabulary = dynamic_cast<const CtcVocabulary*>(data.tokenizer.get()))
+      config["pad_token_id"] = vocabulary->blank();
+    return config;
+  }
+  config["problem_type"] = name_of(data.problem);
   OrderedJson id2label = OrderedJson::object(), label2id = OrderedJson::object();
   if (data.problem == Problem::regression) id2label["0"] = "LABEL_0", label2id["LABEL_0"] = 0;
   for (std::size_t i = 0; i < data.labels.size(); ++i) {
@@ -27,7 +36,6 @@ OrderedJson config_of(const Model& model, const RunData& data) {
   config["id2label"] = id2label;
   config["label2id"] = label2id;
   config.erase("num_labels");  // transformers counts id2label
-  config.erase("_name_or_path");
   return config;
 }
 
@@ -39,8 +47,12 @@ void export_model(const Model& model, const RunData& data, std::int64_t max_leng
   fs::remove_all(temporary, ignored);
   make_directory(temporary);
   write_file_atomically(temporary / "config.json", config_of(model, data).dump(2) + "\n");
-  for (const char* name : tokenizer_files)
+  const auto copy = [&](const char* name) {
     if (fs::exists(source / name)) write_file_atomically(temporary / name, read_file(source / name));
+  };
+  if (!data.files.contains("vocab.json")) std::for_each(tokenizer_files.begin(), tokenizer_files.end(), copy);
+  std::for_each(other_files.begin(), other_files.end(), copy);
+  for (const auto& [name, content] : data.files) write_file_atomically(temporary / name, content);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   std::set<std::string> mapped;
   for (const Parameter& parameter : model.parameters) {

@@ -9,9 +9,17 @@
 namespace thaw {
 namespace {
 
+// What one layer reads in an epoch: sums over its rows.
+struct LayerLoad {
+  double tokens = 0, squares = 0;  // lengths, and their squares
+  double memory = 0, crossed = 0;  // of a decoder: lengths of the encoder's output, and those times the row's own
+  double evaluation_tokens = 0;    // of the evaluation sets
+};
+
 struct Corpus {
-  double rows = 0, tokens = 0, squares = 0;  // of the training rows as an epoch has them: sums of lengths and of their squares
-  double evaluation_rows = 0, evaluation_tokens = 0;
+  double rows = 0, size = 0, length = 0;  // of the training rows as an epoch has them; length: of what the first layer reads
+  double evaluation_size = 0;
+  std::vector<LayerLoad> layers;
   at::Tensor ids;  // of the tokens that occur, where they are looked at
 };
 
@@ -29,39 +37,75 @@ at::Tensor ids_of(const RunData& data, std::int64_t vocabulary) {
   return at::nonzero(seen).flatten();
 }
 
-Corpus corpus_of(const Recipe& recipe, const RunData& data, std::int64_t vocabulary, bool look_at_tokens) {
+Corpus corpus_of(const Recipe& recipe, const RunData& data, const Model& model, bool look_at_tokens) {
   Corpus corpus;
+  corpus.layers.resize(model.layers.size());
+  // Rows of one length, of what the first layer reads and of text: few kinds, many rows.
+  std::map<std::pair<std::int64_t, std::int64_t>, double> training, evaluation;
+  const auto kind_of = [&](const DataSet& set, std::uint64_t row) {
+    return std::pair<std::int64_t, std::int64_t>{data.inputs->length(*set.shards, row), data.objective->decoder_length(set, row)};
+  };
   for (std::size_t i = 0; i < data.train.size(); ++i)
-    for (const double length : data.train[i].shards->lengths()) {
+    for (std::uint64_t row = 0; row < data.train[i].shards->rows(); ++row) {
       const double weight = recipe.data.train[i].weight;
+      training[kind_of(data.train[i], row)] += weight;
       corpus.rows += weight;
-      corpus.tokens += weight * length;
-      corpus.squares += weight * length * length;
+      corpus.size += weight * data.inputs->size(*data.train[i].shards, row);
     }
-  if (look_at_tokens) corpus.ids = ids_of(data, vocabulary);
-  for (const DataSet& set : data.eval) {
-    corpus.evaluation_rows += static_cast<double>(set.shards->rows());
-    corpus.evaluation_tokens += static_cast<double>(set.shards->tokens());
+  for (const DataSet& set : data.eval)
+    for (std::uint64_t row = 0; row < set.shards->rows(); ++row) {
+      evaluation[kind_of(set, row)] += 1;
+      corpus.evaluation_size += data.inputs->size(*set.shards, row);
+    }
+  const auto tokens_read = [&](int layer, const auto& kind) {
+    const bool of_decoder = model.decoder >= 0 && layer >= model.decoder;
+    return static_cast<double>(of_decoder ? kind.second : model.tokens_read(layer, kind.first));
+  };
+  for (int layer = 0; layer < static_cast<int>(model.layers.size()); ++layer) {
+    LayerLoad& load = corpus.layers[static_cast<std::size_t>(layer)];
+    for (const auto& [kind, rows] : training) {
+      const double tokens = tokens_read(layer, kind);
+      const double memory = model.decoder >= 0 ? static_cast<double>(model.tokens_read(model.decoder, kind.first)) : 0;
+      load.tokens += rows * tokens;
+      load.squares += rows * tokens * tokens;
+      load.memory += rows * memory;
+      load.crossed += rows * tokens * memory;
+      if (layer == 0) corpus.length += rows * static_cast<double>(kind.first);
+    }
+    // Of a decoder the encoder's output is kept.
+    for (const auto& [kind, rows] : evaluation)
+      load.evaluation_tokens += rows * static_cast<double>(model.tokens_read(std::min(layer, model.kept_layer(layer)), kind.first));
   }
+  if (look_at_tokens) corpus.ids = ids_of(data, model.vocabulary_size);
   return corpus;
 }
 
-// Products of one pass over `tokens` tokens in `rows` rows: 2 a weight and token that it is applied to; forward in every layer,
-// backward for weights that learn, and through every layer above the frontier.
-double flops_of(const Model& model, const PlannedPhase& phase, double rows, double tokens, double square_sum) {
+// Products of a pass over a share of an epoch: 2 a weight and token that it is applied to; forward in every layer, backward for weights that
+// learn, and through every layer above the frontier.
+double flops_of(const Model& model, const PlannedPhase& phase, const Corpus& corpus, double share) {
+  const auto load_of = [&](int layer) -> const LayerLoad& { return corpus.layers[static_cast<std::size_t>(layer)]; };
   double flops = 0;
   for (std::size_t i = 0; i < model.parameters.size(); ++i) {
     const Parameter& parameter = model.parameters[i];
     if (parameter.role != Role::matrix) continue;
-    const double pass = 2 * static_cast<double>(parameter.value.numel()) * (parameter.of_first_tokens ? rows : tokens);
+    const double tokens = parameter.stride > 0        ? corpus.length / static_cast<double>(parameter.stride)
+                          : parameter.of_first_tokens ? corpus.rows
+                          : parameter.of_memory       ? load_of(parameter.group).memory
+                                                      : load_of(parameter.group).tokens;
+    const double pass = 2 * static_cast<double>(parameter.value.numel()) * tokens;
     flops += pass * (1 + (parameter.group > phase.frontier ? 1 : 0) + (phase.learning[i] ? 1 : 0));
   }
   // q·kᵀ and p·v: 4 · queries · length · width a row and block, twice that again backward
   for (int block = model.first_block; block < model.head(); ++block) {
-    const double pairs = model.layers[static_cast<std::size_t>(block)].gives_first_tokens ? tokens : square_sum;
+    if (block == model.decoder) continue;  // its embeddings
+    const LayerLoad& load = load_of(block);
+    const bool of_decoder = model.decoder >= 0 && block > model.decoder;
+    const double pairs = model.layers[static_cast<std::size_t>(block)].gives_first_tokens ? load.tokens
+                         : of_decoder                                                     ? load.squares + load.crossed
+                                                                                          : load.squares;
     flops += 4 * pairs * static_cast<double>(model.width) * (block >= phase.frontier ? 3 : 1);
   }
-  return flops;
+  return flops * share;
 }
 
 // What is kept of what a layer reads.
@@ -71,8 +115,8 @@ struct KeptBytes {
 
 KeptBytes kept_bytes(const Model& model, const Corpus& corpus, int layer) {
   const double token = static_cast<double>(model.width) * static_cast<double>(c10::elementSize(model.flow_type()));
-  const bool first_alone = model.reads_first_tokens(layer);
-  return {token * (first_alone ? corpus.rows : corpus.tokens), token * (first_alone ? corpus.evaluation_rows : corpus.evaluation_tokens)};
+  const LayerLoad& load = corpus.layers[static_cast<std::size_t>(layer)];
+  return {token * (layer == model.decoder ? load.memory : load.tokens), token * load.evaluation_tokens};
 }
 
 // Of those, what one of some ranks has looked at after so many passes, each of which deals the training rows out anew: the
@@ -102,7 +146,7 @@ void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int cou
   std::vector<Step> steps;
   for (int i = 0; i < count; ++i) steps.push_back(batches.step(0, i * in_epoch / count));
   const double tokens_of_step = static_cast<double>(phase.tokens) / static_cast<double>(phase.steps);
-  trainer.expect_ids(corpus.ids);
+  if (corpus.ids.defined()) trainer.expect_ids(corpus.ids);
   reset_peak_memory();
   trainer.take(batches.step(0, in_epoch - 1));  // memory is found, kernels are chosen
   phase.step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
@@ -118,13 +162,12 @@ PhaseForecast counted(const Trainer& trainer, const Model& model, const Corpus& 
   phase.steps = planned.steps;
   const double steps = static_cast<double>(planned.steps), epochs = steps / static_cast<double>(trainer.batches().steps(0));
   phase.rows = std::llround(corpus.rows * epochs);
-  phase.tokens = std::llround(corpus.tokens * epochs);
+  phase.tokens = std::llround(corpus.size * epochs);
   for (std::size_t i = 0; i < planned.learning.size(); ++i)
     if (planned.learning[i]) phase.learning += model.parameters[i].value.numel();
   phase.learning_bytes = trainer.learning_bytes();
   phase.buckets = trainer.gradients().bucket_count();
-  phase.flops = flops_of(model, planned, static_cast<double>(phase.rows) / steps, static_cast<double>(phase.tokens) / steps,
-                         corpus.squares * epochs / steps);
+  phase.flops = flops_of(model, planned, corpus, epochs / steps);
   return phase;
 }
 
@@ -162,7 +205,7 @@ double cost_of_fixed_order(Trainer& trainer, Communicator& comm, int count) {
 }  // namespace
 
 Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, const RunData& data, Communicator& comm, int count) {
-  const Corpus corpus = corpus_of(recipe, data, model.vocabulary_size, count > 0);
+  const Corpus corpus = corpus_of(recipe, data, model, count > 0 && data.inputs->token_ids());
   const double steps_of_epoch = static_cast<double>(trainer.batches().steps(0));
   Forecast out;
   std::map<int, double> passes;  // over what is kept of a layer's input, by the earlier phases
@@ -172,20 +215,21 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
     trainer.jump_to_phase(number);
     PhaseForecast phase = counted(trainer, model, corpus, planned);
     const std::vector<int> kept = trainer.cached_layers();
-    const bool filled = passes.contains(planned.frontier);
-    if (filled || std::find(kept.begin(), kept.end(), planned.frontier) != kept.end()) {
-      const KeptBytes bytes = kept_bytes(model, corpus, planned.frontier);
+    const int layer_read = model.kept_layer(planned.frontier);
+    const bool filled = passes.contains(layer_read);
+    if (filled || std::find(kept.begin(), kept.end(), layer_read) != kept.end()) {
+      const KeptBytes bytes = kept_bytes(model, corpus, layer_read);
       phase.cache_bytes = static_cast<std::uint64_t>(bytes.training + bytes.evaluation);
     }
     if (count > 0) measure(trainer, corpus, comm, count, phase, evaluation_token_s);
     const double epochs = static_cast<double>(planned.steps) / steps_of_epoch;
     for (const int layer : kept) {
-      passes[layer] += layer == planned.frontier ? epochs : std::min(1.0, epochs);
+      passes[layer] += layer == layer_read ? epochs : std::min(1.0, epochs);
       if (count > 0)
         phase.peak_memory_bytes += static_cast<std::uint64_t>(looked_at(kept_bytes(model, corpus, layer), passes[layer], comm.size()));
     }
     phase.network_bytes = comm.size() > 1 || count > 0 ? trainer.bytes_per_step() : 0;
-    add_up(phase, recipe.evaluate.every_steps, steps_of_epoch, evaluation_token_s * corpus.evaluation_tokens, filled);
+    add_up(phase, recipe.evaluate.every_steps, steps_of_epoch, evaluation_token_s * corpus.evaluation_size, filled);
     std::erase_if(passes, [&](const auto& entry) { return entry.first > planned.frontier; });
     out.time_s += phase.time_s;
     out.uncached_time_s += phase.uncached_time_s;

@@ -42,7 +42,7 @@ std::vector<PhaseProfile> profile_phases(Trainer& trainer, Communicator& comm, i
     PhaseProfile& profile = profiles.emplace_back();
     trainer.take(trainer.batches().step(0, trainer.batches().steps(0) - 1));  // memory is found, kernels are chosen
     profile.computed = profile_steps(trainer, comm, steps);
-    profile.has_cache = kept.contains(trainer.plan().phases[number].frontier);
+    profile.has_cache = kept.contains(trainer.kept_layer(number));
     if (profile.has_cache) profile.cached = profile_steps(trainer, comm, steps);
   }
   return profiles;

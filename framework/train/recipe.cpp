@@ -1,8 +1,10 @@
 #include "framework/train/recipe.h"
 
+#include <algorithm>
 #include <map>
 #include <stdexcept>
 
+#include "datasets/speech/corpus.h"
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/yaml.h"
@@ -17,6 +19,43 @@ namespace {
 
 using namespace recipe_fields;
 
+// A list of texts, or one alone.
+template <typename Io>
+void texts(const Io& io, const char* key, std::vector<std::string>& values) {
+  io.special(
+      key,
+      [&](const YamlView& v) {
+        values.clear();
+        if (v.is(Kind::scalar) && !v.null()) values.push_back(checked(v, Text::needed));
+        if (v.is(Kind::map)) v.fail("a list of texts");
+        if (v.is(Kind::list))
+          for (const YamlView& item : v.items()) values.push_back(checked(item, Text::needed));
+      },
+      [&] {
+        YamlNode list = YamlNode::list();
+        for (const std::string& value : values) list.items.push_back(yaml_text(value));
+        return list;
+      });
+}
+
+// [low, high]
+template <typename Io>
+void between(const Io& io, const char* key, double& low, double& high) {
+  io.special(
+      key,
+      [&](const YamlView& v) {
+        const auto ends = v.is(Kind::list) ? v.items() : std::vector<YamlView>();
+        if (ends.size() != 2) v.fail("a list of two numbers, the lower one first");
+        low = ends[0].number(), high = ends[1].number();
+        if (low > high) v.fail("the lower number first");
+      },
+      [&] {
+        YamlNode list = YamlNode::list();
+        list.items = {yaml_number(low), yaml_number(high)};
+        return list;
+      });
+}
+
 DataSource read_source(const YamlView& view) {
   DataSource source;
   if (view.is(Kind::map)) {
@@ -28,6 +67,67 @@ DataSource read_source(const YamlView& view) {
     source.path = checked(view, Text::needed);
   }
   return source;
+}
+
+template <typename Io>
+void describe(const Io& io, AudioRecipe& r) {
+  std::vector<std::pair<const char*, std::string>> formats;
+  for (const auto& [name, unused] : corpus_formats) formats.emplace_back(name, name);
+  io("corpus", r.corpus, formats);
+  io.special(
+      "columns",
+      [&](const YamlView& v) {
+        r.columns.clear();
+        if (!v.null())
+          for (const auto& [use, column] : v.entries()) r.columns.emplace_back(use, checked(column, Text::needed));
+      },
+      [&] {
+        YamlNode map = YamlNode::map();
+        for (const auto& [use, column] : r.columns) map.add(use, yaml_text(column));
+        return map;
+      });
+  io("pattern", r.pattern);
+  io("root", r.root);
+  io("language", r.language);
+  texts(io, "text_rules", r.text_rules);
+  io("min_seconds", r.min_seconds, not_negative);
+  io("max_seconds", r.max_seconds, not_negative);
+  io("bad_limit", r.bad_limit, Text::needed);
+  io("store", r.store, Names<std::string>{{"i16", "i16"}, {"flac", "flac"}});
+}
+
+template <typename Io>
+void describe(const Io& io, AugmentRecipe& r) {
+  io.special(
+      "speeds",
+      [&](const YamlView& v) {
+        constexpr Range speed{"a number from 0.1 to 10", [](double x) { return x >= 0.1 && x <= 10; }};
+        r.speeds.clear();
+        if (!v.null())
+          for (const YamlView& item : v.items()) r.speeds.push_back(checked(item, speed));
+      },
+      [&] {
+        YamlNode list = YamlNode::list();
+        for (const double value : r.speeds) list.items.push_back(yaml_number(value));
+        return list;
+      });
+  io("noise", r.noise, ratio);
+  between(io, "noise_snr_db", r.low_snr_db, r.high_snr_db);
+  io("noises", r.noises);
+  between(io, "gain_db", r.low_gain_db, r.high_gain_db);
+  io("time_masks", r.time_masks, count_or_0);
+  io("time_width", r.time_width, count);
+  io("frequency_masks", r.frequency_masks, count_or_0);
+  io("frequency_width", r.frequency_width, count);
+}
+
+template <typename Io>
+void describe(const Io& io, SpeechRecipe& r) {
+  io("translate", r.translate);
+  io("timestamps", r.timestamps, ratio);
+  io("short_rows", r.short_rows);
+  io("vocabulary", r.vocabulary_of_model, Names<bool>{{"model", true}, {"transcripts", false}});
+  io("casing", r.casing, Names<Casing>{{"as_written", Casing::as_written}, {"folded", Casing::folded}});
 }
 
 template <typename Io>
@@ -94,13 +194,14 @@ void describe(const Io& io, DataRecipe& r) {
       },
       [&] { return yaml_text(name_of_delimiter(r.delimiter)); });
   io("max_length", r.max_length, row_tokens);
+  io.section("audio", [&](const Io& inner) { describe(inner, r.audio); });
   io("cache_dir", r.cache_dir);
 }
 
 template <typename Io>
 void describe(const Io& io, BatchRecipe& r) {
   using Unit = BatchRecipe::Unit;
-  io.choice(r.unit, r.size, {{"size", Unit::rows, count}, {"tokens", Unit::tokens, count}});
+  io.choice(r.unit, r.size, {{"size", Unit::rows, count}, {"tokens", Unit::tokens, count}, {"seconds", Unit::seconds, count}});
   io("grain", r.grain, count_or_0);
 }
 
@@ -150,6 +251,9 @@ template <typename Io>
 void describe(const Io& io, EvaluateRecipe& r) {
   io("every_steps", r.every_steps, count_or_0);
   io("metric", r.metric);
+  io("max_rows", r.max_rows, count_or_0);
+  io("normalizer", r.normalizer, Names<std::string>{{"none", "none"}, {"basic", "basic"}, {"english", "english"}});
+  texts(io, "text_rules", r.text_rules);
   io("patience", r.patience, count_or_0);
 }
 
@@ -178,7 +282,7 @@ void describe(const Io& io, Recipe& r) {
   using Unit = Duration::Unit;
   std::int64_t version = 1;
   io("recipe", version, Range{"1, the recipe format that this version of thaw reads", [](double v) { return v == 1; }, true});
-  io("task", r.task, Names<Task>{{"text-classification", Task::text_classification}, {"text-regression", Task::text_regression}});
+  io("task", r.task, tasks);
   io("model", r.model, Text::needed);
   io("output_dir", r.output_dir, Text::needed);
   io("seed", r.seed);
@@ -201,6 +305,10 @@ void describe(const Io& io, Recipe& r) {
     io.choice(r.length.unit, r.length.value, {{"epochs", Unit::epochs, positive}, {"steps", Unit::steps, count}});
   io("dropout", r.dropout, below_one);
   io.section("data", [&](const Io& inner) { describe(inner, r.data); });
+  if (io.reading || hears(r.task)) {
+    io.section("augment", [&](const Io& inner) { describe(inner, r.augment); });
+    io.section("speech", [&](const Io& inner) { describe(inner, r.speech); });
+  }
   io.section("batch", [&](const Io& inner) { describe(inner, r.batch); });
   io.section("optimizer", [&](const Io& inner) { describe(inner, r.optimizer); });
   io.section("schedule", [&](const Io& inner) { describe(inner, r.schedule); });
@@ -233,6 +341,10 @@ bool may_change(const std::string& key) {
 }
 
 }  // namespace
+
+const char* name_of(Task task) {
+  return std::find_if(tasks.begin(), tasks.end(), [&](const auto& named) { return named.second == task; })->first;
+}
 
 Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
   return parse_recipe(file.string(), read_file(file), overrides);

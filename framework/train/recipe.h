@@ -18,13 +18,55 @@
 
 namespace thaw {
 
-enum class Task { text_classification, text_regression };  // "text-classification", "text-regression"
+enum class Task { text_classification, text_regression, speech_recognition, audio_classification };
+inline const std::vector<std::pair<const char*, Task>> tasks{{"text-classification", Task::text_classification},
+                                                             {"text-regression", Task::text_regression},
+                                                             {"automatic-speech-recognition", Task::speech_recognition},
+                                                             {"audio-classification", Task::audio_classification}};
+const char* name_of(Task task);
+inline bool hears(Task task) { return task == Task::speech_recognition || task == Task::audio_classification; }
 enum class Precision { fp32, bf16 };
 
 struct DataSource {
   std::string path;     // a shard directory, or a TSV, CSV or JSONL file, as written; relative to the working directory
   double weight = 1.0;  // how often an epoch sees each of its rows: 2 twice, 0.5 every second one
   bool operator==(const DataSource&) const = default;
+};
+
+// How a corpus of speech is read that is not in shards yet (datasets/speech): as `thaw shard` takes it.
+struct AudioRecipe {
+  std::string corpus = "auto";                               // its format; auto: by looking
+  std::vector<std::pair<std::string, std::string>> columns;  // {use: column}
+  std::string pattern, root;                                 // what files' names say; where relative paths begin
+  std::string language;                                      // of rows whose corpus does not say
+  std::vector<std::string> text_rules;                       // datasets/speech/text_rules.h
+  double min_seconds = 0, max_seconds = 0;                   // others are left out; 0: no limit (of Whisper 30 s)
+  std::string bad_limit = "5%";
+  std::string store = "i16";  // in the cache: i16 or flac
+  bool operator==(const AudioRecipe&) const = default;
+};
+
+// What becomes of audio on its way into training (datasets/audio/augment.h, spec_augment.h); each time another thing.
+struct AugmentRecipe {
+  std::vector<double> speeds;  // one is chosen for each row; none: as recorded
+  double noise = 0;            // share of rows that get noise
+  double low_snr_db = 5, high_snr_db = 20;
+  std::string noises;  // a folder of recordings of it; empty: white noise
+  double low_gain_db = 0, high_gain_db = 0;
+  std::int64_t time_masks = 0, time_width = 100, frequency_masks = 0, frequency_width = 27;  // of log-mel features, in frames and mels
+  bool none() const { return speeds.empty() && noise == 0 && low_gain_db == 0 && high_gain_db == 0 && time_masks + frequency_masks == 0; }
+  bool operator==(const AugmentRecipe&) const = default;
+};
+
+enum class Casing { as_written, folded };  // folded: spelled in capitals, read in small letters
+
+struct SpeechRecipe {
+  bool translate = false;              // into English: what the transcripts of a Whisper's training are
+  double timestamps = 0.5;             // share of rows that a Whisper is taught with their times, so that it goes on giving them
+  bool short_rows = false;             // a Whisper's encoder runs at a row's own length, not at 30 s
+  bool vocabulary_of_model = true;     // a CTC model's own, where it has one; else that of the training transcripts
+  Casing casing = Casing::as_written;  // of a vocabulary that is built
+  bool operator==(const SpeechRecipe&) const = default;
 };
 
 struct DataRecipe {
@@ -39,15 +81,19 @@ struct DataRecipe {
   Header header = Header::automatic;            // auto: the first line is one where it names a wanted column
   char delimiter = '\0';                        // a character, or "tab"; 0: a tab in TSV, a comma in CSV
   std::int64_t max_length = 512;                // tokens of a row, special tokens included; longer rows are truncated and counted
-  std::string cache_dir;                        // for sources sharded on the way; empty: $XDG_CACHE_HOME/thaw, else ~/.cache/thaw
+  AudioRecipe audio;
+  std::string cache_dir;  // for sources sharded on the way; empty: $XDG_CACHE_HOME/thaw, else ~/.cache/thaw
   bool operator==(const DataRecipe&) const = default;
 };
 
 struct BatchRecipe {
-  enum class Unit { rows, tokens } unit = Unit::rows;
-  std::int64_t size = 32;  // rows (key `size`) or tokens (key `tokens`) of one optimizer step of the whole job
-  std::int64_t grain = 0;  // of one forward pass, in the same unit; divides size; 0: chosen (16 rows, or fewer where ranks need it)
+  enum class Unit { rows, tokens, seconds } unit = Unit::rows;
+  std::int64_t size =
+      32;  // rows (key `size`), tokens or seconds of audio (keys `tokens`, `seconds`) of one optimizer step of the whole job
+  std::int64_t grain =
+      0;  // of one forward pass, in the same unit; divides size; 0: chosen (16 rows, of audio 4, or fewer where ranks need it)
   bool operator==(const BatchRecipe&) const = default;
+  const char* unit_name() const { return unit == Unit::rows ? "rows" : unit == Unit::tokens ? "tokens" : "seconds"; }
 };
 
 struct OptimizerRecipe {
@@ -66,9 +112,12 @@ struct LossRecipe {
 };
 
 struct EvaluateRecipe {
-  std::int64_t every_steps = 0;  // 0: at the end of every epoch
-  std::string metric;            // "dev/accuracy"; empty: the first set's accuracy (or, for regression, -mse)
-  std::int64_t patience = 0;     // evaluations without a better metric before training stops; 0: never
+  std::int64_t every_steps = 0;         // 0: at the end of every epoch
+  std::string metric;                   // "dev/accuracy"; empty: the first set's accuracy (or, for regression, -mse)
+  std::int64_t max_rows = 0;            // of speech recognition: transcribed of each set, evenly spaced; 0: all
+  std::string normalizer = "none";      // what both texts go through before they are compared: none, basic or english (Whisper's)
+  std::vector<std::string> text_rules;  // and these rules of datasets/speech/text_rules.h before it
+  std::int64_t patience = 0;            // evaluations without a better metric before training stops; 0: never
   bool operator==(const EvaluateRecipe&) const = default;
 };
 
@@ -109,6 +158,8 @@ struct Recipe {
   WithoutSupervisor without_supervisor = WithoutSupervisor::finish;
   std::optional<double> dropout;  // overrides the model's own hidden and attention dropout
   DataRecipe data;
+  AugmentRecipe augment;
+  SpeechRecipe speech;
   BatchRecipe batch;
   OptimizerRecipe optimizer;
   ScheduleRecipe schedule;

@@ -28,7 +28,8 @@ class Checker {
     if (r_.batch.grain > 0 && r_.batch.size % r_.batch.grain != 0)
       at("batch.grain")
           .refuse(fmt::format("expected a divisor of {} ({}), found {}",
-                              r_.batch.unit == BatchRecipe::Unit::rows ? "batch.size" : "batch.tokens", r_.batch.size, r_.batch.grain));
+                              r_.batch.unit == BatchRecipe::Unit::rows ? "batch.size" : fmt::format("batch.{}", r_.batch.unit_name()),
+                              r_.batch.size, r_.batch.grain));
     output_dir();
   }
 

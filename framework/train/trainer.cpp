@@ -20,7 +20,7 @@ Batches batches_of(const Recipe& recipe, const RunData& data) {
   std::vector<std::vector<std::uint32_t>> lengths;
   for (std::size_t i = 0; i < data.train.size(); ++i) {
     sources.push_back({data.train[i].shards->rows(), recipe.data.train[i].weight});
-    lengths.push_back(data.train[i].shards->lengths());
+    lengths.push_back(sizes_of(*data.inputs, data.train[i]));
   }
   return {Order(recipe.seeds.order, std::move(sources)), std::move(lengths), recipe.batch};
 }
@@ -29,7 +29,7 @@ Batches batches_of(const Recipe& recipe, const RunData& data) {
 std::vector<std::vector<std::uint32_t>> lengths_of(const RunData& data) {
   std::vector<std::vector<std::uint32_t>> lengths;
   for (const auto* const sets : {&data.train, &data.eval})
-    for (const DataSet& set : *sets) lengths.push_back(set.shards->lengths());
+    for (const DataSet& set : *sets) lengths.push_back(lengths_of(*data.inputs, set));
   return lengths;
 }
 
@@ -63,42 +63,19 @@ SumTree tree_of(const std::vector<int>& owners, int ranks, bool fixed) {
   return SumTree::by_rank(terms);
 }
 
-// torch's and scikit-learn's "balanced": rows / (classes · rows of the class).
-std::vector<float> class_weights(const Recipe& recipe, const RunData& data) {
-  if (!recipe.loss.balanced && recipe.loss.class_weights.empty()) return {};
-  std::vector<double> weights(data.labels.size(), 1.0);
-  for (const auto& [label, weight] : recipe.loss.class_weights) {
-    const auto found = std::find(data.labels.begin(), data.labels.end(), label);
-    if (found == data.labels.end())
-      throw RecipeError("loss.class_weights: there is no label '{}'; the labels are: {}", label, fmt::join(data.labels, ", "));
-    weights[static_cast<std::size_t>(found - data.labels.begin())] = weight;
-  }
-  if (recipe.loss.balanced) {
-    std::vector<double> counts(data.labels.size(), 0);
-    double rows = 0;
-    for (const DataSet& set : data.train)
-      for (const std::int32_t label : set.shards->labels()) {
-        counts[static_cast<std::size_t>(set.label_ids[static_cast<std::size_t>(label)])] += 1;
-        rows += 1;
-      }
-    for (std::size_t i = 0; i < counts.size(); ++i)
-      weights[i] = counts[i] > 0 ? rows / (static_cast<double>(counts.size()) * counts[i]) : 0;
-  }
-  return {weights.begin(), weights.end()};
-}
-
 }  // namespace
 
 Trainer::Trainer(Parts parts)
     : parts_(std::move(parts)),
-      loss_{parts_.data.problem, class_weights(parts_.recipe, parts_.data), parts_.recipe.loss.label_smoothing},
       batches_(batches_of(parts_.recipe, parts_.data)),
       plan_(plan_of(parts_.recipe, parts_.model, batches_)),
       reproducible_(parts_.recipe.reproducible),
       cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data), reproducible_),
       divergence_(parts_.recipe.divergence),
       writer_(*parts_.comm, parts_.run, parts_.recipe.output_dir, parts_.recipe.checkpoint.keep) {
-  const std::vector<std::string> names = metric_names(parts_.data);
+  std::vector<std::string> names;
+  for (const DataSet& set : parts_.data.eval)
+    for (const std::string& metric : parts_.data.objective->metrics()) names.push_back(set.name + "/" + metric);
   outcome_.metric = parts_.recipe.evaluate.metric;
   check_metric(outcome_.metric, parts_.recipe.file.string() + ": evaluate.metric", names);
   for (std::size_t i = 0; i < plan_.phases.size(); ++i) {
@@ -193,9 +170,10 @@ void Trainer::refuse_to_diverge(const Step& step) {
 
 // This rank's grains, forward and backward. The divisor is the whole step's, so that gradients and losses add up.
 double Trainer::accumulate(const Step& step) {
+  const Objective& objective = *parts_.data.objective;
   double divisor = 0;
   for (const auto& grain : step.grains)
-    for (const Order::Pick pick : grain) divisor += share_of(parts_.data.train[pick.source], pick.row, loss_);
+    for (const Order::Pick pick : grain) divisor += objective.share(parts_.data.train[pick.source], pick.row);
   if (divisor <= 0) divisor = 1;  // every row weighs nothing: the step teaches nothing
 
   const std::vector<int> owners = owners_of(step, parts_.comm->size());
@@ -204,14 +182,15 @@ double Trainer::accumulate(const Step& step) {
   for (std::size_t g = 0; g < step.grains.size(); ++g) {
     if (owners[g] != parts_.comm->rank()) continue;
     const std::vector<RowOfSet> rows = rows_of(step.grains[g]);
-    PackedBatch batch = collate(rows, parts_.data.outputs());
-    batch.to(parts_.model.device());
-    Context context{batch.input_ids, batch.token_types, batch.positions};
+    Context context;
     context.training = true;
     context.random_key = random_key(parts_.recipe.seeds.dropout, cursor_.step);
     context.first_token = step.first_token[g];
     context.first_row = step.first_row[g];
-    const at::Tensor sum = loss_.sum(forward(rows, batch, context), batch.targets) / divisor;
+    Targets targets = objective.targets(rows, context);
+    targets.to(parts_.model.device());
+    move_to(context, parts_.model.device());
+    const at::Tensor sum = objective.loss(forward(rows, context), targets) / divisor;
     sum.backward();
     losses[g] = sum.item<double>();
   }
@@ -243,7 +222,7 @@ StepReport Trainer::take(const Step& step) {
   return report;
 }
 
-at::Tensor Trainer::forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context) {
+Packed Trainer::forward(const std::vector<RowOfSet>& rows, const Context& context) {
   std::vector<CacheRow> keys;
   for (const RowOfSet& row : rows) {
     std::size_t number = 0;
@@ -253,7 +232,14 @@ at::Tensor Trainer::forward(const std::vector<RowOfSet>& rows, const PackedBatch
         ++number;
       }
   }
-  return cache_.forward(parts_.model, keys, batch.cu_seqlens, context);
+  const auto read = [&](const std::vector<std::size_t>& wanted, Context& inputs) {
+    std::vector<RowOfSet> some;
+    for (const std::size_t row : wanted) some.push_back(rows[row]);
+    std::vector<std::int64_t> cu_seqlens = parts_.data.inputs->read(some, inputs);
+    move_to(inputs, parts_.model.device());
+    return cu_seqlens;
+  };
+  return cache_.forward(parts_.model, keys, context, read);
 }
 
 double Trainer::gradient_norm() const {
@@ -294,15 +280,16 @@ bool Trainer::evaluate() {
   const auto start = Clock::now();
   Metrics measured;
   for (const DataSet& set : parts_.data.eval) {
-    const at::Tensor outputs = predict(
-        parts_.model, set, parts_.data.outputs(), *parts_.comm,
-        [&](std::int64_t done) {
-          parts_.telemetry.progress("evaluating " + set.name, done, static_cast<std::int64_t>(set.shards->rows()));
-          return !agree().stop();
-        },
-        [&](const auto& rows, const auto& batch, const auto& context) { return forward(rows, batch, context); });
-    if (!outputs.defined()) return false;
-    for (const auto& [name, value] : metrics_of(outputs, set, parts_.data, loss_)) measured.emplace_back(set.name + "/" + name, value);
+    const auto progress = [&](std::int64_t done) {
+      parts_.telemetry.progress("evaluating " + set.name, done, static_cast<std::int64_t>(set.shards->rows()));
+      return !agree().stop();
+    };
+    const auto through_cache = [&](const auto& rows, const auto& context) { return forward(rows, context); };
+    const std::string reports = parts_.run != nullptr ? parts_.run->path().string() : "";
+    const auto found =
+        parts_.data.objective->measure(set, {parts_.model, *parts_.data.inputs, *parts_.comm, progress, through_cache, reports});
+    if (!found) return false;
+    for (const auto& [name, value] : *found) measured.emplace_back(set.name + "/" + name, value);
   }
   outcome_.last = std::move(measured);
   const auto chosen =

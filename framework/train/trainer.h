@@ -80,6 +80,7 @@ class Trainer {
   double probe(double lr);
   double factor(std::int64_t step_in_phase) const { return schedule_->factor(schedule_start_ + step_in_phase); }
   const std::vector<int>& cached_layers() const { return cached_layers_; }  // whose input is kept, in this phase and later ones
+  int kept_layer(std::size_t phase) const { return parts_.model.kept_layer(plan_.phases[phase].frontier); }  // that it may be read from
   const Batches& batches() const { return batches_; }
   const GradientSync& gradients() const { return *sync_; }
   std::uint64_t learning_bytes() const;  // of this rank's gradients and moments
@@ -121,7 +122,7 @@ class Trainer {
   void end_phase(const std::string& by);  // and begins the next one
   void say_phase();
   std::vector<RowOfSet> rows_of(const std::vector<Order::Pick>& grain) const;
-  at::Tensor forward(const std::vector<RowOfSet>& rows, const PackedBatch& batch, const Context& context);
+  Packed forward(const std::vector<RowOfSet>& rows, const Context& context);
   double accumulate(const Step& step);
   double gradient_norm() const;
   void update(double gradient_norm, double factor);
@@ -135,7 +136,6 @@ class Trainer {
   void keep_best();
 
   Parts parts_;
-  Loss loss_;
   Batches batches_;
   ThawPlan plan_;
   bool restores_ = false;  // some phase begins from the best weights

@@ -81,22 +81,23 @@ std::vector<int> Trainer::layers_to_cache(Kept kept) const {
   using Mode = CacheRecipe::Mode;
   const Mode mode = parts_.recipe.cache.activations;
   std::vector<int> layers;
-  if (mode == Mode::off) return layers;
+  if (mode == Mode::off || parts_.data.inputs->changes_rows()) return layers;
   int lowest = planned().frontier;
   for (std::size_t i = phase_.number; i < plan_.phases.size(); ++i) {
     const PlannedPhase& phase = plan_.phases[i];
     if (phase.frontier > lowest) break;  // what it reads changes until then
     lowest = phase.frontier;
-    // Only the embeddings below cost less than reading what they give. A phase of one epoch alone sees each row once.
+    const int layer = kept_layer(i);
+    // Only a text's embeddings below cost less than reading what they give. A phase of one epoch alone sees each row once.
     const bool now = i == phase_.number;
     const std::int64_t epoch = batches_.steps(static_cast<std::uint64_t>(phase_.start.epoch));
     const bool again = !now || kept == Kept::filled || phase_.limit > epoch;
-    if (phase.frontier == 0 || (mode == Mode::automatic && phase.frontier == 1)) break;
-    if ((now && kept == Kept::no) || (!layers.empty() && layers.back() == phase.frontier)) continue;
+    if (layer == 0 || (mode == Mode::automatic && layer == 1 && !parts_.model.hears)) break;
+    if ((now && kept == Kept::no) || (!layers.empty() && layers.back() == layer)) continue;
     // Leaving activations for later phases on the way is free only where rows need not be computed one by one for it.
     if (!now && layers.empty() && mode == Mode::automatic && cache_.fills_row_by_row(parts_.model)) break;
-    const bool same_later = i + 1 < plan_.phases.size() && plan_.phases[i + 1].frontier == phase.frontier;
-    if (again || same_later || mode == Mode::on) layers.push_back(phase.frontier);
+    const bool same_later = i + 1 < plan_.phases.size() && kept_layer(i + 1) == layer;
+    if (again || same_later || mode == Mode::on) layers.push_back(layer);
   }
   return layers;
 }
@@ -154,7 +155,7 @@ void Trainer::end_phase(const std::string& by) {
   phase_ = next;
   if (done()) return;
   change_weights();
-  enter_phase(cache_.keeps(planned().frontier) ? Kept::filled : Kept::undecided);
+  enter_phase(cache_.keeps(kept_layer(phase_.number)) ? Kept::filled : Kept::undecided);
   say_phase();
 }
 
@@ -185,6 +186,8 @@ State Trainer::moments_of_sleepers() const {
 void Trainer::say_phase() {
   if (plan_.phases.size() == 1) return;
   for (const std::string& note : cache_notes_) parts_.telemetry.say(note);
+  if (parts_.data.inputs->changes_rows() && parts_.recipe.cache.activations != CacheRecipe::Mode::off && kept_layer(phase_.number) > 0)
+    parts_.telemetry.say("cache      none: augmentation gives every row another sound each time; leave `augment` out to keep activations");
   std::int64_t learning = 0;
   for (std::size_t i = 0; i < planned().learning.size(); ++i)
     if (planned().learning[i]) learning += parts_.model.parameters[i].value.numel();

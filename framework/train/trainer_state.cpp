@@ -58,7 +58,7 @@ State Trainer::state() const {
   state.values["phase"] = {{"number", phase_.number},
                            {"start_epoch", phase_.start.epoch},
                            {"start_step", phase_.start.step},
-                           {"kept", !done() && cache_.keeps(planned().frontier)},
+                           {"kept", !done() && cache_.keeps(kept_layer(phase_.number))},
                            {"steps", phase_.steps},
                            {"rows", phase_.rows},
                            {"tokens", phase_.tokens},

@@ -13,7 +13,7 @@ void Trainer::jump_to_phase(std::size_t number) {
   phase_.number = number;
   cursor_.at = start;
   keep_best();  // as an evaluation before would have
-  const Kept kept = cache_.keeps(planned().frontier) ? Kept::filled : Kept::undecided;
+  const Kept kept = cache_.keeps(kept_layer(number)) ? Kept::filled : Kept::undecided;
   cache_.forget_above(0);
   enter_phase(kept);
 }
@@ -29,20 +29,26 @@ double Trainer::probe(double lr) {
 }
 
 double Trainer::sample_evaluation(bool time_it) {
-  double seconds = 0, tokens = 0;
+  double seconds = 0, sizes = 0;
   for (const DataSet& set : parts_.data.eval) {
-    const auto batches = evaluation_batches(set);
+    const auto batches = evaluation_batches(set, *parts_.data.inputs, evaluated_rows(set));
     if (batches.empty()) continue;
-    predict(parts_.model, batches.front(), parts_.data.outputs());  // memory is found, kernels are chosen
+    const Evaluation alone{parts_.model, *parts_.data.inputs, *parts_.comm};
+    const auto run = [&](const std::vector<RowOfSet>& rows) {
+      Context context;
+      parts_.data.objective->targets(rows, context);
+      run_batch(alone, rows, context);
+    };
+    run(batches.front());  // memory is found, kernels are chosen
     if (!time_it) continue;
     for (const std::size_t sampled : {batches.size() / 3, batches.size() * 2 / 3}) {
       const auto start = Clock::now();
-      predict(parts_.model, batches[sampled], parts_.data.outputs());
+      run(batches[sampled]);
       seconds += seconds_since(start);
-      for (const RowOfSet& row : batches[sampled]) tokens += set.shards->lengths()[row.row];
+      for (const RowOfSet& row : batches[sampled]) sizes += parts_.data.inputs->size(row.shards(), row.row);
     }
   }
-  return tokens > 0 ? seconds / tokens : 0;
+  return sizes > 0 ? seconds / sizes : 0;
 }
 
 std::uint64_t Trainer::learning_bytes() const {

@@ -96,9 +96,9 @@ Json RunView::recipe_summary() const {
   for (const DataSource& source : r.data.train) train.push_back(source.path);
   for (const auto& [name, file] : r.data.eval) eval.push_back({{"name", name}, {"path", file}});
   return {{"model", r.model},
-          {"task", r.task == Task::text_regression ? "text-regression" : "text-classification"},
+          {"task", name_of(r.task)},
           {"precision", r.precision == Precision::bf16 ? "bf16" : "fp32"},
-          {"batch", fmt::format("{} {}", r.batch.size, r.batch.unit == BatchRecipe::Unit::rows ? "rows" : "tokens")},
+          {"batch", fmt::format("{} {}", r.batch.size, r.batch.unit_name())},
           {"optimizer", r.optimizer.name},
           {"lr", r.optimizer.lr},
           {"schedule", schedule_text(r.schedule)},

@@ -35,15 +35,16 @@ TEST(CtcLoss, LossAndGradientsAsTorch) {
   for (const Json& c : expected()["losses"]) {
     const bool half = c["dtype"] == "bfloat16";
     const at::Tensor logits = matrix(c["logits"]).to(half ? at::kBFloat16 : at::kFloat).requires_grad_(true);
-    CtcTargets targets{{}, {0}, at::tensor(c["weights"].get<std::vector<float>>())};
-    Ids cu_seqlens = {0};
+    Targets targets{{}, at::tensor(c["weights"].get<std::vector<float>>()), {0}};
+    Ids cu_seqlens = {0}, labels;
     for (std::size_t row = 0; row < c["frames"].size(); ++row) {
       const Ids ids = c["ids"][row];
-      targets.ids.insert(targets.ids.end(), ids.begin(), ids.end());
-      targets.cu_seqlens.push_back(static_cast<std::int64_t>(targets.ids.size()));
+      labels.insert(labels.end(), ids.begin(), ids.end());
+      targets.cu_seqlens.push_back(static_cast<std::int64_t>(labels.size()));
       cu_seqlens.push_back(cu_seqlens.back() + c["frames"][row].get<std::int64_t>());
       EXPECT_EQ(ctc_frames_needed(ids) > c["frames"][row].get<std::int64_t>(), c["by_row"][row] == 0.0) << c["ids"][row];
     }
+    targets.labels = at::tensor(labels, at::kLong);
     const CtcLoss loss{c["blank"], c["zero_infinity"]};
     const at::Tensor by_row = loss.by_row(logits, cu_seqlens, targets);
     EXPECT_EQ(by_row.scalar_type(), at::kFloat);
@@ -64,19 +65,20 @@ TEST(CtcLoss, LossAndGradientsAsTorch) {
 
 TEST(CtcLoss, RowsThatAreTooShort) {
   const at::Tensor logits = at::randn({3, 4}).requires_grad_(true);
-  const CtcTargets targets{{1, 1, 2}, {0, 3}, at::ones({1})};
+  const Ids ids = {1, 1, 2};
+  const Targets targets{at::tensor(ids), at::ones({1}), {0, 3}};
   EXPECT_TRUE(std::isinf(CtcLoss{0, false}.sum(logits, {0, 3}, targets).item<double>()));
   const at::Tensor zero = CtcLoss{0, true}.sum(logits, {0, 3}, targets);
   EXPECT_EQ(zero.item<double>(), 0);
   zero.backward();
   EXPECT_EQ(logits.grad().abs().max().item<double>(), 0);
-  EXPECT_EQ(ctc_frames_needed(targets.ids), 4);
+  EXPECT_EQ(ctc_frames_needed(ids), 4);
 }
 
 // Rows of silence: only blanks spell nothing.
 TEST(CtcLoss, NothingSaid) {
   const at::Tensor logits = at::randn({5, 4}), blanks = at::log_softmax(logits, 1).select(1, 0);
-  const at::Tensor by_row = CtcLoss{}.by_row(logits, {0, 2, 5}, {{}, {0, 0, 0}, at::ones({2})});
+  const at::Tensor by_row = CtcLoss{}.by_row(logits, {0, 2, 5}, {at::empty({0}, at::kLong), at::ones({2}), {0, 0, 0}});
   EXPECT_NEAR(by_row[0].item<double>(), -blanks.slice(0, 0, 2).sum().item<double>(), 1e-5);
   EXPECT_NEAR(by_row[1].item<double>(), -blanks.slice(0, 2, 5).sum().item<double>(), 1e-5);
   EXPECT_EQ(CtcLoss{}.sum(logits.narrow(0, 0, 0), {0}, {{}, {0}, at::ones({0})}).item<double>(), 0);

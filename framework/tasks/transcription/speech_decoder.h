@@ -17,6 +17,8 @@ class SpeechDecoder {
   virtual std::int64_t max_tokens() const = 0;
   // Begins anew with so many windows: log-mel fp32 [windows, mels, 3000].
   virtual void encode(const at::Tensor& features) = 0;
+  // The same from what an encoder has made of them already: of each window [frames, width]; may be shorter than 30 s.
+  virtual void hear(const std::vector<at::Tensor>& encoded) = 0;
   // Each of `sequences` continues one window's text: sequence i reads the audio of window windows[i]; forgets all tokens.
   virtual void begin(const std::vector<std::int64_t>& windows) = 0;
   // Appends tokens, int64 [sequences, n], and returns the logits after the last, fp32 [sequences, vocabulary] (all n of them

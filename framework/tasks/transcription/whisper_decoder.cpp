@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 
 #include "framework/base/error.h"
@@ -24,6 +25,7 @@ class WhisperDecoder : public SpeechDecoder {
   std::int64_t vocabulary_size() const override { return config_.vocabulary; }
   std::int64_t max_tokens() const override { return config_.target_positions; }
   void encode(const at::Tensor& features) override;
+  void hear(const std::vector<at::Tensor>& encoded) override;
   void begin(const std::vector<std::int64_t>& windows) override;
   at::Tensor step(const at::Tensor& tokens, bool all) override;
   void reorder(const std::vector<std::int64_t>& from) override;
@@ -40,7 +42,7 @@ class WhisperDecoder : public SpeechDecoder {
     at::Tensor to;
   };
   KeyValueCache empty_cache(std::int64_t tokens) const { return {config_.decoder.layers, config_.decoder.heads, head_dim_, tokens, type_}; }
-  KeyValueCache encoded(const at::Tensor& features) const;  // of one window
+  void cache_audio(std::int64_t windows, const std::function<at::Tensor(std::int64_t window)>& encoded);
   at::Tensor run(const at::Tensor& tokens, const Recording* recording);
   at::Tensor embedded(const at::Tensor& tokens) const;
   at::Tensor attend_to_text(const at::Tensor& qkv, std::int64_t layer, std::int64_t n);
@@ -93,25 +95,34 @@ WhisperDecoder::WhisperDecoder(const WhisperValues& values, at::ScalarType type)
 void WhisperDecoder::encode(const at::Tensor& features) {
   if (features.dim() != 3 || features.size(2) != config_.window())
     throw DataError("features: expected [windows, {}, {}], found [{}]", config_.mels, config_.window(), fmt::join(features.sizes(), ", "));
-  begin({});
-  const std::int64_t windows = features.size(0);
-  audio_caches_.assign(static_cast<std::size_t>(windows), KeyValueCache());
-  const auto encode_some = [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t window = first; window < last; ++window) audio_caches_[static_cast<std::size_t>(window)] = encoded(features[window]);
-  };
-  if (windows >= at::get_num_threads()) at::parallel_for(0, windows, 1, encode_some);
-  else encode_some(0, windows);
+  cache_audio(features.size(0), [&](std::int64_t window) { return encoder_(features[window]); });
 }
 
-KeyValueCache WhisperDecoder::encoded(const at::Tensor& features) const {
-  const at::NoGradGuard no_grad;
-  const at::Tensor projected = audio_(encoder_(features));  // [frames, layers · 2 · width]
-  KeyValueCache cache = empty_cache(projected.size(0));
-  for (std::int64_t layer = 0; layer < config_.decoder.layers; ++layer) {
-    const auto part = [&](std::int64_t which) { return projected.narrow(1, (2 * layer + which) * config_.width, config_.width); };
-    cache.write(layer, 0, part(0), part(1));
-  }
-  return cache;
+void WhisperDecoder::hear(const std::vector<at::Tensor>& encoded) {
+  for (const at::Tensor& window : encoded)
+    if (window.dim() != 2 || window.size(0) < 1 || window.size(0) > config_.source_positions || window.size(1) != config_.width)
+      throw DataError("a window's encoding: expected [1 to {}, {}], found [{}]", config_.source_positions, config_.width,
+                      fmt::join(window.sizes(), ", "));
+  cache_audio(static_cast<std::int64_t>(encoded.size()),
+              [&](std::int64_t window) { return encoded[static_cast<std::size_t>(window)].to(type_).contiguous(); });
+}
+
+void WhisperDecoder::cache_audio(std::int64_t windows, const std::function<at::Tensor(std::int64_t window)>& encoded) {
+  begin({});
+  audio_caches_.assign(static_cast<std::size_t>(windows), KeyValueCache());
+  const auto cache_some = [&](std::int64_t first, std::int64_t last) {
+    const at::NoGradGuard no_grad;
+    for (std::int64_t window = first; window < last; ++window) {
+      const at::Tensor projected = audio_(encoded(window));  // [frames, layers · 2 · width]
+      KeyValueCache& cache = audio_caches_[static_cast<std::size_t>(window)] = empty_cache(projected.size(0));
+      for (std::int64_t layer = 0; layer < config_.decoder.layers; ++layer) {
+        const auto part = [&](std::int64_t which) { return projected.narrow(1, (2 * layer + which) * config_.width, config_.width); };
+        cache.write(layer, 0, part(0), part(1));
+      }
+    }
+  };
+  if (windows >= at::get_num_threads()) at::parallel_for(0, windows, 1, cache_some);
+  else cache_some(0, windows);
 }
 
 void WhisperDecoder::begin(const std::vector<std::int64_t>& windows) {
@@ -180,7 +191,7 @@ at::Tensor WhisperDecoder::attend_to_text(const at::Tensor& qkv, std::int64_t la
 // A head of a window at a time, by all the sequences that read it: what one has read is near for the next.
 at::Tensor WhisperDecoder::attend_to_audio(const at::Tensor& queries, std::int64_t layer, std::int64_t n,
                                            const Recording* recording) const {
-  const std::int64_t width = config_.width, heads = config_.decoder.heads, frames = config_.source_positions;
+  const std::int64_t width = config_.width, heads = config_.decoder.heads;
   std::map<std::int64_t, std::vector<std::int64_t>> readers;
   for (std::size_t sequence = 0; sequence < windows_.size(); ++sequence)
     readers[windows_[sequence]].push_back(static_cast<std::int64_t>(sequence));
@@ -189,10 +200,10 @@ at::Tensor WhisperDecoder::attend_to_audio(const at::Tensor& queries, std::int64
   const float* const q = queries.const_data_ptr<float>();
   float* const to = out.mutable_data_ptr<float>();
   at::parallel_for(0, static_cast<std::int64_t>(groups.size()) * heads, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> probabilities(static_cast<std::size_t>(cpu::padded(frames)));
+    std::vector<float> probabilities(static_cast<std::size_t>(cpu::padded(config_.source_positions)));
     for (std::int64_t item = begin; item < end; ++item) {
       const auto& [window, sequences] = groups[static_cast<std::size_t>(item / heads)];
-      const std::int64_t head = item % heads;
+      const std::int64_t head = item % heads, frames = audio_caches_[static_cast<std::size_t>(window)].tokens();
       for (const std::int64_t sequence : sequences)
         for (std::int64_t i = 0; i < n; ++i) {
           const std::int64_t place = (sequence * n + i) * width + head * head_dim_;
@@ -204,7 +215,7 @@ at::Tensor WhisperDecoder::attend_to_audio(const at::Tensor& queries, std::int64
                   probabilities.data(), frames,
                   recording->to.data_ptr<float>() +
                       ((sequence * static_cast<std::int64_t>(recording->heads.size()) + static_cast<std::int64_t>(chosen)) * n + i) *
-                          frames);
+                          config_.source_positions);
         }
     }
   });

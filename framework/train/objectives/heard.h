@@ -1,0 +1,31 @@
+// What a recogniser heard, measured: the part of an evaluation that CTC models and Whisper share.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "framework/train/objectives/objective.h"
+
+namespace thaw {
+
+struct HeardOptions {
+  std::int64_t max_rows = 0;                                     // of each set, evenly spaced; 0: all
+  std::function<std::string(const std::string&)> spelling = {};  // what both texts go through before they are compared
+};
+
+struct HeardRow {
+  double loss = 0;  // the row's sum, weighted
+  std::string text;
+};
+
+// loss, wer, cer; and wer/speaker/NAME, wer/language/NAME where a set has 2 to 20 of them. Writes eval/NAME.wer.txt where there is a run
+// directory. Nothing where `progress` ended it. Collective.
+using Hear = std::function<std::vector<HeardRow>(const std::vector<RowOfSet>& batch)>;
+std::optional<Metrics> measure_heard(const Objective& objective, const DataSet& set, const Evaluation& evaluation,
+                                     const HeardOptions& options, const Hear& hear);
+
+inline const std::vector<std::string> heard_metrics{"loss", "wer", "cer"};
+
+}  // namespace thaw

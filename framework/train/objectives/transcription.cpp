@@ -1,0 +1,145 @@
+#include "framework/train/objectives/transcription.h"
+
+#include <algorithm>
+#include <map>
+
+#include "framework/base/error.h"
+#include "framework/tasks/transcription/whisper_decoder.h"
+#include "framework/tasks/transcription/whisper_decoding.h"
+#include "framework/tasks/transcription/whisper_tokens_vocabulary.h"
+#include "framework/train/evaluator.h"
+#include "framework/train/inputs/text_inputs.h"
+
+namespace thaw {
+
+WhisperTranscription::WhisperTranscription(std::shared_ptr<const WhisperTokens> tokens, Options options)
+    : tokens_(std::move(tokens)), options_(std::move(options)) {
+  if (options_.translate && !tokens_->multilingual()) throw RecipeError("speech.translate: this model knows English alone");
+  if (!options_.language.empty() && tokens_->multilingual() && !tokens_->language_token(options_.language))
+    throw RecipeError("data.audio.language: the model does not know '{}'; write a code such as ru, or a name such as russian",
+                      options_.language);
+}
+
+bool WhisperTranscription::with_times(const DataSet& set, std::uint64_t row) const {
+  constexpr double whole = 4294967296.0;
+  return philox(random_key(options_.seed, std::int64_t{0x74696d65}), static_cast<std::int64_t>(row))[0] < options_.timestamps * whole &&
+         set.shards->seconds()[row] <= 30;
+}
+
+std::string WhisperTranscription::language_of(const DataSet& set, std::uint64_t row) const {
+  if (!tokens_->multilingual()) return "en";
+  const std::string own = set.shards->language(row);
+  const std::string& language = own.empty() ? options_.language : own;
+  if (language.empty() || !tokens_->language_token(language))
+    throw DataError(
+        "{}: row {}: expected a language that the model knows, found '{}': name it in data.audio.language, or a column of it in "
+        "data.audio.columns",
+        set.name, set.shards->id(row), language);
+  return language;
+}
+
+WhisperTokens::Ids WhisperTranscription::prompt_of(const DataSet& set, std::uint64_t row) const {
+  return tokens_->prompt(language_of(set, row), options_.translate ? WhisperTask::translate : WhisperTask::transcribe,
+                         with_times(set, row));
+}
+
+std::size_t WhisperTranscription::text_length(const DataSet& set, std::uint64_t row) const {
+  constexpr std::size_t around = 4 + 2;  // a prompt, and two times
+  return std::min(static_cast<std::size_t>(options_.max_tokens) - around, (*set.transcripts)[row].size());
+}
+
+std::int64_t WhisperTranscription::decoder_length(const DataSet& set, std::uint64_t row) const {
+  const std::size_t prompt = tokens_->multilingual() ? 3 : 1;
+  return static_cast<std::int64_t>(prompt + text_length(set, row) + (with_times(set, row) ? 2 : 1));
+}
+
+double WhisperTranscription::share(const DataSet& set, std::uint64_t row) const {
+  const std::vector<float>& weights = set.shards->weights();
+  return (weights.empty() ? 1.0 : weights[row]) * static_cast<double>(text_length(set, row) + 1 + (with_times(set, row) ? 1 : 0));
+}
+
+Targets WhisperTranscription::targets(const std::vector<RowOfSet>& rows, Context& context) const {
+  constexpr std::int64_t nothing = -100;
+  std::vector<std::int64_t> ids, labels;
+  Targets targets{{}, at::ones({static_cast<std::int64_t>(rows.size())}), {0}};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const DataSet& set = *rows[i].set;
+    const std::uint64_t row = rows[i].row;
+    const WhisperTokens::Ids prompt = prompt_of(set, row);
+    const auto text = (*set.transcripts)[row].first(text_length(set, row));
+    ids.insert(ids.end(), prompt.begin(), prompt.end());
+    if (with_times(set, row)) ids.push_back(tokens_->first_timestamp);
+    labels.insert(labels.end(), ids.size() - labels.size() - 1, nothing);
+    ids.insert(ids.end(), text.begin(), text.end());
+    labels.insert(labels.end(), text.begin(), text.end());
+    if (with_times(set, row)) {
+      ids.push_back(tokens_->timestamp(set.shards->seconds()[row]));
+      labels.push_back(ids.back());
+    }
+    labels.push_back(tokens_->end_of_text);
+    targets.cu_seqlens.push_back(static_cast<std::int64_t>(ids.size()));
+    if (const auto& weights = set.shards->weights(); !weights.empty()) targets.weights.data_ptr<float>()[i] = weights[row];
+  }
+  targets.labels = at::tensor(labels, at::kLong);
+  context.input_ids = at::tensor(ids, at::kLong);
+  context.positions = positions_of(targets.cu_seqlens);
+  context.decoder_cu_seqlens = targets.cu_seqlens;
+  return targets;
+}
+
+at::Tensor WhisperTranscription::by_token(const Packed& output, const Targets& targets) const {
+  const at::Tensor losses =
+      at::cross_entropy_loss(output.values.to(at::kFloat), targets.labels, {}, at::Reduction::None, -100, options_.label_smoothing);
+  std::vector<std::int64_t> lengths;
+  for (std::size_t row = 0; row + 1 < targets.cu_seqlens.size(); ++row)
+    lengths.push_back(targets.cu_seqlens[row + 1] - targets.cu_seqlens[row]);
+  return losses * at::repeat_interleave(targets.weights, at::tensor(lengths, at::kLong).to(targets.weights.device()));
+}
+
+at::Tensor WhisperTranscription::loss(const Packed& output, const Targets& targets) const { return by_token(output, targets).sum(); }
+
+// Greedily, without times, each row in its own language.
+std::vector<std::string> WhisperTranscription::decode(const std::vector<RowOfSet>& rows, const Packed& memory,
+                                                      SpeechDecoder& decoder) const {
+  const WhisperVocabulary vocabulary = whisper_vocabulary(tokens_);
+  std::vector<at::Tensor> encoded;
+  for (std::size_t row = 0; row < rows.size(); ++row)
+    encoded.push_back(memory.values.slice(0, memory.cu_seqlens[row], memory.cu_seqlens[row + 1]));
+  decoder.hear(encoded);
+  std::map<std::string, std::vector<DecodingWindow>> by_language;
+  for (std::size_t row = 0; row < rows.size(); ++row)
+    by_language[language_of(*rows[row].set, rows[row].row)].push_back({static_cast<std::int64_t>(row), 0});
+  std::vector<std::string> texts(rows.size());
+  for (const auto& [language, windows] : by_language) {
+    WhisperOptions options;
+    options.language = language;
+    options.translate = options_.translate;
+    options.timestamps = false;
+    const std::vector<WhisperResult> results = decode_windows(decoder, vocabulary, windows, options);
+    for (std::size_t i = 0; i < windows.size(); ++i) texts[static_cast<std::size_t>(windows[i].index)] = results[i].text;
+  }
+  return texts;
+}
+
+std::optional<Metrics> WhisperTranscription::measure(const DataSet& set, const Evaluation& evaluation) const {
+  const std::unique_ptr<SpeechDecoder> decoder = whisper_decoder(evaluation.model, evaluation.model.flow_type());
+  return measure_heard(*this, set, evaluation, options_.heard, [&](const std::vector<RowOfSet>& batch) {
+    Context context;
+    const Targets expected = targets(batch, context);
+    const Packed output = run_batch(evaluation, batch, context);
+    const at::Tensor losses = by_token(output, expected);
+    const std::vector<std::string> texts = decode(batch, *output.memory, *decoder);
+    std::vector<HeardRow> heard;
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      heard.push_back({losses.slice(0, expected.cu_seqlens[i], expected.cu_seqlens[i + 1]).sum().item<double>(), texts[i]});
+    return heard;
+  });
+}
+
+std::string WhisperTranscription::words() const {
+  return fmt::format("automatic-speech-recognition, Whisper{}: times are learnt in {:.0f} % of the rows{}",
+                     options_.translate ? ", into English" : "", 100 * options_.timestamps,
+                     options_.timestamps == 0 ? ", so that the model may forget how to give them (speech.timestamps)" : "");
+}
+
+}  // namespace thaw

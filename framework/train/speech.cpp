@@ -1,0 +1,249 @@
+#include "framework/train/speech.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "datasets/audio/audio.h"
+#include "datasets/audio/normalize.h"
+#include "datasets/shards/cache.h"
+#include "datasets/speech/readers.h"
+#include "datasets/speech/speech_rows.h"
+#include "datasets/tokenizers/ctc_vocabulary.h"
+#include "datasets/tokenizers/ctc_vocabulary_builder.h"
+#include "framework/base/error.h"
+#include "framework/models/wav2vec2.h"
+#include "framework/tasks/text/text_normalizer.h"
+#include "framework/train/encoder.h"
+#include "framework/train/inputs/audio_inputs.h"
+#include "framework/train/objectives/ctc.h"
+#include "framework/train/objectives/transcription.h"
+
+namespace thaw {
+namespace {
+
+constexpr double whisper_window_s = 30;
+
+CorpusOptions corpus_options(const Recipe& recipe) {
+  const AudioRecipe& audio = recipe.data.audio;
+  CorpusOptions options;
+  options.format =
+      std::find_if(corpus_formats.begin(), corpus_formats.end(), [&](const auto& f) { return f.first == audio.corpus; })->second;
+  options.columns = {audio.columns.begin(), audio.columns.end()};
+  options.pattern = audio.pattern;
+  options.audio_root = audio.root;
+  options.language = audio.language;
+  options.delimiter = recipe.data.delimiter;
+  options.need_text = recipe.task == Task::speech_recognition;
+  return options;
+}
+
+SpeechOptions speech_options(const Recipe& recipe, const DataModel& model, const Tokenizer* tokenizer) {
+  const AudioRecipe& audio = recipe.data.audio;
+  SpeechOptions options;
+  options.corpus = corpus_options(recipe);
+  options.limits.min_s = audio.min_seconds;
+  options.limits.max_s = audio.max_seconds > 0 || !model.is("whisper") ? audio.max_seconds : whisper_window_s;
+  options.rules = TextRules(audio.text_rules);
+  options.audio = audio.store == "flac" ? AudioCodec::flac : AudioCodec::i16;
+  options.bad = BadLimit::parse(audio.bad_limit);
+  if (const auto* const vocabulary = dynamic_cast<const CtcVocabulary*>(tokenizer))
+    options.can_spell = [vocabulary](std::string_view text) { return vocabulary->unspellable(text).empty(); };
+  return options;
+}
+
+// The transcripts of a source as the run will see them.
+void each_transcript(const std::string& path, const Recipe& recipe, const std::function<void(const std::string&)>& take) {
+  if (fs::exists(fs::path(path) / "index.json")) {
+    const ShardSet shards(path);
+    for (std::uint64_t row = 0; row < shards.rows(); ++row) take(shards.text(row));
+    return;
+  }
+  const TextRules rules(recipe.data.audio.text_rules);
+  for (const Utterance& one : read_corpus(path, corpus_options(recipe)).utterances) take(rules.apply(one.text));
+}
+
+// A folder that is gone at the end.
+struct TemporaryFolder {
+  fs::path path = fs::temp_directory_path() / fmt::format("thaw-vocabulary-{}", ::getpid());
+  TemporaryFolder() { make_directory(path); }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+};
+
+std::map<std::string, std::string> build_vocabulary(const Recipe& recipe, const Say& say) {
+  CtcVocabularyOptions options;
+  options.casing = recipe.speech.casing == Casing::folded ? CtcVocabularyOptions::folded : CtcVocabularyOptions::as_written;
+  CtcVocabularyBuilder builder(options);
+  for (const DataSource& source : recipe.data.train)
+    each_transcript(source.path, recipe, [&](const std::string& text) { builder.add(text); });
+  const TemporaryFolder folder;
+  builder.write(folder.path);
+  const OrderedJson vocabulary = builder.vocabulary();
+  std::string characters;
+  for (const auto& [token, id] : vocabulary.items()) characters += (characters.empty() ? "" : " ") + token;
+  say(fmt::format("vocabulary {} characters of the training transcripts{}: {}", vocabulary.size(),
+                  options.casing == CtcVocabularyOptions::folded ? ", in capitals" : ", as written", characters));
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder.path)) files[entry.path().filename().string()] = read_file(entry.path());
+  return files;
+}
+
+// What transformers' Wav2Vec2FeatureExtractor reads, for a model whose directory says nothing.
+std::string usual_preprocessor() {
+  return OrderedJson{{"feature_extractor_type", "Wav2Vec2FeatureExtractor"},
+                     {"feature_size", 1},
+                     {"sampling_rate", 16000},
+                     {"padding_value", 0.0},
+                     {"padding_side", "right"},
+                     {"do_normalize", true},
+                     {"return_attention_mask", false}}
+             .dump(2) +
+         "\n";
+}
+
+Augmentation augmentation_of(const AugmentRecipe& recipe) {
+  Augmentation out;
+  out.sound.speeds = recipe.speeds.empty() ? std::vector<double>{1.0} : recipe.speeds;
+  out.sound.noise_probability = recipe.noise;
+  out.sound.low_snr_db = recipe.low_snr_db, out.sound.high_snr_db = recipe.high_snr_db;
+  out.sound.low_gain_db = recipe.low_gain_db, out.sound.high_gain_db = recipe.high_gain_db;
+  out.changes_sound = !recipe.speeds.empty() || recipe.noise > 0 || recipe.low_gain_db != 0 || recipe.high_gain_db != 0;
+  out.masks = {static_cast<int>(recipe.frequency_masks), static_cast<int>(recipe.frequency_width), static_cast<int>(recipe.time_masks),
+               static_cast<int>(recipe.time_width), 1.0};
+  out.changes_features = recipe.frequency_masks + recipe.time_masks > 0;
+  if (!recipe.noises.empty()) {
+    for (const fs::path& file : audio_below(recipe.noises)) out.noises.push_back(audio::read_audio(file).samples);
+    if (out.noises.empty()) throw DataError(ExitCode::input_missing, "augment.noises: {}: expected recordings, found none", recipe.noises);
+  }
+  return out;
+}
+
+HeardOptions heard_options(const Recipe& recipe, const DataModel& model) {
+  HeardOptions options;
+  options.max_rows = recipe.evaluate.max_rows;
+  const auto rules = std::make_shared<const TextRules>(recipe.evaluate.text_rules);
+  if (recipe.evaluate.normalizer == "english")
+    options.spelling = [rules, english = std::make_shared<const EnglishTextNormalizer>(read_spelling(model.directory))](
+                           const std::string& text) { return (*english)(rules->apply(text)); };
+  else if (recipe.evaluate.normalizer == "basic")
+    options.spelling = [rules](const std::string& text) { return BasicTextNormalizer()(rules->apply(text)); };
+  else options.spelling = [rules](const std::string& text) { return rules->apply(text); };
+  return options;
+}
+
+// A DataError for shards that the model cannot hear, or not whole.
+void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel& model) {
+  const std::string where = shards.directory().string();
+  const AudioCodec codec = shards.audio_codec();
+  if (codec == AudioCodec::none) throw DataError("{}: rows are text, but the task {} hears audio", where, name_of(recipe.task));
+  if (codec == AudioCodec::features && !model.is("whisper"))
+    throw DataError("{}: rows are features, but the model reads samples: shard with --audio i16 or flac", where);
+  if (codec == AudioCodec::features && !recipe.augment.speeds.empty())
+    throw DataError("{}: rows are features, whose speed cannot be changed any more: leave augment.speeds out, or shard with --audio i16",
+                    where);
+  const LabelKind wanted = recipe.data.multi_label ? LabelKind::several : LabelKind::one;
+  if (recipe.task == Task::audio_classification && shards.label_kind() != wanted)
+    throw DataError("{}: expected labels of kind '{}', found '{}': shard it again", where, name_of(wanted), name_of(shards.label_kind()));
+  if (!model.is("whisper")) return;
+  std::uint64_t too_long = 0, first = 0;
+  for (std::uint64_t row = shards.rows(); row-- > 0;)
+    if (shards.seconds()[row] > whisper_window_s + 0.05) ++too_long, first = row;
+  if (too_long > 0 && recipe.task == Task::speech_recognition)
+    throw DataError(
+        "{}: {} rows are longer than 30 s, of which Whisper would hear the beginning alone; the first: {}: shard with "
+        "--max-seconds 30, or cut them",
+        where, too_long, shards.id(first));
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> recognition_tokenizer(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say,
+                                                       std::map<std::string, std::string>& files) {
+  if (model.is("whisper")) return load_tokenizer(model.directory);
+  const bool own = recipe.speech.vocabulary_of_model && fs::exists(model.directory / "vocab.json");
+  const auto has_extractor = [&](const char* name) { return fs::exists(model.directory / name); };
+  if (!has_extractor("preprocessor_config.json") && !has_extractor("processor_config.json"))
+    files["preprocessor_config.json"] = usual_preprocessor();
+  if (own) return load_ctc_vocabulary(model.directory);
+  const ShardRanks ranks{comm.rank(), comm.size(), [&](const std::string& mine) { return comm.all_gather_text(mine); }, say};
+  const std::string built =
+      together(ranks, [&]() -> std::string { return ranks.rank == 0 ? Json(build_vocabulary(recipe, say)).dump() : ""; })[0];
+  const TemporaryFolder folder;
+  for (const auto& [name, content] : Json::parse(built).get<std::map<std::string, std::string>>()) {
+    write_file_atomically(folder.path / name, content);
+    files[name] = content;
+  }
+  return load_ctc_vocabulary(folder.path);
+}
+
+std::shared_ptr<ShardSet> open_speech(const std::string& path, const Recipe& recipe, const DataModel& model,
+                                      const std::vector<std::string>& labels, const Tokenizer* tokenizer, const ShardRanks& ranks,
+                                      const fs::path& cache_dir) {
+  fs::path directory = path;
+  if (!fs::exists(directory / "index.json")) {
+    ShardOptions options;
+    options.read.label_kind = recipe.task == Task::speech_recognition ? LabelKind::none
+                              : recipe.data.multi_label               ? LabelKind::several
+                                                                      : LabelKind::one;
+    options.read.separator = recipe.data.separator;
+    options.read.label_names = labels;
+    options.rows_per_shard = 1024;
+    const SpeechOptions speech = speech_options(recipe, model, tokenizer);
+    std::unique_ptr<TokenizerEncoder> encoder;
+    if (tokenizer != nullptr) encoder = std::make_unique<TokenizerEncoder>(*tokenizer, 0);
+    const std::vector<fs::path> paths{path};
+    directory = ensure_sharded([&] { return std::make_unique<SpeechRows>(paths, speech, options, encoder != nullptr); }, encoder.get(),
+                               options, cache_dir, ranks);
+    const ShardIndex index = ShardIndex::read(directory);
+    if (ranks.rank == 0) {
+      const SpeechReport report = report_of({index}, 0);
+      std::istringstream lines(report.to_text());
+      for (std::string line; std::getline(lines, line);) ranks.say(line);
+    }
+  }
+  auto shards = std::make_shared<ShardSet>(directory);
+  check_speech(*shards, recipe, model);
+  return shards;
+}
+
+std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer, const DataModel& model) {
+  // Whisper's own transcripts begin with a blank, as words within a sentence do.
+  const bool blank = model.is("whisper");
+  return std::make_shared<const Transcripts>(
+      shards, [&](const std::string& text) { return tokenizer.encode_plain(blank ? fmt::format(" {}", trim(text)) : text); });
+}
+
+std::shared_ptr<const Inputs> speech_inputs(const Recipe& recipe, const DataModel& model) {
+  if (!model.is("whisper")) {
+    if (recipe.augment.time_masks + recipe.augment.frequency_masks > 0)
+      throw RecipeError(
+          "{}: augment.time_masks, frequency_masks: this model has masks of its own (config.json: mask_time_prob, "
+          "mask_feature_prob); leave them out",
+          recipe.file.string());
+    return std::make_shared<WaveformInputs>(audio::WaveformConfig::read(model.directory).do_normalize, augmentation_of(recipe.augment));
+  }
+  audio::LogMelConfig config = audio::LogMelConfig::read(model.directory);
+  config.mels = model.config.value("num_mel_bins", config.mels);
+  return std::make_shared<LogMelInputs>(config, recipe.speech.short_rows, augmentation_of(recipe.augment));
+}
+
+std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataModel& model,
+                                             const std::shared_ptr<const Tokenizer>& tokenizer) {
+  const HeardOptions heard = heard_options(recipe, model);
+  if (!model.is("whisper")) return std::make_shared<Ctc>(std::dynamic_pointer_cast<const CtcVocabulary>(tokenizer), heard);
+  WhisperTranscription::Options options;
+  options.language = recipe.data.audio.language;
+  options.translate = recipe.speech.translate;
+  options.timestamps = recipe.speech.timestamps;
+  options.seed = recipe.seeds.order;
+  options.label_smoothing = recipe.loss.label_smoothing;
+  options.max_tokens = model.config.value("max_target_positions", options.max_tokens);
+  options.heard = heard;
+  return std::make_shared<WhisperTranscription>(std::make_shared<const WhisperTokens>(tokenizer), options);
+}
+
+}  // namespace thaw

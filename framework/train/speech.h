@@ -1,0 +1,32 @@
+// What a recipe of speech needs beside one of text: corpora, vocabularies, how a model hears, what recognition learns.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datasets/shards/options.h"
+#include "framework/base/file.h"
+#include "framework/train/data.h"
+#include "framework/train/objectives/transcripts.h"
+
+namespace thaw {
+
+// The model's own tokenizer; for a CTC model that has no vocabulary, or is to get another one, that of the training transcripts, with
+// its files in `files`. Rank 0's is everybody's. Collective.
+std::shared_ptr<const Tokenizer> recognition_tokenizer(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say,
+                                                       std::map<std::string, std::string>& files);
+
+// A directory of shards as it is, else a corpus (datasets/speech), sharded once into the cache. `tokenizer`: null where labels are learnt.
+// Collective. DataError where the model cannot take the rows.
+std::shared_ptr<ShardSet> open_speech(const std::string& path, const Recipe& recipe, const DataModel& model,
+                                      const std::vector<std::string>& labels, const Tokenizer* tokenizer, const ShardRanks& ranks,
+                                      const fs::path& cache_dir);
+
+std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer, const DataModel& model);
+
+std::shared_ptr<const Inputs> speech_inputs(const Recipe& recipe, const DataModel& model);
+std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataModel& model,
+                                             const std::shared_ptr<const Tokenizer>& tokenizer);
+
+}  // namespace thaw
