@@ -81,7 +81,7 @@ TEST(CtcLoss, NothingSaid) {
   const at::Tensor by_row = CtcLoss{}.by_row(logits, {0, 2, 5}, {at::empty({0}, at::kLong), at::ones({2}), {0, 0, 0}});
   EXPECT_NEAR(by_row[0].item<double>(), -blanks.slice(0, 0, 2).sum().item<double>(), 1e-5);
   EXPECT_NEAR(by_row[1].item<double>(), -blanks.slice(0, 2, 5).sum().item<double>(), 1e-5);
-  EXPECT_EQ(CtcLoss{}.sum(logits.narrow(0, 0, 0), {0}, {{}, {0}, at::ones({0})}).item<double>(), 0);
+  EXPECT_EQ(CtcLoss{}.sum(logits.narrow(0, 0, 0), {0}, {at::empty({0}, at::kLong), at::ones({0}), {0}}).item<double>(), 0);
 }
 
 TEST(CtcDecode, BestPath) {

@@ -28,6 +28,7 @@ class Timed : public thaw::SpeechDecoder {
     inner_->encode(features);
     encode_s += thaw::seconds_since(begun);
   }
+  void hear(const std::vector<at::Tensor>& encoded) override { inner_->hear(encoded); }
   void begin(const std::vector<std::int64_t>& windows) override { inner_->begin(windows); }
   at::Tensor step(const at::Tensor& tokens, bool all) override { return inner_->step(tokens, all); }
   void reorder(const std::vector<std::int64_t>& from) override { inner_->reorder(from); }
