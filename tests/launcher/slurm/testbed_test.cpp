@@ -61,8 +61,7 @@ class Slurm : public ::testing::Test {
     limited = submit("limited", briefly + "--max-requeues 1");
     chain = submit_json("chain", briefly + "--no-requeue --max-requeues 2");
     finished_chain = submit_json("finished-chain", "epochs=1 --nodes 1 --partition high --time 10 --no-requeue");
-    const Ran ran =
-        thaw(fmt::format("train {} output_dir={} {}", testbed->shop.path("recipe.yaml"), testbed->shop.path("whole"), usual), 2);
+    const Ran ran = thaw(fmt::format("train {} output_dir={} {}", testbed->shop.path("recipe.yaml"), testbed->shop.path("whole"), usual));
     EXPECT_EQ(ran.exit_code, 0) << ran.output;
   }
   static void TearDownTestSuite() { testbed.reset(); }
@@ -125,7 +124,7 @@ class Slurm : public ::testing::Test {
     EXPECT_NE(output(run, job).find("resumed    from step-"), std::string::npos) << output(run, job);
   }
 
-  static constexpr const char* usual = "epochs=30 reproducible=true batch.grain=4 checkpoint.every_steps=1000000 evaluate.every_steps=60";
+  static constexpr const char* usual = "epochs=20 reproducible=true batch.grain=4 checkpoint.every_steps=1000000 evaluate.every_steps=40";
   static constexpr const char* struck = " --setup held.sh";
   static constexpr const char* two_nodes = " --nodes 2 --ntasks-per-node 1 --time 10 ";
   static std::unique_ptr<Testbed> testbed;
