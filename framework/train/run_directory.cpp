@@ -11,6 +11,7 @@
 
 #include "framework/base/error.h"
 #include "framework/base/file.h"
+#include "framework/base/temporaries.h"
 
 namespace thaw {
 namespace {
@@ -54,6 +55,7 @@ void keep_recipe(const fs::path& path, const Recipe& recipe, bool fork) {
 
 RunDirectory RunDirectory::open(const fs::path& path, const Recipe& recipe, LeaseTimes times, bool fork) {
   RunDirectory run(path, times);
+  for (const fs::path& folder : {path, path / "checkpoints"}) remove_temporaries(folder);
   keep_recipe(path / "recipe.yaml", recipe, fork);
   run.open_log();
   return run;

@@ -1,10 +1,12 @@
 #include "launcher/doctor/examination.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <vector>
 
 #include "framework/base/network.h"
 #include "launcher/doctor/environment.h"
@@ -60,19 +62,39 @@ Hosts introduce(Patient& patient, Communicator& comm, const std::string& host) {
   return hosts;
 }
 
+constexpr const char* seen_file = "thaw-doctor-seen-";
+
+// Those of examinations that were killed; one of the last minute may be under way.
+void remove_abandoned_files() {
+  std::error_code error, ignored;
+  std::vector<fs::path> left;
+  for (fs::directory_iterator entry(".", error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code gone;
+    const auto age = fs::file_time_type::clock::now() - entry->last_write_time(gone);
+    if (!gone && entry->path().filename().string().starts_with(seen_file) && age > std::chrono::minutes(1)) left.push_back(entry->path());
+  }
+  for (const fs::path& path : left) fs::remove(path, ignored);
+}
+
 // The first rank leaves a file there; the others look whether they see it. Network file systems may take a moment.
 bool sees_file_of_first(Communicator& comm) {
   char name[64] = {};
   if (comm.rank() == 0) {
-    fmt::format_to_n(name, sizeof name - 1, "thaw-doctor-seen-{}", Clock::now().time_since_epoch().count());
+    remove_abandoned_files();
+    fmt::format_to_n(name, sizeof name - 1, "{}{}", seen_file, Clock::now().time_since_epoch().count());
     std::ofstream(name) << "seen";
   }
-  comm.broadcast(name, sizeof name, 0);
   bool seen = false;
   std::error_code error;
-  for (const auto start = Clock::now(); !seen && seconds_since(start) < 1; std::this_thread::sleep_for(std::chrono::milliseconds(20)))
-    seen = fs::exists(name, error);
-  comm.barrier();
+  try {
+    comm.broadcast(name, sizeof name, 0);
+    for (const auto start = Clock::now(); !seen && seconds_since(start) < 1; std::this_thread::sleep_for(std::chrono::milliseconds(20)))
+      seen = fs::exists(name, error);
+    comm.barrier();
+  } catch (...) {  // another rank is lost
+    if (comm.rank() == 0) fs::remove(name, error);
+    throw;
+  }
   if (comm.rank() == 0) seen = fs::remove(name, error);
   return seen;
 }

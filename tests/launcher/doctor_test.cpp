@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 
 #include "framework/base/text.h"
@@ -66,6 +68,17 @@ TEST(Doctor, TwoRanksOfANodeMeasureTheirMemory) {
   ASSERT_EQ(report["within"].size(), 1U);
   EXPECT_GT(report["within"][0]["bytes_per_s"], 1e7);
   EXPECT_FALSE(report["launcher"].get<std::string>().empty());
+}
+
+// The working directory's: what an examination left that was killed goes with the next one, not what may be under way.
+TEST(Doctor, NoFileStays) {
+  const Workshop shop;
+  for (const char* name : {"thaw-doctor-seen-1", "thaw-doctor-seen-2"}) shop.write(name, "seen");
+  std::filesystem::last_write_time(shop.path("thaw-doctor-seen-1"),
+                                   std::filesystem::file_time_type::clock::now() - std::chrono::minutes(2));
+  const Ran ran = shell(fmt::format("cd {}; {}", shop.path(), thaw_command("doctor --json", 2)));
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  EXPECT_EQ(shell("ls " + shop.path() + " | grep doctor").output, "thaw-doctor-seen-2\n");
 }
 
 TEST(Doctor, ASlowFileSystemIsNamed) {

@@ -18,7 +18,7 @@ class Launch : public ::testing::Test {
   const Workshop shop;
 
   std::string arguments(const std::string& run, const std::string& more = "") const {
-    const std::string train = shop.train(run, "epochs=20 reproducible=true batch.grain=4 checkpoint.every_steps=20 " + more);
+    const std::string train = shop.train(run, "epochs=20 reproducible=true batch.grain=4 checkpoint.every_steps=10 " + more);
     return train.substr(std::string("train ").size());
   }
   std::string command(const std::string& run, const std::string& options, const std::string& more) const {
@@ -28,13 +28,14 @@ class Launch : public ::testing::Test {
   Ran launch(const std::string& run, const std::string& options, const std::string& more = "") const {
     return shell(command(run, options, more));
   }
-  // Starts it, strikes once steps are logged, and gives its exit code. `sup`: the supervisor; `ranks`: its ranks, the last one first.
+  // Starts it, strikes once it is held, and gives its exit code. `sup`: the supervisor; `ranks`: its ranks, the last one first.
   Ran struck(const std::string& run, const std::string& options, const std::string& strike, const std::string& more = "") const {
-    return shell(fmt::format(
-        "{1} & sup=$!; for i in $(seq 2000); do [ $(cat {0}/log.jsonl 2>/dev/null | wc -c) -gt 8000 ] && break; sleep 0.01; done; "
-        "ranks() {{ for p in $(pgrep -x thaw | sort -rn); do [ $p != $sup ] && grep -qs output_dir={0} /proc/$p/cmdline && echo $p; done; }}; {2}; "
-        "wait $sup",
-        shop.path(run), command(run, options, more), strike));
+    return shell(
+        fmt::format("{3}; {1} & sup=$!; for i in $(seq 2000); do [ -e {0}/held ] && break; sleep 0.01; done; "
+                    "ranks() {{ for p in $(pgrep -x thaw | sort -rn); do [ $p != $sup ] && grep -qs output_dir={0} /proc/$p/cmdline && "
+                    "echo $p; done; }}; {2}; "
+                    "wait $sup",
+                    shop.path(run), command(run, options, more), strike, hold_runs));
   }
   std::vector<Json> events(const std::string& run) const {
     std::vector<Json> all;
@@ -66,7 +67,10 @@ TEST_F(Launch, AnUndisturbedRun) {
 TEST_F(Launch, AKilledRankIsNamedAndTheRunGoesOn) {
   const Ran ran = struck("run", "-n 2", fmt::format("kill -KILL $(ranks | head -n 1); date +%s.%N >{}", shop.path("struck")));
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
-  EXPECT_NE(event("run", "failed")["message"].get<std::string>().find("was killed by signal 9"), std::string::npos) << ran.output;
+  // By mpirun, or, where mpirun is slower to tell, by its connection.
+  EXPECT_TRUE(ran.output.find("was killed by signal 9") != std::string::npos ||
+              ran.output.find("has died: its connection ended") != std::string::npos)
+      << ran.output;
   EXPECT_LT(event("run", "restart")["at"].get<double>() - std::stod(shop.file("struck")), 5) << ran.output;
   EXPECT_NE(event("run", "restart")["message"].get<std::string>().find("restart 1 of 3: 2 ranks on localhost:2, from step-"),
             std::string::npos);
@@ -104,7 +108,9 @@ TEST_F(Launch, ASignalStopsWithACheckpoint) {
 }
 
 TEST_F(Launch, WithoutItsSupervisorTheRunFinishes) {
-  const Ran ran = struck("run", "-n 2", "kill -KILL $sup; for i in $(seq 400); do [ -z \"$(ranks)\" ] && break; sleep 0.1; done");
+  const Ran ran = struck(
+      "run", "-n 2",
+      fmt::format("kill -KILL $sup; rm {}/held; for i in $(seq 400); do [ -z \"$(ranks)\" ] && break; sleep 0.1; done", shop.path("run")));
   EXPECT_EQ(ran.exit_code, 137);
   EXPECT_EQ(Json::parse(shop.file("run/status.json"))["state"], "done");
   expect_as_unharmed("run");

@@ -49,6 +49,8 @@ Ran thaw_on_two_nodes(const std::string& arguments) {
                   THAW_SOURCE_DIR, THAW_MPIRUN, thaw_command(arguments)));
 }
 
+const std::string hold_runs = "export LD_PRELOAD=" THAW_HELD_RUN;
+
 Ran thaw(const std::string& arguments, int ranks) { return shell(thaw_command(arguments, ranks)); }
 
 Background::Background(const std::string& command) : session_(::fork()) {

@@ -28,6 +28,10 @@ Ran shell(const std::string& command);
 // The command that `thaw` runs.
 std::string thaw_command(const std::string& arguments, int ranks = 1);
 
+// A line of bash for before a command: its first start stays at its twentieth logged line until it is struck, and makes RUN/held there
+// (see tests/support/held_run.c).
+extern const std::string hold_runs;
+
 // A command that runs in a session of its own meanwhile; its output is lost.
 class Background {
  public:

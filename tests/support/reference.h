@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "framework/base/hash.h"
 #include "framework/base/json.h"
@@ -22,9 +24,20 @@ inline std::optional<std::string> python() {
   return std::filesystem::exists(found) ? std::optional(found.string()) : std::nullopt;
 }
 
-// Runs tests/SCRIPT with an output file as its argument and reads that file. Each case is a process of its own, and several
-// run at once: so each has its own file.
-inline Json reference(const std::string& script) {
+// Changes with the script, with its neighbours, which it may import, and with the versions of what it runs.
+inline std::string version_of(const std::filesystem::path& script) {
+  std::vector<std::filesystem::path> files{THAW_SOURCE_DIR "/tests/requirements.txt"};
+  for (const auto& entry : std::filesystem::directory_iterator(script.parent_path()))
+    if (entry.path().extension() == ".py") files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  Hasher hasher;
+  for (const auto& file : files) hasher.update(file.string()).update(hash_file(file));
+  return hasher.update(script.string()).update(python().value()).hex();
+}
+
+// What tests/SCRIPT OUTPUT writes, run anew: for scripts that judge what the test has just made. Each case is a process of its own,
+// and several run at once: so each has its own file.
+inline Json judged_now(const std::string& script) {
   std::string name = script;
   for (char& c : name) c = c == '/' ? '_' : c;
   const std::string out = fmt::format("{}/{}-{}.json", THAW_BINARY_DIR, name, ::getpid());
@@ -35,12 +48,12 @@ inline Json reference(const std::string& script) {
   return read;
 }
 
-// The folder that tests/SCRIPT FOLDER ARGUMENTS fills, made once for each version of the script (and `kind`). Several processes may
-// make it at once: each writes to a folder of its own, and the first that is done gives it its name.
-inline std::filesystem::path reference_folder(const std::string& script, const std::string& arguments = "", const std::string& kind = "") {
+// The path that tests/SCRIPT PATH ARGUMENTS makes, a file or a folder, made once for each version of the script (and `kind`). Several
+// processes may make it at once: each writes to a path of its own, and the first that is done gives it its name.
+inline std::filesystem::path made_once(const std::string& script, const std::string& arguments, const std::string& kind) {
   const std::filesystem::path path = std::filesystem::path(THAW_SOURCE_DIR "/tests") / script;
   const std::filesystem::path out =
-      std::filesystem::path(THAW_BINARY_DIR) / fmt::format("{}-{}{}", path.stem().string(), hash_file(path), kind);
+      std::filesystem::path(THAW_BINARY_DIR) / fmt::format("{}-{}{}", path.stem().string(), version_of(path), kind);
   if (std::filesystem::exists(out)) return out;
   const std::filesystem::path part = fmt::format("{}.{}", out.string(), ::getpid());
   const std::string command = fmt::format("'{}' '{}' '{}' {} > /dev/null", python().value(), path.string(), part.string(), arguments);
@@ -49,6 +62,13 @@ inline std::filesystem::path reference_folder(const std::string& script, const s
   std::filesystem::rename(part, out, another_was_first);
   if (another_was_first) std::filesystem::remove_all(part);
   return out;
+}
+
+// What a script writes that needs nothing of the test: all cases read one file.
+inline Json reference(const std::string& script) { return JsonFile(made_once(script, "", ".json")).raw(); }
+
+inline std::filesystem::path reference_folder(const std::string& script, const std::string& arguments = "", const std::string& kind = "") {
+  return made_once(script, arguments, kind);
 }
 
 }  // namespace thaw::test

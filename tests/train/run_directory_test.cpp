@@ -280,6 +280,18 @@ TEST_F(RunDirectoryTest, another_recipe_is_refused_with_what_differs) {
   EXPECT_EQ(parse_recipe("r.yaml", read_file(root_ / "recipe.yaml")), recipe({"max_time=1h"}));
 }
 
+TEST_F(RunDirectoryTest, what_a_killed_owner_left_half_written_goes) {
+  fs::create_directories(root_ / "checkpoints" / "step-00000001");
+  const std::string number = ".tmp-0123456789abcdef";
+  const auto write = [&](const std::string& name) { write_file_atomically(root_ / name, "half"); };
+  for (const std::string name : {"status.json", "checkpoints/latest"}) write(name + number);
+  for (const char* name : {"notes.tmp-1", "checkpoints/step-00000001/a.tmp-0123456789abcdef", "checkpoints/latest"}) write(name);
+  RunDirectory::open(root_, recipe()).release();
+  for (const std::string name : {"status.json", "checkpoints/latest"}) EXPECT_FALSE(fs::exists(root_ / (name + number))) << name;
+  for (const char* name : {"notes.tmp-1", "checkpoints/step-00000001/a.tmp-0123456789abcdef", "checkpoints/latest"})
+    EXPECT_TRUE(fs::exists(root_ / name)) << name << " is somebody else's";
+}
+
 TEST_F(RunDirectoryTest, the_log_is_cut_at_the_step_that_a_run_goes_on_from) {
   {
     RunDirectory run = RunDirectory::open(root_, recipe());

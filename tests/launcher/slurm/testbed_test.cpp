@@ -51,6 +51,7 @@ class Slurm : public ::testing::Test {
     if (shell("PATH=$PATH:/usr/sbin; command -v slurmctld slurmd munged sbatch").exit_code != 0) return;
     testbed = std::make_unique<Testbed>();
     if (!testbed->why_not.empty()) return;
+    testbed->shop.write("held.sh", hold_runs + "\n");
     // What waits long: Slurm looks at time limits twice a minute, and lets a requeued job wait. Meanwhile the other cases run.
     testbed->shop.write("gently.sh", "renice -n 19 $$\n");
     timed = submit(
@@ -60,8 +61,7 @@ class Slurm : public ::testing::Test {
     limited = submit("limited", briefly + "--max-requeues 1");
     chain = submit_json("chain", briefly + "--no-requeue --max-requeues 2");
     finished_chain = submit_json("finished-chain", "epochs=1 --nodes 1 --partition high --time 10 --no-requeue");
-    const Ran ran =
-        thaw(fmt::format("train {} output_dir={} {}", testbed->shop.path("recipe.yaml"), testbed->shop.path("whole"), usual), 2);
+    const Ran ran = thaw(fmt::format("train {} output_dir={} {}", testbed->shop.path("recipe.yaml"), testbed->shop.path("whole"), usual));
     EXPECT_EQ(ran.exit_code, 0) << ran.output;
   }
   static void TearDownTestSuite() { testbed.reset(); }
@@ -111,17 +111,10 @@ class Slurm : public ::testing::Test {
     }
     return ranks;
   }
-  // Stopped as soon as it learns, so that a short run is still there when it is struck, however busy the machine is. Slurm's
-  // signals come with a SIGCONT before them.
-  static void freeze(const std::string& run, std::size_t ranks = 2) {
-    ASSERT_TRUE(learns(run));
-    const auto found = ranks_of(run);
-    ASSERT_EQ(found.size(), ranks);
-    for (const pid_t rank : found) ::kill(rank, SIGSTOP);
+  // It learns, and waits to be struck: see hold_runs.
+  static void expect_held(const std::string& run) {
+    ASSERT_TRUE(wait_until([&] { return fs::exists(testbed->shop.path(run + "/held")); })) << run;
     ASSERT_EQ(read(run + "/result.json"), "") << "it was over before it was struck";
-  }
-  static void thaw_out(const std::string& run) {
-    for (const pid_t rank : ranks_of(run)) ::kill(rank, SIGCONT);
   }
 
   // Back in the queue with a checkpoint, and from there to the bits of the run that nothing happened to.
@@ -131,7 +124,8 @@ class Slurm : public ::testing::Test {
     EXPECT_NE(output(run, job).find("resumed    from step-"), std::string::npos) << output(run, job);
   }
 
-  static constexpr const char* usual = "epochs=30 reproducible=true batch.grain=4 checkpoint.every_steps=1000000 evaluate.every_steps=60";
+  static constexpr const char* usual = "epochs=20 reproducible=true batch.grain=4 checkpoint.every_steps=1000000 evaluate.every_steps=40";
+  static constexpr const char* struck = " --setup held.sh";
   static constexpr const char* two_nodes = " --nodes 2 --ntasks-per-node 1 --time 10 ";
   static std::unique_ptr<Testbed> testbed;
   static std::string timed, limited;
@@ -153,10 +147,10 @@ TEST_F(Slurm, ARunOnTwoNodesHasTheSameBits) {
 
 // A job of the higher partition needs their cores: without grace Slurm puts the job back by itself, with grace the script does.
 TEST_F(Slurm, APreemptedRunComesBackAndEndsWithTheSameBits) {
-  const std::string at_once = submit("preempted", fmt::format("{}{}--partition low", usual, two_nodes));
-  const std::string grace = submit("grace", fmt::format("{}{}--partition grace --launcher srun", usual, two_nodes));
-  freeze("preempted");
-  freeze("grace");
+  const std::string at_once = submit("preempted", fmt::format("{}{}{} --partition low", usual, two_nodes, struck));
+  const std::string grace = submit("grace", fmt::format("{}{}{} --partition grace --launcher srun", usual, two_nodes, struck));
+  expect_held("preempted");
+  expect_held("grace");
   slurm("sbatch --partition high --nodes 2 --ntasks-per-node 1 --cpus-per-task 3 --time 1 --output /dev/null --wrap 'sleep 1'");
   expect_resumed("preempted", at_once);
   expect_resumed("grace", grace);
@@ -164,13 +158,11 @@ TEST_F(Slurm, APreemptedRunComesBackAndEndsWithTheSameBits) {
 
 // As the signal ahead of the time limit comes: to the script where it runs mpirun, to the tasks of srun.
 TEST_F(Slurm, AWarnedRunComesBackAndEndsWithTheSameBits) {
-  const std::string mpirun = submit("warned-mpirun", fmt::format("{}{}", usual, two_nodes));
-  const std::string srun = submit("warned-srun", fmt::format("{}{}--launcher srun", usual, two_nodes));
-  freeze("warned-mpirun");
-  freeze("warned-srun");
+  const std::string mpirun = submit("warned-mpirun", fmt::format("{}{}{}", usual, two_nodes, struck));
+  const std::string srun = submit("warned-srun", fmt::format("{}{}{} --launcher srun", usual, two_nodes, struck));
+  expect_held("warned-mpirun");
+  expect_held("warned-srun");
   slurm("scancel --batch --signal=USR2 " + mpirun + "; scancel --signal=USR2 " + srun);
-  thaw_out("warned-mpirun");
-  thaw_out("warned-srun");
   expect_resumed("warned-mpirun", mpirun);
   expect_resumed("warned-srun", srun);
 }
@@ -178,12 +170,13 @@ TEST_F(Slurm, AWarnedRunComesBackAndEndsWithTheSameBits) {
 // Drained, a node keeps what runs on it; lost, its jobs go back into the queue and on with the nodes that remain.
 TEST_F(Slurm, ALostNodesRunGoesOnOnTheOther) {
   slurm("scontrol update nodename=n1 weight=10");
-  const std::string job = submit("lost", fmt::format("{} checkpoint.every_steps=20 --nodes 1 --ntasks-per-node 2 --time 10", usual));
+  const std::string job =
+      submit("lost", fmt::format("{} checkpoint.every_steps=10 --nodes 1 --ntasks-per-node 2 --time 10{}", usual, struck));
   ASSERT_TRUE(wait_until([&] { return fs::exists(testbed->shop.path("lost/checkpoints/latest")); }));
   slurm("scontrol update nodename=n2 state=drain reason=test");
   EXPECT_EQ(field(job, "JobState"), "RUNNING");
   EXPECT_EQ(field(job, "NodeList"), "n2");
-  freeze("lost");
+  expect_held("lost");
   slurm("scontrol update nodename=n2 state=down reason=test");
   expect_resumed("lost", job);
   EXPECT_NE(output("lost", job).find("start 2, on n1\n"), std::string::npos) << output("lost", job);
@@ -192,9 +185,9 @@ TEST_F(Slurm, ALostNodesRunGoesOnOnTheOther) {
 
 // With the supervisor in the job, a lost node is not the job's end: on it goes with what is left, in the same job.
 TEST_F(Slurm, ASupervisedRunOutlivesANode) {
-  const std::string job = submit("supervised", fmt::format("{} checkpoint.every_steps=20{}--launcher thaw", usual, two_nodes));
+  const std::string job = submit("supervised", fmt::format("{} checkpoint.every_steps=10{}{} --launcher thaw", usual, two_nodes, struck));
   ASSERT_TRUE(wait_until([&] { return fs::exists(testbed->shop.path("supervised/checkpoints/latest")); })) << output("supervised", job);
-  freeze("supervised");
+  expect_held("supervised");
   slurm("scontrol update nodename=n2 state=down reason=test");
   expect_whole("supervised", job);
   EXPECT_EQ(field(job, "Restarts"), "0") << output("supervised", job);
@@ -206,10 +199,9 @@ TEST_F(Slurm, ASupervisedRunOutlivesANode) {
 
 // The signal ahead of the limit goes to the script, from there to the supervisor, and from it to all ranks.
 TEST_F(Slurm, AWarnedSupervisedRunComesBack) {
-  const std::string job = submit("warned-supervised", fmt::format("{}{}--launcher thaw", usual, two_nodes));
-  freeze("warned-supervised");
+  const std::string job = submit("warned-supervised", fmt::format("{}{}{} --launcher thaw", usual, two_nodes, struck));
+  expect_held("warned-supervised");
   slurm("scancel --batch --signal=USR2 " + job + "; scancel --batch --signal=TERM " + job);
-  thaw_out("warned-supervised");
   expect_resumed("warned-supervised", job);
 }
 
