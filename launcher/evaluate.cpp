@@ -14,15 +14,17 @@ namespace thaw {
 namespace {
 
 struct EvalOptions {
-  std::string model, data;
+  std::string model, data, report;
+  std::vector<std::string> overrides;
   bool json = false;
 };
 
 int evaluate(Ranks& ranks, const EvalOptions& options) {
-  TrainedModel trained = open_trained_model(options.model, ranks.device, ranks.comm.get());
+  TrainedModel trained = open_trained_model(options.model, ranks.device, ranks.comm.get(), options.overrides);
   const DataSet set = open_set("eval", options.data, trained.recipe, trained.data, {trained.directory, trained.config}, *ranks.comm,
                                [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); });
-  const Metrics metrics = *trained.data.objective->measure(set, {*trained.model, *trained.data.inputs, *ranks.comm, {}, {}, {}});
+  const Metrics metrics = *trained.data.objective->measure(
+      set, {*trained.model, *trained.data.inputs, *ranks.comm, {}, {}, ranks.first() ? options.report : ""});
   if (!ranks.first()) return 0;
   if (set.shards->truncated() > 0)
     fmt::print(stderr, "{} rows were longer than {} tokens and are cut there\n", set.shards->truncated(), trained.recipe.data.max_length);
@@ -43,9 +45,17 @@ void add_eval(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("eval", "Measure a fine-tuned model on a labelled file");
   auto options = std::make_shared<EvalOptions>();
   command->add_option("model", options->model, "A run directory, an exported model, or a hub name")->required();
-  command->add_option("--data", options->data, "TSV, CSV or JSONL with the columns of the run's recipe, or a shard directory")->required();
+  command
+      ->add_option("--data", options->data,
+                   "TSV, CSV or JSONL with the columns of the run's recipe, a corpus of speech, or a shard directory")
+      ->required();
+  command->add_option("overrides", options->overrides, "key.sub=value of the recipe, as evaluate.normalizer=english");
+  command->add_option("--report", options->report,
+                      "A directory: speech recognition writes every utterance with its errors to eval/eval.wer.txt");
   command->add_flag("--json", options->json, "One JSON object");
-  command->footer("Example:  thaw eval runs/reviews-42 --data data/test.tsv --json");
+  command->footer(
+      "Examples:  thaw eval runs/reviews-42 --data data/test.tsv --json\n"
+      "           thaw eval openai/whisper-base --data russian.tsv data.audio.language=ru evaluate.normalizer=basic");
   command->callback([=, &exit_code] { exit_code = run_on_ranks([&](Ranks& ranks) { return evaluate(ranks, *options); }); });
 }
 

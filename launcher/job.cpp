@@ -55,7 +55,7 @@ void load_job(Job& job, Ranks& ranks, const Say& say) {
   head.dropout = recipe.dropout.value_or(-1);
   head.short_rows = recipe.speech.short_rows;
   job.model = load_model(job.place.directory, head, recipe.seeds.init, &job.report);
-  if (job.data.inputs->token_ids() && static_cast<std::int64_t>(job.data.tokenizer->vocabulary_size()) > job.model->vocabulary_size)
+  if (!job.data.inputs->hears() && static_cast<std::int64_t>(job.data.tokenizer->vocabulary_size()) > job.model->vocabulary_size)
     throw ModelError("tokenizer.json has {} tokens, but the model's embeddings only {}: they are of two models",
                      job.data.tokenizer->vocabulary_size(), job.model->vocabulary_size);
   job.model->to(ranks.device);

@@ -67,7 +67,9 @@ void banner(Telemetry& out, const Job& job, const Trainer& trainer, const Placem
   const Recipe& recipe = job.recipe;
   const RunData& data = job.data;
   std::int64_t rows = 0, tokens = 0, truncated = 0;
+  double hours = 0;
   for (const DataSet& set : data.train) {
+    hours += set.shards->index().seconds / 3600;
     rows += static_cast<std::int64_t>(set.shards->rows());
     tokens += static_cast<std::int64_t>(set.shards->tokens());
     truncated += static_cast<std::int64_t>(set.shards->truncated());
@@ -84,7 +86,8 @@ void banner(Telemetry& out, const Job& job, const Trainer& trainer, const Placem
                       count_of(parameters), trainer.plan().phases.size() == 1 ? ", all learning" : ""));
   if (!job.report.initialised.empty()) out.say(fmt::format("           new, to be learnt: {}", fmt::join(job.report.initialised, ", ")));
   out.say("task       " + printable(data.objective->words()));
-  out.say(fmt::format("rows       train {} ({} tokens){}{}", rows, count_of(static_cast<double>(tokens)), sets.empty() ? "" : ", ", sets));
+  const std::string size = data.inputs->hears() ? fmt::format("{:.2f} h", hours) : count_of(static_cast<double>(tokens)) + " tokens";
+  out.say(fmt::format("rows       train {} ({}){}{}", rows, size, sets.empty() ? "" : ", ", sets));
   if (truncated > 0)
     out.say(fmt::format("           {} rows were longer than {} tokens and are cut there", truncated, recipe.data.max_length));
   out.say(fmt::format("steps      {} of {} {}, {} grains of {}", trainer.total_steps(), recipe.batch.size, recipe.batch.unit_name(),
@@ -104,8 +107,8 @@ void banner(Telemetry& out, const Job& job, const Trainer& trainer, const Placem
         grains, placement.ranks, placement.ranks));
 }
 
-Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started,
-               double first_step) {
+Json result_of(const Recipe& recipe, const RunData& data, const ModelPlace& place, const Outcome& outcome, const Placement& placement,
+               double started, double first_step) {
   Json result{{"task", name_of(recipe.task)},
               {"metric", outcome.metric.empty() ? Json() : Json(outcome.metric)},
               {"value", outcome.metric.empty() ? Json() : Json(outcome.best)},
@@ -114,7 +117,6 @@ Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& out
               {"skipped_steps", outcome.skipped_steps},
               {"stopped_by", outcome.stopped_by},
               {"rows", outcome.rows},
-              {"tokens", outcome.tokens},
               {"wall_s", outcome.wall_s},
               {"train_s", outcome.train_s},
               {"saves", outcome.saves},
@@ -122,7 +124,6 @@ Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& out
               {"startup_s", first_step},
               {"first_step_at", started},
               {"rows_per_s", outcome.train_s > 0 ? static_cast<double>(outcome.rows) / outcome.train_s : 0},
-              {"tokens_per_s", outcome.train_s > 0 ? static_cast<double>(outcome.tokens) / outcome.train_s : 0},
               {"ranks", placement.ranks},
               {"threads", placement.threads},
               {"precision", recipe.precision == Precision::bf16 ? "bf16" : "fp32"},
@@ -131,6 +132,9 @@ Json result_of(const Recipe& recipe, const ModelPlace& place, const Outcome& out
               {"model_revision", place.revision},
               {"phases", outcome.phases},
               {"version", THAW_VERSION}};
+  data.put_size(result, outcome.tokens);
+  const std::string size = data.inputs->hears() ? "audio_s" : "tokens";
+  result[size + "_per_s"] = outcome.train_s > 0 ? result[size].get<double>() / outcome.train_s : 0;
   for (const auto& [name, value] : outcome.last) result["metrics"][name] = value;
   return result;
 }
@@ -195,6 +199,7 @@ class TrainCommand {
     const auto export_best = [&] {
       export_model(*job.model, job.data, recipe.data.max_length, job.place.directory, run_->path() / "best");
     };
+    if (job.data.inputs->hears()) telemetry.count_audio();
     Trainer trainer(
         {recipe, ranks.comm, ranks.devices, *job.model, job.data, run_.get(), telemetry, export_best, ranks.placement.memory_bytes});
     std::int64_t from = 0;
@@ -211,7 +216,7 @@ class TrainCommand {
 
     const double first_step = process_age_s(), started = unix_now();
     const Outcome outcome = trainer.run();
-    if (run_) close(recipe, job.place, outcome, ranks.placement, started, first_step, export_best);
+    if (run_) close(recipe, job.data, job.place, outcome, ranks.placement, started, first_step, export_best);
     following.reset();
     watchdog.reset();
     ranks.comm->barrier();  // nobody leaves before all that was written is
@@ -274,8 +279,8 @@ class TrainCommand {
     return reporter_->follow(std::move(duties));
   }
 
-  void close(const Recipe& recipe, const ModelPlace& place, const Outcome& outcome, const Placement& placement, double started,
-             double first_step, const std::function<void()>& export_best) {
+  void close(const Recipe& recipe, const RunData& data, const ModelPlace& place, const Outcome& outcome, const Placement& placement,
+             double started, double first_step, const std::function<void()>& export_best) {
     run_->check();
     const Json last = outcome.last_checkpoint > 0 ? Json(checkpoint_name(outcome.last_checkpoint)) : Json();
     if (!outcome.finished) {
@@ -287,7 +292,7 @@ class TrainCommand {
       return;
     }
     if (outcome.best_step == 0) export_best();  // nothing to choose by: the last weights
-    run_->write_result(result_of(recipe, place, outcome, placement, started, first_step));
+    run_->write_result(result_of(recipe, data, place, outcome, placement, started, first_step));
     run_->write_status(
         {{"state", "done"}, {"exit_code", 0}, {"step", outcome.steps}, {"last_checkpoint", last}, {"message", outcome.stopped_by}});
     if (options_.json) {

@@ -31,7 +31,8 @@ std::vector<std::string> labels_in(const JsonView& config) {
 // By what the model ends in; a recipe may not be known.
 Task task_of(const JsonView& config) {
   const std::string type = config["model_type"].text();
-  const std::string ends_in = config.has("architectures") ? config["architectures"][0].text() : "";
+  std::string ends_in;
+  if (config.has("architectures")) ends_in = config["architectures"][0].text();
   if (ends_in.ends_with("ForCTC") || ends_in.ends_with("ForConditionalGeneration") || (type == "whisper" && ends_in.empty()))
     return Task::speech_recognition;
   return build_model(config, {})->hears ? Task::audio_classification : Task::text_classification;
@@ -39,7 +40,8 @@ Task task_of(const JsonView& config) {
 
 }  // namespace
 
-TrainedModel open_trained_model(const std::string& place, const at::Device& device, Communicator* comm) {
+TrainedModel open_trained_model(const std::string& place, const at::Device& device, Communicator* comm,
+                                const std::vector<std::string>& overrides) {
   TrainedModel trained;
   const fs::path run = place;
   if (fs::exists(run / "best" / "config.json")) {
@@ -55,7 +57,15 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
 
   trained.config = open_pretrained(trained.directory).config;
   const JsonView config(trained.config, (trained.directory / "config.json").string());
-  trained.recipe.task = task_of(config);
+  const Task task = task_of(config);
+  if (trained.recipe.data.train.empty()) trained.recipe.data.train = {{place, 1.0}};  // which nobody reads
+  if (trained.recipe.output_dir.empty()) trained.recipe.output_dir = std::string(".");
+  trained.recipe.model = trained.directory.string();
+  if (!overrides.empty()) {
+    trained.recipe.task = task;
+    trained.recipe = parse_recipe("command line", to_yaml(trained.recipe), overrides);
+  }
+  trained.recipe.task = task;
   std::vector<std::string> labels;
   if (trained.recipe.task != Task::speech_recognition) {
     labels = labels_in(config);

@@ -22,6 +22,8 @@ struct TrainedModel {
 
 // `place`: a run directory (its best/ is taken), an exported directory, or a hub name.
 // On the ranks of `comm` at once, which share what they can, or by one process alone.
-TrainedModel open_trained_model(const std::string& place, const at::Device& device = at::kCPU, Communicator* comm = nullptr);
+// `overrides`: of the run's recipe, or of the usual one where there is none.
+TrainedModel open_trained_model(const std::string& place, const at::Device& device = at::kCPU, Communicator* comm = nullptr,
+                                const std::vector<std::string>& overrides = {});
 
 }  // namespace thaw

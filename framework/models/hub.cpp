@@ -33,7 +33,11 @@ bool commit_like(const std::string& revision) {
 
 ModelPlace find_model(const std::string& model) {
   if (fs::is_directory(model)) {
-    if (!fs::exists(fs::path(model) / "config.json"))
+    const auto is_model = [](const fs::directory_entry& file) {
+      const fs::path name = file.path().filename();
+      return name == "config.json" || name == "model.bin" || name.extension() == ".pt";  // the hub's, CTranslate2's, OpenAI's
+    };
+    if (std::none_of(fs::directory_iterator(model), fs::directory_iterator(), is_model))
       throw ModelError(ExitCode::input_missing, "{}: expected a model directory, but there is no config.json in it", model);
     return {model, model, ""};
   }

@@ -108,6 +108,11 @@ std::vector<float> class_weights(const Recipe& recipe, const RunData& data) {
 
 }  // namespace
 
+void RunData::put_size(Json& json, std::int64_t size) const {
+  if (inputs->hears()) json["audio_s"] = static_cast<double>(size) / 100;
+  else json["tokens"] = size;
+}
+
 Problem problem_of(const Recipe& recipe) {
   if (recipe.task == Task::text_regression) return Problem::regression;
   return recipe.data.multi_label ? Problem::multi_label : Problem::single_label;

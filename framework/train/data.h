@@ -34,7 +34,8 @@ struct RunData {
   std::map<std::string, std::string> files;    // that an export needs and the model's directory lacks: name and content
   std::shared_ptr<const Inputs> inputs;
   std::shared_ptr<const Objective> objective;
-  bool recognises() const { return labels.empty() && inputs != nullptr && !inputs->token_ids(); }  // speech
+  void put_size(Json& json, std::int64_t size) const;  // under "tokens", or of audio in seconds under "audio_s"
+  bool recognises() const { return labels.empty() && inputs != nullptr && inputs->hears(); }  // speech
 };
 
 Problem problem_of(const Recipe& recipe);

@@ -205,7 +205,7 @@ double cost_of_fixed_order(Trainer& trainer, Communicator& comm, int count) {
 }  // namespace
 
 Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, const RunData& data, Communicator& comm, int count) {
-  const Corpus corpus = corpus_of(recipe, data, model, count > 0 && data.inputs->token_ids());
+  const Corpus corpus = corpus_of(recipe, data, model, count > 0 && !data.inputs->hears());
   const double steps_of_epoch = static_cast<double>(trainer.batches().steps(0));
   Forecast out;
   std::map<int, double> passes;  // over what is kept of a layer's input, by the earlier phases

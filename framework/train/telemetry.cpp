@@ -63,32 +63,37 @@ void Telemetry::step(const StepReport& r) {
   smooth_step_ = keep * smooth_step_ + (1 - keep) * r.step_s;
   loss_sum_ += r.loss;
   ++loss_count_;
-  if (run_ != nullptr)
-    run_->append_log({{"step", r.step},
-                      {"total_steps", r.total_steps},
-                      {"epoch", r.epoch},
-                      {"phase", r.phase},
-                      {"loss", r.loss},
-                      {"lr", r.lr},
-                      {"grad_norm", r.gradient_norm},
-                      {"rows", r.rows},
-                      {"tokens", r.tokens},
-                      {"step_s", r.step_s},
-                      {"comm_wait_s", r.comm_wait_s},
-                      {"comm_hidden_s", r.comm_hidden_s},
-                      {"comm_bytes", r.comm_bytes}});
+  if (run_ != nullptr) {
+    Json entry{{"step", r.step},
+               {"total_steps", r.total_steps},
+               {"epoch", r.epoch},
+               {"phase", r.phase},
+               {"loss", r.loss},
+               {"lr", r.lr},
+               {"grad_norm", r.gradient_norm},
+               {"rows", r.rows},
+               {"step_s", r.step_s},
+               {"comm_wait_s", r.comm_wait_s},
+               {"comm_hidden_s", r.comm_hidden_s},
+               {"comm_bytes", r.comm_bytes}};
+    if (audio_) entry["audio_s"] = static_cast<double>(r.tokens) / 100;
+    else entry["tokens"] = r.tokens;
+    run_->append_log(entry);
+  }
   if (silent_) return;
 
   const auto now = std::chrono::steady_clock::now();
   const bool last = r.step == r.total_steps;
+  const std::string rates = fmt::format("{} rows/s", smooth_rows_ < 10 ? fmt::format("{:.1f}", smooth_rows_) : thousands(smooth_rows_));
+  const std::string sizes = audio_ ? fmt::format("{:.1f} x real time", smooth_tokens_ / 100) : thousands(smooth_tokens_) + " tokens/s";
   const double since = std::chrono::duration<double>(now - last_draw_).count();
   const double left = static_cast<double>(r.total_steps - r.step) * smooth_step_;
   const double done = static_cast<double>(r.step) / static_cast<double>(std::max<std::int64_t>(r.total_steps, 1));
   if (terminal_.there()) {
     if (since < 0.1 && !last) return;
     const std::string numbers =
-        fmt::format(" {:3.0f}% {}/{} · loss {:.4f} · lr {:.2e} · {} rows/s · {} tokens/s · {} left", done * 100, r.step, r.total_steps,
-                    loss_sum_ / static_cast<double>(loss_count_), r.lr, thousands(smooth_rows_), thousands(smooth_tokens_), clock_of(left));
+        fmt::format(" {:3.0f}% {}/{} · loss {:.4f} · lr {:.2e} · {} · {} · {} left", done * 100, r.step, r.total_steps,
+                    loss_sum_ / static_cast<double>(loss_count_), r.lr, rates, sizes, clock_of(left));
     const std::size_t columns = terminal_.columns(),
                       room = columns > numbers.size() + 8 ? std::min<std::size_t>(24, columns - numbers.size() - 2) : 0;
     const auto filled = static_cast<std::size_t>(std::lround(done * static_cast<double>(room)));
@@ -97,9 +102,8 @@ void Telemetry::step(const StepReport& r) {
     draw(bar + numbers);
   } else {
     if (since < 10 && r.step != 1 && !last) return;
-    fmt::print(stderr, "step {}/{}  epoch {}  loss {:.4f}  lr {:.2e}  {} rows/s  {} tokens/s  {} left\n", r.step, r.total_steps,
-               r.epoch + 1, loss_sum_ / static_cast<double>(loss_count_), r.lr, thousands(smooth_rows_), thousands(smooth_tokens_),
-               clock_of(left));
+    fmt::print(stderr, "step {}/{}  epoch {}  loss {:.4f}  lr {:.2e}  {}  {}  {} left\n", r.step, r.total_steps, r.epoch + 1,
+               loss_sum_ / static_cast<double>(loss_count_), r.lr, rates, sizes, clock_of(left));
   }
   last_draw_ = now;
   loss_sum_ = 0;
@@ -124,7 +128,7 @@ void Telemetry::evaluation(std::int64_t step, std::int64_t epoch, const Metrics&
       set = name.substr(0, slash);
       line = fmt::format("step {:>5}  {}", step, set);
     }
-    if (metric != "f1_micro" && !metric.starts_with("f1/")) line += fmt::format("  {} {:.4f}", metric, value);
+    if (metric != "f1_micro" && metric.find('/') == std::string::npos) line += fmt::format("  {} {:.4f}", metric, value);
   }
   say(line + fmt::format("  ({:.1f} s){}", seconds, best ? "  ← best so far" : ""));
 }

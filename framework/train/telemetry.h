@@ -18,7 +18,7 @@ struct StepReport {
   std::int64_t step = 0, total_steps = 0, epoch = 0, phase = 1;  // step: 1 after the first
   double loss = 0, lr = 0, gradient_norm = 0;
   bool skipped = false;                                   // not finite, and not learned from
-  std::int64_t rows = 0, tokens = 0;                      // of this step, all ranks
+  std::int64_t rows = 0, tokens = 0;                      // of this step, all ranks; tokens: their sizes
   double step_s = 0, comm_wait_s = 0, comm_hidden_s = 0;  // of comm_: open, and behind the backward pass
   std::uint64_t comm_bytes = 0;
 };
@@ -35,6 +35,8 @@ class Telemetry {
   // `run` is null on ranks that stay silent.
   Telemetry(RunDirectory* run, bool silent);
 
+  void count_audio() { audio_ = true; }  // rows are of audio: their sizes are hundredths of a second
+
   void say(const std::string& line);  // a line of its own, above the bar
   void step(const StepReport& report);
   void evaluation(std::int64_t step, std::int64_t epoch, const Metrics& metrics, double seconds, bool best);
@@ -47,7 +49,7 @@ class Telemetry {
   void now_at(const char* state);
 
   RunDirectory* run_;
-  bool silent_;
+  bool silent_, audio_ = false;
   Terminal terminal_;
   std::size_t drawn_ = 0;
   std::chrono::steady_clock::time_point last_draw_{}, start_ = std::chrono::steady_clock::now();

@@ -137,7 +137,6 @@ void Trainer::end_phase(const std::string& by) {
              {"ended_by", by},
              {"steps", phase_.steps},
              {"rows", phase_.rows},
-             {"tokens", phase_.tokens},
              {"train_s", phase_.train_s},
              {"rows_per_s", phase_.train_s > 0 ? static_cast<double>(phase_.rows) / phase_.train_s : 0},
              {"comm_bytes", phase_.comm_bytes},
@@ -145,6 +144,7 @@ void Trainer::end_phase(const std::string& by) {
              {"cache_hits", cache_.hits},
              {"cache_misses", cache_.misses},
              {"cache_received", cache_.received}};
+  parts_.data.put_size(ended, phase_.tokens);
   cache_.hits = cache_.misses = cache_.received = 0;
   for (const auto& [name, value] : outcome_.last) ended["metrics"][name] = value;
   outcome_.phases.push_back(std::move(ended));
@@ -184,10 +184,11 @@ State Trainer::moments_of_sleepers() const {
 }
 
 void Trainer::say_phase() {
-  if (plan_.phases.size() == 1) return;
-  for (const std::string& note : cache_notes_) parts_.telemetry.say(note);
+  if (plan_.phases.size() > 1 || parts_.data.inputs->hears())
+    for (const std::string& note : cache_notes_) parts_.telemetry.say(note);
   if (parts_.data.inputs->changes_rows() && parts_.recipe.cache.activations != CacheRecipe::Mode::off && kept_layer(phase_.number) > 0)
     parts_.telemetry.say("cache      none: augmentation gives every row another sound each time; leave `augment` out to keep activations");
+  if (plan_.phases.size() == 1) return;
   std::int64_t learning = 0;
   for (std::size_t i = 0; i < planned().learning.size(); ++i)
     if (planned().learning[i]) learning += parts_.model.parameters[i].value.numel();

@@ -92,7 +92,7 @@ function showTiles(view, curve) {
     ['loss, smoothed', fixed(curve.length > 0 ? curve[curve.length - 1][1] : NaN), '', some ? `${fixed(last('loss'))} in the last step` : ''],
     [best ? `best ${best.metric}` : 'best metric', best ? fixed(best.value) : missing, '', best ? `at step ${count(best.step)}` : 'no evaluation yet'],
     ['learning rate', rate(last('lr')), '', view.recipe && view.recipe.schedule ? view.recipe.schedule : ''],
-    ['speed', compact(recent(means, 'rows_per_s')), 'rows/s', some ? `${compact(recent(means, 'tokens_per_s'))} tokens/s` : ''],
+    ['speed', compact(recent(means, 'rows_per_s')), 'rows/s', some && recent(means, 'tokens_per_s') > 0 ? `${compact(recent(means, 'tokens_per_s'))} tokens/s` : ''],
     ['a step takes', duration(step), '', some ? `${duration(view.train_s)} of training so far` : ''],
     ['open communication', percent(step > 0 ? wait / step : NaN), '', shared > 0 ? `${bytes(shared)} a step; hidden: ${percent(step > 0 ? hidden / step : NaN)}` : some ? 'one rank: nothing is shared' : ''],
   ];

@@ -86,7 +86,7 @@ TEST(Recipe, reads_every_key) {
   EXPECT_EQ(r.optimizer, (OptimizerRecipe{"adamw", 3e-5, 0, 0.8, 0.95, 1e-6, 0}));
   EXPECT_EQ(r.schedule, (ScheduleRecipe{ScheduleKind::cosine, {Duration::Unit::epochs, 0.5}, 0.1, 32}));
   EXPECT_EQ(r.loss, (LossRecipe{false, {{"negative", 2}, {"no", 0.5}}, 0.1}));
-  EXPECT_EQ(r.evaluate, (EvaluateRecipe{200, "other/f1", 3}));
+  EXPECT_EQ(r.evaluate, (EvaluateRecipe{200, "other/f1", 0, "none", {}, 3}));
   EXPECT_EQ(r.checkpoint, (CheckpointRecipe{50, 10, 2}));
 }
 

@@ -24,7 +24,7 @@ class Inputs {
   // Of a pass of an evaluation: what the first layer reads at the most.
   virtual std::int64_t evaluation_length() const = 0;
 
-  virtual bool token_ids() const { return false; }  // whether it reads ids of a vocabulary, as the sets' shards hold them
+  virtual bool hears() const = 0;  // audio; else it reads ids of a vocabulary, as the sets' shards hold them
 
   // Whether training reads another thing of a row each time: then nothing that layers make of it can be kept.
   virtual bool changes_rows() const { return false; }

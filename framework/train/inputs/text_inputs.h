@@ -12,7 +12,7 @@ class TextInputs final : public Inputs {
   std::uint32_t length(const ShardSet& shards, std::uint64_t row) const override { return shards.lengths()[row]; }
   std::uint32_t size(const ShardSet& shards, std::uint64_t row) const override { return shards.lengths()[row]; }
   std::int64_t evaluation_length() const override { return 4096; }
-  bool token_ids() const override { return true; }
+  bool hears() const override { return false; }
 };
 
 // The same of rows that were tokenised just now.
