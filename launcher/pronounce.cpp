@@ -78,6 +78,8 @@ PronouncedSentence judge(const CtcModel& model, const Sentence& sentence) {
   PronouncedSentence out{sentence.recording, in_own_case(*model.vocabulary, sentence), {}, {}, model.acoustics().frame_s()};
   const std::vector<std::uint32_t> ids = model.vocabulary->encode_plain(out.text);
   out.ids.assign(ids.begin(), ids.end());
+  if (word_ranges(out.ids, model.vocabulary->delimiter()).empty())
+    throw DataError("{}: expected a sentence, found no words in \"{}\"", sentence.recording, sentence.text);
   const audio::Audio audio = heard(sentence.recording, model.waveform.sample_rate);
   const std::int64_t frames = model.lengths.frames_of(static_cast<std::int64_t>(audio.samples.size())), needed = ctc_frames_needed(out.ids);
   if (frames < needed)

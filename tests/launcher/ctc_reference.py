@@ -1,9 +1,12 @@
 """What transformers makes of recordings with small random CTC models, whose labels change as those of real ones do.
 
-    ctc_reference.py FOLDER                                    writes FOLDER/{wav2vec2,hubert,wavlm} and FOLDER/*.wav
-    ctc_reference.py heard OUT.json MODEL WAV [WINDOWS.json]   text, words and their offsets; of windows [begin, end] in s, joined in
-                                                               the middle of what two of them share
-    ctc_reference.py judged OUT.json MODEL WAV SENTENCE        the forced alignment, by dynamic programming, and scores of pronunciation
+    ctc_reference.py FOLDER                                    writes FOLDER/{wav2vec2,hubert,wavlm}, FOLDER/*.wav, and FOLDER/*.json:
+                                                               heard: text, words and their offsets, of models and recordings
+                                                               judged: forced alignments by dynamic programming, and the scores of
+                                                               pronunciation that follow, of sentences
+    ctc_reference.py heard OUT.json MODEL WAV WINDOWS.json     the same of windows [begin, end] in s, joined in the middle of what two
+                                                               of them share
+    ctc_reference.py losses OUT.json MODEL WAV TEXT...         how improbable each text is
 """
 import itertools, json, math, pathlib, sys
 
@@ -20,6 +23,8 @@ MODELS = {
     "hubert": ("Hubert", dict(do_stable_layer_norm=True, feat_extract_norm="layer", conv_bias=True), True, True),
     "wavlm": ("WavLM", dict(num_buckets=32, max_bucket_distance=64), False, False),
 }
+SENTENCES = [("wav2vec2", "other", "SHE HAD YOUR DARK SUIT"), ("wav2vec2", "short", "ALL'S WELL"), ("wavlm", "other", "GREASY WASH WATER ALL YEAR"),
+             ("wavlm", "short", "A")]
 STEP, NEEDED = 320, 400  # samples a frame, and for the first
 
 
@@ -36,7 +41,8 @@ def noises(seed, pieces):
             n = int(g.uniform(0.04, 0.2) * 16000)
             t = numpy.arange(n) / 16000
             tones = sum(numpy.sin(2 * math.pi * g.uniform(100, 3500) * t + g.uniform(0, 6)) * g.uniform(0.1, 1) for _ in range(4))
-            piece.append((0.05 * tones + g.normal(0, 0.01, n)) * g.uniform(0.3, 1))
+            piece.append((0.05 * tones + g.normal(0, 0.01, n)) * g.uniform(0.5, 1))
+            piece.append(g.normal(0, 1e-4, int(g.uniform(0.03, 0.1) * 16000)))
         out.append(numpy.concatenate(piece)[:count])
     return (numpy.clip(numpy.concatenate(out), -1, 1) * 32767).astype(numpy.int16)
 
@@ -68,6 +74,11 @@ def write(folder):
         vocabulary.write_text(json.dumps({token: i for i, token in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|", *LETTERS])}))
         transformers.Wav2Vec2CTCTokenizer(str(vocabulary), do_lower_case=lower).save_pretrained(folder / name)
         extractor.save_pretrained(folder / name)
+    texts = {f"{model} {recording}": heard(folder / model, folder / f"{recording}.wav") for model in MODELS for recording in ("short", "other")}
+    (folder / "heard.json").write_text(json.dumps(texts))
+    sentences = [{"model": model, "recording": recording, "text": text, **judged(folder / model, folder / f"{recording}.wav", text)}
+                 for model, recording, text in SENTENCES]
+    (folder / "judged.json").write_text(json.dumps(sentences))
 
 
 def opened(model, wav):
@@ -167,9 +178,17 @@ def judged(model_name, wav, sentence):
     return {"score": score([t["gop"] for word in words for t, _ in word]), "words": out}
 
 
+def losses(model_name, wav, *texts):
+    """-log of the probability of each text, all of its alignments counted."""
+    model, extractor, tokenizer, samples = opened(model_name, wav)
+    values = log_probs(model, extractor, samples)
+    rows = [torch.tensor(tokenizer(text).input_ids) for text in texts]
+    return [torch.nn.functional.ctc_loss(values, row, [len(values)], [len(row)], blank=0, reduction="sum").item() for row in rows]
+
+
 torch.set_num_threads(2)
 if len(sys.argv) == 2:
     write(pathlib.Path(sys.argv[1]))
 else:
     kind, out, *rest = sys.argv[1:]
-    json.dump({"heard": heard, "judged": judged}[kind](*rest), open(out, "w"))
+    json.dump({"heard": heard, "losses": losses}[kind](*rest), open(out, "w"))
