@@ -6,7 +6,7 @@
                                                                pronunciation that follow, of sentences
     ctc_reference.py heard OUT.json MODEL WAV WINDOWS.json     the same of windows [begin, end] in s, joined in the middle of what two
                                                                of them share
-    ctc_reference.py losses OUT.json MODEL WAV TEXT...         how improbable each text is
+    ctc_reference.py losses OUT.json MODEL WAV TEXTS.json      how improbable each of these texts is
 """
 import itertools, json, math, pathlib, sys
 
@@ -178,11 +178,11 @@ def judged(model_name, wav, sentence):
     return {"score": score([t["gop"] for word in words for t, _ in word]), "words": out}
 
 
-def losses(model_name, wav, *texts):
+def losses(model_name, wav, texts):
     """-log of the probability of each text, all of its alignments counted."""
     model, extractor, tokenizer, samples = opened(model_name, wav)
     values = log_probs(model, extractor, samples)
-    rows = [torch.tensor(tokenizer(text).input_ids) for text in texts]
+    rows = [torch.tensor(tokenizer(text).input_ids) for text in json.loads(pathlib.Path(texts).read_text())]
     return [torch.nn.functional.ctc_loss(values, row, [len(values)], [len(row)], blank=0, reduction="sum").item() for row in rows]
 
 
