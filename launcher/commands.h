@@ -15,6 +15,7 @@ void add_launch(CLI::App& app, int& exit_code);
 void add_eval(CLI::App& app, int& exit_code);
 void add_predict(CLI::App& app, int& exit_code);
 void add_transcribe(CLI::App& app, int& exit_code);
+void add_pronounce(CLI::App& app, int& exit_code);
 void add_export(CLI::App& app, int& exit_code);
 void add_lr_find(CLI::App& app, int& exit_code);
 void add_recipes(CLI::App& app, int& exit_code);

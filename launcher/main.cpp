@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
     thaw::add_eval(app, exit_code);
     thaw::add_predict(app, exit_code);
     thaw::add_transcribe(app, exit_code);
+    thaw::add_pronounce(app, exit_code);
     thaw::add_export(app, exit_code);
     thaw::add_lr_find(app, exit_code);
     thaw::add_recipes(app, exit_code);

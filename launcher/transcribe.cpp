@@ -1,5 +1,4 @@
 // thaw transcribe: what is said in recordings, as text, JSON or captions.
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
@@ -8,30 +7,25 @@
 #include <map>
 #include <memory>
 
-#include "datasets/audio/voice.h"
+#include "datasets/audio/faults.h"
 #include "datasets/speech/readers.h"
 #include "framework/base/error.h"
 #include "framework/base/file.h"
-#include "framework/base/machine.h"
 #include "framework/base/text.h"
-#include "framework/tasks/transcription/batched_transcription.h"
 #include "framework/tasks/transcription/captions.h"
 #include "framework/tasks/transcription/transcript_json.h"
+#include "launcher/alone.h"
 #include "launcher/commands.h"
-#include "launcher/speech_model.h"
+#include "launcher/transcriber.h"
 
 namespace thaw {
 namespace {
 
-constexpr double longest_window_s = 30;
-
 struct TranscribeArguments {
-  std::string model, output, language, prompt, precision = "fp32", windows = "text";
+  TranscriberOptions transcriber;
+  std::string output;
   std::vector<std::string> recordings, formats;
-  std::vector<double> temperatures;
-  bool translate = false, word_times = false, independent = false, no_timestamps = false;
-  std::int64_t beams = 0, best_of = 5, batch = 8, threads = 0;
-  double patience = 1;
+  std::int64_t threads = 0;
   CaptionOptions captions;
 };
 
@@ -68,44 +62,11 @@ void refuse_same_names(const std::vector<fs::path>& files) {
                        other->second.string(), file.string());
 }
 
-class Transcriber {
- public:
-  explicit Transcriber(const TranscribeArguments& arguments)
-      : arguments_(arguments), model_(open_speech_model(arguments.model, arguments.precision == "bf16" ? at::kBFloat16 : at::kFloat)) {
-    options_.decoding.language = arguments.language;
-    options_.decoding.translate = arguments.translate;
-    options_.decoding.beam_size = arguments.beams;
-    options_.decoding.patience = arguments.patience;
-    options_.decoding.best_of = arguments.best_of;
-    options_.decoding.timestamps = !arguments.no_timestamps;
-    if (!arguments.prompt.empty()) options_.decoding.prompt = model_.encode(" " + arguments.prompt);
-    if (!arguments.temperatures.empty()) options_.fallback.temperatures = arguments.temperatures;
-    options_.condition_on_previous_text = !arguments.independent;
-    options_.word_times = arguments.word_times;
-    options_.words.heads = model_.heads;
-  }
-
-  Transcript operator()(const fs::path& file) {
-    const audio::Audio recording = audio::read_audio(file);
-    const at::Tensor features = model_.features(recording);
-    if (arguments_.windows == "text") return transcribe(*model_.decoder, model_.vocabulary, features, options_);
-    std::vector<SpeechRegion> voiced;
-    for (const audio::Region& region : audio::VoiceActivity(recording.samples, recording.sample_rate).windows(longest_window_s))
-      voiced.push_back({region.begin_s, region.end_s});
-    return transcribe_windows(*model_.decoder, model_.vocabulary, features, voiced, arguments_.batch, options_);
-  }
-
- private:
-  const TranscribeArguments& arguments_;
-  SpeechModel model_;
-  TranscriptionOptions options_;
-};
-
 int transcribe_all(TranscribeArguments arguments) {
   const std::vector<fs::path> files = recordings_of(arguments.recordings);
   if (arguments.formats.empty()) arguments.formats = {"text"};
   const CaptionOptions& captions = arguments.captions;
-  arguments.word_times |=
+  arguments.transcriber.word_times |=
       captions.max_line_width || captions.max_words_per_line || captions.highlight_words;  // lines within segments are cut where words end
   if (arguments.output.empty() && arguments.formats.size() > 1)
     throw UsageError("--format {}: several formats are files: name their folder with --output", fmt::join(arguments.formats, ","));
@@ -113,10 +74,9 @@ int transcribe_all(TranscribeArguments arguments) {
     refuse_same_names(files);
     make_directory(arguments.output);
   }
-  const Machine machine = this_machine();
-  at::set_num_threads(arguments.threads > 0 ? static_cast<int>(arguments.threads) : threads_for_rank(machine, {machine.affinity}));
+  compute_alone(arguments.threads);
   const at::NoGradGuard no_grad;
-  Transcriber transcriber(arguments);
+  const Transcriber transcriber = open_transcriber(arguments.transcriber);
   std::size_t failed = 0;
   for (const fs::path& file : files) {
     Transcript transcript;
@@ -141,42 +101,57 @@ int transcribe_all(TranscribeArguments arguments) {
   return static_cast<int>(ExitCode::bad_data);
 }
 
+std::vector<CLI::Option*> add_for_whisper(CLI::App& group, TranscriberOptions& hearing) {
+  return {
+      group.add_option("-l,--language", hearing.language, "What is spoken: en, de, … (found out from the first 30 s)"),
+      group.add_flag("--translate", hearing.translate, "Into English"),
+      group.add_option("--patience", hearing.patience, "Of beam search (1)"),
+      group.add_option("--best-of", hearing.best_of, "Texts sampled at a temperature above 0 (5)"),
+      group.add_option("--temperatures", hearing.temperatures, "Tried in turn while a text fails (0,0.2,0.4,0.6,0.8,1)")->delimiter(','),
+      group.add_option("--prompt", hearing.prompt, "What was said before: names, and how they are written"),
+      group.add_flag("--independent", hearing.independent, "Windows know nothing of what was said before them"),
+      group.add_flag("--no-timestamps", hearing.no_timestamps, "Without times, as a fine-tuned model may have learnt it"),
+      group
+          .add_option("--windows", hearing.windows,
+                      "text: each window begins where the last one's text ended; pauses: cut at pauses, and many at once, which is faster")
+          ->check(CLI::IsMember({"text", "pauses"})),
+      group.add_option("--batch", hearing.batch, "Windows at once, of --windows pauses (8)")->check(CLI::PositiveNumber)};
+}
+
 }  // namespace
 
 void add_transcribe(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("transcribe", "What is said in recordings, as text, JSON or captions");
   auto arguments = std::make_shared<TranscribeArguments>();
-  command->add_option("model", arguments->model, "A Whisper: a directory, a hub name, or its .pt or model.bin")->required();
+  TranscriberOptions& hearing = arguments->transcriber;
+  CaptionOptions& captions = arguments->captions;
+  command
+      ->add_option("model", hearing.model,
+                   "A Whisper (a directory, a hub name, or its .pt or model.bin), or a wav2vec 2.0, HuBERT or WavLM with a CTC head")
+      ->required();
   command->add_option("recordings", arguments->recordings, "Files (WAV, FLAC, OGG, MP3), or folders of them")->required();
   command->add_option("-f,--format", arguments->formats, "text, json, srt, vtt, tsv; several, by commas, with --output")
       ->delimiter(',')
       ->check(CLI::IsMember({"text", "json", "srt", "vtt", "tsv"}));
   command->add_option("-o,--output", arguments->output, "A folder: a file for each recording and format (standard output)");
-  command->add_option("-l,--language", arguments->language, "What is spoken: en, de, … (found out from the first 30 s)");
-  command->add_flag("--translate", arguments->translate, "Into English");
-  command->add_flag("--word-times", arguments->word_times, "When each word is said");
-  command->add_option("--beams", arguments->beams, "Beam search with so many (0: the most probable token each time)");
-  command->add_option("--patience", arguments->patience, "Of beam search (1)");
-  command->add_option("--best-of", arguments->best_of, "Texts sampled at a temperature above 0 (5)");
-  command->add_option("--temperatures", arguments->temperatures, "Tried in turn while a text fails (0,0.2,0.4,0.6,0.8,1)")->delimiter(',');
-  command->add_option("--prompt", arguments->prompt, "What was said before: names, and how they are written");
-  command->add_flag("--independent", arguments->independent, "Windows know nothing of what was said before them");
-  command->add_flag("--no-timestamps", arguments->no_timestamps, "Without times, as a fine-tuned model may have learnt it");
-  command
-      ->add_option("--windows", arguments->windows,
-                   "text: each window begins where the last one's text ended; pauses: cut at pauses, and many at once, which is faster")
-      ->check(CLI::IsMember({"text", "pauses"}));
-  command->add_option("--batch", arguments->batch, "Windows at once, of --windows pauses (8)")->check(CLI::PositiveNumber);
-  command->add_option("--max-line-width", arguments->captions.max_line_width, "Characters of a caption's line");
-  command->add_option("--max-line-count", arguments->captions.max_line_count, "Lines of a caption");
-  command->add_option("--max-words-per-line", arguments->captions.max_words_per_line, "Words of a caption's line");
-  command->add_flag("--highlight-words", arguments->captions.highlight_words, "Captions underline each word as it is said");
-  command->add_option("--precision", arguments->precision, "fp32 (the default) or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
+  command->add_flag("--word-times", hearing.word_times, "When each word is said");
+  command->add_option("--beams", hearing.beams, "Beam search with so many (0: the most probable token, or label, each time)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--max-line-width", captions.max_line_width, "Characters of a caption's line");
+  command->add_option("--max-line-count", captions.max_line_count, "Lines of a caption");
+  command->add_option("--max-words-per-line", captions.max_words_per_line, "Words of a caption's line");
+  command->add_flag("--highlight-words", captions.highlight_words, "Captions underline each word as it is said");
+  command->add_option("--precision", hearing.precision, "fp32 (the default) or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
   command->add_option("--threads", arguments->threads, "Threads (this process's cores)")->check(CLI::PositiveNumber);
+  const std::vector<CLI::Option*> for_whisper = add_for_whisper(*command->add_option_group("Whisper alone"), hearing);
   command->footer(
       "Example:  thaw transcribe openai/whisper-base talk.mp3 --format srt,json --output captions\n"
       "A recording that cannot be heard is named, and the others go on (exit code 65).");
-  command->callback([=, &exit_code] { exit_code = transcribe_all(*arguments); });
+  command->callback([=, &exit_code] {
+    for (const CLI::Option* option : for_whisper)
+      if (option->count() > 0) arguments->transcriber.for_whisper.push_back(option->get_name());
+    exit_code = transcribe_all(*arguments);
+  });
 }
 
 }  // namespace thaw

@@ -87,14 +87,14 @@ VoiceActivity::VoiceActivity(std::span<const float> samples, int sample_rate, co
   }
 }
 
-std::vector<Region> VoiceActivity::regions() const {
+std::vector<TimeSpan> VoiceActivity::regions() const {
   if (rise_.empty()) return {};
   std::vector<float> sorted = rise_;
   const auto loud = sorted.begin() + static_cast<std::int64_t>(sorted.size() * 95 / 100);
   std::nth_element(sorted.begin(), loud, sorted.end());
   const double begins = std::max(config_.threshold_db, config_.loud_share * static_cast<double>(*loud)), keeps = begins * 2 / 3;
   // Frames where it is above `keeps`, if somewhere among them it is above `begins`; pauses that are too short are bridged.
-  std::vector<Region> found;
+  std::vector<TimeSpan> found;
   const auto frames = static_cast<std::int64_t>(rise_.size());
   for (std::int64_t begin = 0; begin < frames; ++begin) {
     std::int64_t end = begin;
@@ -107,40 +107,14 @@ std::vector<Region> VoiceActivity::regions() const {
     }
     begin = std::max(begin, end);
   }
-  std::erase_if(found, [&](const Region& region) { return region.seconds() < config_.min_voice_s; });
-  std::vector<Region> padded;
-  for (const Region& region : found) {
+  std::erase_if(found, [&](const TimeSpan& region) { return region.seconds() < config_.min_voice_s; });
+  std::vector<TimeSpan> padded;
+  for (const TimeSpan& region : found) {
     const double begin = std::max(region.begin_s - config_.padding_s, 0.0), end = std::min(region.end_s + config_.padding_s, seconds_);
     if (!padded.empty() && begin <= padded.back().end_s) padded.back().end_s = end;
     else padded.push_back({begin, end});
   }
   return padded;
-}
-
-double VoiceActivity::quietest(double begin_s, double end_s) const {
-  const std::vector<float> around = smoothed(rise_.data(), static_cast<std::int64_t>(rise_.size()), 1, 5);
-  const auto first = around.begin() + static_cast<std::int64_t>(begin_s * frames_a_second) + 1;
-  const auto last =
-      around.begin() + std::min<std::int64_t>(static_cast<std::int64_t>(end_s * frames_a_second), static_cast<std::int64_t>(around.size()));
-  return seconds_of(std::min_element(first, last) - around.begin());
-}
-
-std::vector<Region> VoiceActivity::windows(double max_s) const {
-  if (!(max_s >= 1)) throw DataError("voice detection: expected windows of 1 s or more, found {}", max_s);
-  std::vector<Region> all;
-  for (Region region : regions()) {
-    if (!all.empty() && region.end_s - all.back().begin_s <= max_s) {
-      all.back().end_s = region.end_s;
-      continue;
-    }
-    while (region.seconds() > max_s) {
-      const double cut = quietest(region.begin_s + max_s / 2, region.begin_s + max_s);
-      all.push_back({region.begin_s, cut});
-      region.begin_s = cut;
-    }
-    all.push_back(region);
-  }
-  return all;
 }
 
 }  // namespace thaw::audio

@@ -1,10 +1,12 @@
-// Where somebody speaks in a long recording, and where it is best cut. Decided by how far mel bands rise over their own steady
+// Where somebody speaks in a long recording. Decided by how far mel bands rise over their own steady
 // background, so that neither level nor steady noise matters; music and passing noises count as voice.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "framework/base/time_span.h"
 
 namespace thaw::audio {
 
@@ -17,30 +19,18 @@ struct VoiceConfig {
   double background_s = 30;    // the background is what the bands fall to within so long
 };
 
-struct Region {
-  double begin_s = 0, end_s = 0;
-  double seconds() const { return end_s - begin_s; }
-};
-
-// What both decisions rest on, a value each 10 ms.
 class VoiceActivity {
  public:
   // samples: mono, at sample_rate >= 8000 Hz.
   VoiceActivity(std::span<const float> samples, int sample_rate, const VoiceConfig& config = {});
 
   // Voiced regions, in order, apart from each other.
-  std::vector<Region> regions() const;
-
-  // Windows of at most max_s that contain every voiced region, begin and end with voice (padded), and hold as much as fits. One
-  // that must end within speech ends at the quietest place of its second half. max_s >= 1, else a DataError.
-  std::vector<Region> windows(double max_s) const;
+  std::vector<TimeSpan> regions() const;
 
  private:
-  double quietest(double begin_s, double end_s) const;
-
   VoiceConfig config_;
   double seconds_;
-  std::vector<float> rise_;  // a frame: mean of what the bands rise over their background and its own restlessness, dB
+  std::vector<float> rise_;  // a frame of 10 ms: mean of what the bands rise over their background and its own restlessness, dB
 };
 
 }  // namespace thaw::audio

@@ -10,17 +10,19 @@
 namespace thaw {
 namespace {
 
-std::vector<WindowSpan> spans_of(const std::vector<SpeechRegion>& windows, std::int64_t content_frames) {
+std::vector<WindowSpan> spans_of(const std::vector<TimeSpan>& windows, std::int64_t content_frames) {
   const auto frame_at = [](double seconds) { return static_cast<std::int64_t>(std::nearbyint(seconds * frames_per_second)); };
+  constexpr double window_s = 30, rounding_s = 1e-6;  // of sums of seconds
   std::vector<WindowSpan> spans;
   double before = 0;
-  for (const SpeechRegion& window : windows) {
-    const std::int64_t first = frame_at(window.start), last = std::min(frame_at(window.end), content_frames);
-    if (!(window.start >= before && window.end >= window.start) || last - first > window_frames) {
-      throw DataError("windows: expected ascending ones of at most 30 s, found {} to {} s after one that begins at {} s", window.start,
-                      window.end, before);
+  for (const TimeSpan& window : windows) {
+    if (!(window.begin_s >= before && window.end_s >= window.begin_s) || window.seconds() > window_s + rounding_s) {
+      throw DataError("windows: expected ascending ones of at most 30 s, found {} to {} s after one that begins at {} s", window.begin_s,
+                      window.end_s, before);
     }
-    before = window.start;
+    const std::int64_t first = frame_at(window.begin_s);
+    const std::int64_t last = std::min({frame_at(window.end_s), first + window_frames, content_frames});
+    before = window.begin_s;
     if (first < last) spans.push_back({first, last - first});
   }
   return spans;
@@ -76,7 +78,7 @@ Transcript joined(const WhisperVocabulary& vocabulary, std::vector<Said> windows
 }  // namespace
 
 Transcript transcribe_windows(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const at::Tensor& features,
-                              const std::vector<SpeechRegion>& windows, std::int64_t batch, const TranscriptionOptions& options) {
+                              const std::vector<TimeSpan>& windows, std::int64_t batch, const TranscriptionOptions& options) {
   if (batch < 1) throw UsageError("batch: expected 1 window or more, found {}", batch);
   if (features.dim() != 2 || features.size(1) < window_frames) {
     throw DataError(

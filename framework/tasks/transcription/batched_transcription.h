@@ -15,6 +15,6 @@ namespace thaw {
 // (condition_on_previous_text, clips, hallucination_silence_threshold) do nothing here.
 // `batch`: so many windows are encoded and decoded together. The text does not depend on it.
 Transcript transcribe_windows(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary, const at::Tensor& features,
-                              const std::vector<SpeechRegion>& windows, std::int64_t batch, const TranscriptionOptions& options);
+                              const std::vector<TimeSpan>& windows, std::int64_t batch, const TranscriptionOptions& options);
 
 }  // namespace thaw

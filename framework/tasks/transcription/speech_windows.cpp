@@ -6,30 +6,31 @@
 
 namespace thaw {
 
-std::vector<SpeechRegion> speech_windows(const std::vector<SpeechRegion>& regions, double duration, const SpeechWindowOptions& options) {
+std::vector<TimeSpan> speech_windows(const std::vector<TimeSpan>& regions, double duration, const SpeechWindowOptions& options) {
   if (!(options.longest > 0 && options.overlap >= 0 && options.overlap < options.longest && options.padding >= 0)) {
     throw UsageError("speech windows: expected a length above 0 s, an overlap below it and padding of 0 s or more, found {}, {} and {}",
                      options.longest, options.overlap, options.padding);
   }
-  std::vector<SpeechRegion> windows;
+  std::vector<TimeSpan> windows;
   double before = 0;
-  for (const SpeechRegion& region : regions) {
-    if (!(region.start >= before && region.end >= region.start)) {
+  for (const TimeSpan& region : regions) {
+    if (!(region.begin_s >= before && region.end_s >= region.begin_s)) {
       throw DataError("speech regions: expected ascending ones that do not overlap, found {} to {} s after one that ends at {} s",
-                      region.start, region.end, before);
+                      region.begin_s, region.end_s, before);
     }
-    before = region.end;
-    SpeechRegion padded{std::max(0.0, region.start - options.padding), std::min(duration, region.end + options.padding)};
-    if (padded.start >= padded.end) continue;
-    if (!windows.empty() && padded.end - windows.back().start <= options.longest) {
-      windows.back().end = padded.end;
+    before = region.end_s;
+    TimeSpan padded{std::max(0.0, region.begin_s - options.padding), std::min(duration, region.end_s + options.padding)};
+    if (padded.begin_s >= padded.end_s) continue;
+    if (!windows.empty() && padded.end_s - windows.back().begin_s <= options.longest) {
+      windows.back().end_s = padded.end_s;
       continue;
     }
     // In the pause between two windows they do not overlap: each takes its half.
-    if (!windows.empty() && padded.start < windows.back().end) padded.start = windows.back().end = (padded.start + windows.back().end) / 2;
-    while (padded.end - padded.start > options.longest) {
-      windows.push_back({padded.start, padded.start + options.longest});
-      padded.start += options.longest - options.overlap;
+    if (!windows.empty() && padded.begin_s < windows.back().end_s)
+      padded.begin_s = windows.back().end_s = (padded.begin_s + windows.back().end_s) / 2;
+    while (padded.seconds() > options.longest) {
+      windows.push_back({padded.begin_s, padded.begin_s + options.longest});
+      padded.begin_s += options.longest - options.overlap;
     }
     windows.push_back(padded);
   }

@@ -3,11 +3,9 @@
 
 #include <vector>
 
-namespace thaw {
+#include "framework/base/time_span.h"
 
-struct SpeechRegion {
-  double start = 0, end = 0;  // s
-};
+namespace thaw {
 
 struct SpeechWindowOptions {
   double longest = 30;   // s
@@ -16,7 +14,6 @@ struct SpeechWindowOptions {
 };
 
 // regions: ascending, without overlap (DataError). Neighbours share a window as long as they fit; longer ones are cut.
-std::vector<SpeechRegion> speech_windows(const std::vector<SpeechRegion>& regions, double duration,
-                                         const SpeechWindowOptions& options = {});
+std::vector<TimeSpan> speech_windows(const std::vector<TimeSpan>& regions, double duration, const SpeechWindowOptions& options = {});
 
 }  // namespace thaw

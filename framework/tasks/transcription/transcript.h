@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,13 +21,14 @@ struct Segment {
   std::int64_t seek = 0;  // frame (10 ms) at which its window began
   double start = 0, end = 0;
   std::string text;
-  std::vector<std::int64_t> tokens;                                                    // timestamps among them
-  double temperature = 0, avg_logprob = 0, compression_ratio = 0, no_speech_prob = 0;  // of its whole window
+  std::vector<std::int64_t> tokens;                                // timestamps among them
+  double temperature = 0, avg_logprob = 0, compression_ratio = 0;  // of its whole window
+  std::optional<double> no_speech_prob;                            // the same; where the model says so
   std::vector<TimedWord> words;
 };
 
 struct Transcript {
-  std::string text, language;
+  std::string text, language;  // no language where the model knows no languages
   std::vector<Segment> segments;
   bool word_times = false;  // whether words were looked for
 };

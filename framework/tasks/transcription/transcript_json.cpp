@@ -24,12 +24,14 @@ OrderedJson transcript_json(const Transcript& transcript) {
                        {"tokens", segment.tokens},
                        {"temperature", segment.temperature},
                        {"avg_logprob", segment.avg_logprob},
-                       {"compression_ratio", segment.compression_ratio},
-                       {"no_speech_prob", segment.no_speech_prob}};
+                       {"compression_ratio", segment.compression_ratio}};
+    if (segment.no_speech_prob) one["no_speech_prob"] = *segment.no_speech_prob;
     if (transcript.word_times) one["words"] = words_json(segment.words);
     segments.push_back(std::move(one));
   }
-  return {{"text", transcript.text}, {"segments", segments}, {"language", transcript.language}};
+  OrderedJson all = {{"text", transcript.text}, {"segments", segments}};
+  if (!transcript.language.empty()) all["language"] = transcript.language;
+  return all;
 }
 
 std::string to_json(const Transcript& transcript) {

@@ -1,5 +1,6 @@
 // A transcript as JSON, with the fields of openai-whisper's result: text, language, segments {id, seek, start, end, text, tokens,
-// temperature, avg_logprob, compression_ratio, no_speech_prob, words {word, start, end, probability}}. Numbers read back exactly.
+// temperature, avg_logprob, compression_ratio, no_speech_prob, words {word, start, end, probability}}, but for language and no_speech_prob
+// of models that do not say so. Numbers read back exactly.
 #pragma once
 
 #include <string>

@@ -12,11 +12,11 @@ namespace {
 
 struct Joined {
   std::vector<float> samples;
-  std::vector<Region> sentences;  // where they are audible
+  std::vector<TimeSpan> sentences;  // where they are audible
 };
 
 // Begin and end of what is within 35 dB of a sentence's loudest hundredth of a second: its own silences do not count.
-Region audible(std::span<const float> samples) {
+TimeSpan audible(std::span<const float> samples) {
   std::vector<double> levels;
   for (std::size_t at = 0; at + 160 <= samples.size(); at += 160) levels.push_back(rms(samples.subspan(at, 160)));
   const double least = *std::max_element(levels.begin(), levels.end()) * std::pow(10, -35 / 20.0);
@@ -34,7 +34,7 @@ Joined joined(std::size_t count) {
     all.samples.resize(all.samples.size() + static_cast<std::size_t>(pause_s * 16000));
     const double begin = static_cast<double>(all.samples.size()) / 16000;
     const std::vector<float> sentence = read_audio(path).samples;
-    const Region region = audible(sentence);
+    const TimeSpan region = audible(sentence);
     all.sentences.push_back({begin + region.begin_s, begin + region.end_s});
     all.samples.insert(all.samples.end(), sentence.begin(), sentence.end());
   }
@@ -47,11 +47,11 @@ struct Errors {
   double missed = 0, added = 0;
 };
 
-Errors errors(const Joined& truth, const std::vector<Region>& regions) {
+Errors errors(const Joined& truth, const std::vector<TimeSpan>& regions) {
   const auto frames = truth.samples.size() / 160;
-  const auto marked = [&](const std::vector<Region>& all, double margin) {
+  const auto marked = [&](const std::vector<TimeSpan>& all, double margin) {
     std::vector<bool> marks(frames);
-    for (const Region& region : all)
+    for (const TimeSpan& region : all)
       for (std::size_t i = 0; i < frames; ++i) {
         const double at = static_cast<double>(i) / 100;
         if (at >= region.begin_s - margin && at < region.end_s + margin) marks[i] = true;
@@ -112,54 +112,12 @@ TEST(Voice, FindsSentencesAtAnyLevelAndInSteadyNoise) {
   }
 }
 
-double level_at(std::span<const float> samples, double at_s) {  // of 40 ms
-  const auto begin = static_cast<std::size_t>(std::max(at_s - 0.02, 0.0) * 16000);
-  return begin + 640 > samples.size() ? 0 : rms(samples.subspan(begin, 640));
-}
-
-TEST(Voice, WindowsAreCutInPausesAndHoldAll) {
-  const Joined clean = joined(12);
-  if (clean.sentences.empty()) GTEST_SKIP() << "no recordings of LJ Speech in " << data_folder();
-  std::vector<float> samples = clean.samples;
-  add_noise(samples, {}, 20, 4);
-  const VoiceActivity voice(samples, 16000);
-  for (const double max_s : {30.0, 12.0, 3.0}) {
-    const auto windows = voice.windows(max_s);
-    const Errors wrong = errors(clean, windows);
-    EXPECT_LE(wrong.missed, 0.02) << max_s;
-    double total = 0;
-    int cuts = 0;
-    for (std::size_t i = 0; i < windows.size(); ++i) {
-      EXPECT_LE(windows[i].seconds(), max_s + 1e-9);
-      const double before = i > 0 ? windows[i - 1].end_s : 0;
-      EXPECT_GE(windows[i].begin_s, before);
-      total += windows[i].seconds();
-      // Where a window ends within a region, it ends at one of the quietest places of its second half.
-      if (i + 1 < windows.size() && windows[i + 1].begin_s == windows[i].end_s) {
-        ++cuts;
-        const double at_cut = level_at(clean.samples, windows[i].end_s);
-        int quieter = 0;
-        for (double share = 0.5; share < 1; share += 0.01) quieter += level_at(clean.samples, windows[i].begin_s + share * max_s) < at_cut;
-        EXPECT_LE(quieter, 15) << max_s << ", " << windows[i].end_s;
-      }
-      // No window could also have held the next region.
-      const double together = i > 0 ? windows[i].end_s - windows[i - 1].begin_s : INFINITY;
-      EXPECT_GT(together, max_s == 30 ? 30 : 0);
-    }
-    EXPECT_EQ(cuts > 0, max_s == 3);
-    EXPECT_LT(total, static_cast<double>(samples.size()) / 16000);
-  }
-  EXPECT_THROW(voice.windows(0), DataError);
-}
-
 TEST(Voice, NothingToHear) {
-  for (const std::size_t size : {0, 1, 159, 160, 16000 * 40}) {
+  for (const std::size_t size : {0, 1, 159, 160, 16000 * 40})
     EXPECT_TRUE(VoiceActivity(std::vector<float>(size), 16000).regions().empty()) << size;
-    EXPECT_TRUE(VoiceActivity(std::vector<float>(size), 16000).windows(30).empty()) << size;
-  }
   for (const double level : {1e-4, 0.1, 1.0}) {
     double found = 0;
-    for (const Region& region : VoiceActivity(white_noise(16000 * 60, level, 11), 16000).regions()) found += region.seconds();
+    for (const TimeSpan& region : VoiceActivity(white_noise(16000 * 60, level, 11), 16000).regions()) found += region.seconds();
     EXPECT_LT(found, 0.6) << level;
   }
   EXPECT_THROW(VoiceActivity(std::vector<float>(100), 4000), DataError);

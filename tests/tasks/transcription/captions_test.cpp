@@ -32,7 +32,7 @@ Transcript transcript_of(const Json& result) {
                     s["temperature"],
                     s["avg_logprob"],
                     s["compression_ratio"],
-                    s["no_speech_prob"],
+                    s["no_speech_prob"].get<double>(),
                     {}};
     transcript.word_times = s.contains("words");
     for (const Json& w : s.value("words", Json::array())) segment.words.push_back({w["word"], w["start"], w["end"], w["probability"], {}});

@@ -1,0 +1,102 @@
+#include "launcher/transcriber.h"
+
+#include <memory>
+
+#include "datasets/audio/voice.h"
+#include "framework/base/error.h"
+#include "framework/models/hub.h"
+#include "framework/models/pretrained.h"
+#include "framework/tasks/transcription/batched_transcription.h"
+#include "launcher/ctc_model.h"
+#include "launcher/speech_model.h"
+
+namespace thaw {
+namespace {
+
+std::string architecture_of(const std::string& model) {
+  const fs::path path = fs::is_regular_file(model) ? fs::path(model) : find_model(model).directory;
+  return JsonView(open_pretrained(path).config, (path / "config.json").string())["model_type"].text();
+}
+
+std::vector<TimeSpan> windows_of(const audio::Audio& recording, double longest_s) {
+  SpeechWindowOptions options;
+  options.longest = longest_s;
+  return speech_windows(audio::VoiceActivity(recording.samples, recording.sample_rate).regions(), recording.seconds(), options);
+}
+
+class WhisperTranscriber {
+ public:
+  WhisperTranscriber(const TranscriberOptions& options, at::ScalarType precision)
+      : model_(open_speech_model(options.model, precision)), at_pauses_(options.windows == "pauses"), batch_(options.batch) {
+    options_.decoding.language = options.language;
+    options_.decoding.translate = options.translate;
+    options_.decoding.beam_size = options.beams;
+    options_.decoding.patience = options.patience;
+    options_.decoding.best_of = options.best_of;
+    options_.decoding.timestamps = !options.no_timestamps;
+    if (!options.prompt.empty()) options_.decoding.prompt = model_.encode(" " + options.prompt);
+    if (!options.temperatures.empty()) options_.fallback.temperatures = options.temperatures;
+    options_.condition_on_previous_text = !options.independent;
+    options_.word_times = options.word_times;
+    options_.words.heads = model_.heads;
+  }
+
+  Transcript operator()(const fs::path& file) {
+    constexpr double longest_window_s = 30;
+    const audio::Audio recording = audio::read_audio(file);
+    const at::Tensor features = model_.features(recording);
+    if (!at_pauses_) return transcribe(*model_.decoder, model_.vocabulary, features, options_);
+    return transcribe_windows(*model_.decoder, model_.vocabulary, features, windows_of(recording, longest_window_s), batch_, options_);
+  }
+
+ private:
+  SpeechModel model_;
+  TranscriptionOptions options_;
+  bool at_pauses_;
+  std::int64_t batch_;
+};
+
+class CtcTranscriber {
+ public:
+  CtcTranscriber(const TranscriberOptions& options, at::ScalarType precision) : model_(open_ctc_model(options.model, precision)) {
+    options_.beams = options.beams;
+    options_.word_times = options.word_times;
+  }
+
+  Transcript operator()(const fs::path& file) const {
+    constexpr double longest_window_s = 35;  // that of LibriSpeech, which these models are fine-tuned on
+    audio::ReadOptions reading;
+    reading.sample_rate = model_.waveform.sample_rate;
+    const audio::Audio recording = audio::read_audio(file, reading);
+    if (model_.lengths.frames_of(static_cast<std::int64_t>(recording.samples.size())) == 0)
+      throw audio::AudioError(
+          audio::AudioFault::too_short, file.string(),
+          fmt::format("{} samples, of which the model needs {}", recording.samples.size(), model_.lengths.samples_needed(1)));
+    // A recording that fits is heard whole, as the model was trained and is judged.
+    const bool fits = recording.seconds() <= longest_window_s;
+    const std::vector<TimeSpan> windows = fits ? std::vector{TimeSpan{0, recording.seconds()}} : windows_of(recording, longest_window_s);
+    const CtcAcousticModel acoustics = model_.acoustics();
+    return ctc_transcript(ctc_emissions(acoustics, recording.samples, windows), model_.alphabet(), acoustics.frame_s(), options_);
+  }
+
+ private:
+  CtcModel model_;
+  CtcTranscriptionOptions options_;
+};
+
+}  // namespace
+
+Transcriber open_transcriber(const TranscriberOptions& options) {
+  const std::string architecture = architecture_of(options.model);
+  const at::ScalarType precision = options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  if (architecture == "whisper")
+    return [hears = std::make_shared<WhisperTranscriber>(options, precision)](const fs::path& file) { return (*hears)(file); };
+  if (!is_ctc_architecture(architecture))
+    throw ModelError("{}: expected a Whisper or a CTC model (hubert, wav2vec2, wavlm), found a {}", options.model, architecture);
+  if (!options.for_whisper.empty())
+    throw UsageError("{}: only a Whisper knows what to do with it, and {} is a {}: leave it out", fmt::join(options.for_whisper, ", "),
+                     options.model, architecture);
+  return [hears = std::make_shared<const CtcTranscriber>(options, precision)](const fs::path& file) { return (*hears)(file); };
+}
+
+}  // namespace thaw
