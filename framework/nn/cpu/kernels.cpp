@@ -3,6 +3,7 @@
 
 #include "framework/nn/cpu/attention.h"
 #include "framework/nn/cpu/attention_bf16.h"
+#include "framework/nn/cpu/columns.h"
 #include "framework/nn/cpu/decode.h"
 #include "framework/nn/cpu/norm.h"
 
@@ -53,6 +54,35 @@ void column_sums(bool bf16, const void* x, float* sums, i64 begin, i64 end, i64 
   else columns(in<float>(x), sums, begin, end, width);
 }
 
+// Calls work with a null pointer of each type.
+template <typename Work>
+void with_types(bool bf16_x, bool bf16_y, const Work& work) {
+  const auto with_y = [&](auto* x) {
+    if (bf16_y) work(x, static_cast<bf16_t*>(nullptr));
+    else work(x, static_cast<float*>(nullptr));
+  };
+  if (bf16_x) with_y(static_cast<bf16_t*>(nullptr));
+  else with_y(static_cast<float*>(nullptr));
+}
+
+void column_moments(bool bf16_x, bool bf16_y, const void* g, const void* x, const float* mean, float* sums, float* dots, i64 begin, i64 end,
+                    i64 width) {
+  with_types(bf16_x, bf16_y, [&]<typename X, typename Y>(X*, Y*) { moments(in<Y>(g), in<X>(x), mean, sums, dots, begin, end, width); });
+}
+
+void column_affine(bool bf16_x, bool bf16_y, const void* x, const float* scale, const float* offset, void* y, i64 begin, i64 end,
+                   i64 width) {
+  with_types(bf16_x, bf16_y, [&]<typename X, typename Y>(X*, Y*) {
+    affine<X, X, Y>(in<X>(x), scale, nullptr, nullptr, offset, to<Y>(y), begin, end, width);
+  });
+}
+
+void column_affine_backward(bool bf16_x, bool bf16_y, const void* g, const float* of_g, const void* x, const float* of_x,
+                            const float* offset, void* grad_x, i64 begin, i64 end, i64 width) {
+  with_types(bf16_x, bf16_y,
+             [&]<typename X, typename Y>(X*, Y*) { affine(in<Y>(g), of_g, in<X>(x), of_x, offset, to<X>(grad_x), begin, end, width); });
+}
+
 void panel_product(bool bf16, const float* x, i64 rows, i64 depth, const void* panel, const float* bias, const float* residual, float* out,
                    i64 ldo, i64 columns) {
   if (bf16) panel_rows(x, rows, depth, in<bf16_t>(panel), bias, residual, out, ldo, columns);
@@ -86,6 +116,9 @@ const Kernels& THAW_KERNELS() {
                              norm_forward,
                              norm_backward,
                              column_sums,
+                             column_moments,
+                             column_affine,
+                             column_affine_backward,
                              panel_product,
                              attend_cached};
   return table;

@@ -45,6 +45,15 @@ struct Kernels {
                         DropoutArgs dropout);
   // Adds rows [begin, end) of x: [rows, width] into sums: [width].
   void (*column_sums)(bool bf16, const void* x, float* sums, std::int64_t begin, std::int64_t end, std::int64_t width);
+  // Normalisation down the columns, where y = x · scale + offset, x and y being of either type. Rows [begin, end):
+  // adds g and g · (x − mean) into sums and dots: [width], where g, of y's type, is y's gradient; null: x − mean itself.
+  void (*column_moments)(bool bf16_x, bool bf16_y, const void* g, const void* x, const float* mean, float* sums, float* dots,
+                         std::int64_t begin, std::int64_t end, std::int64_t width);
+  // y = x · scale + offset; its gradient x = g · of_g + x · of_x + offset.
+  void (*column_affine)(bool bf16_x, bool bf16_y, const void* x, const float* scale, const float* offset, void* y, std::int64_t begin,
+                        std::int64_t end, std::int64_t width);
+  void (*column_affine_backward)(bool bf16_x, bool bf16_y, const void* g, const float* of_g, const void* x, const float* of_x,
+                                 const float* offset, void* grad_x, std::int64_t begin, std::int64_t end, std::int64_t width);
   // Columns 0 … `columns` (at most panel_width) of out = x · panel + bias (+ residual, which may be null and may be out).
   // x: [rows × depth], panel: [depth × panel_width], bf16 or fp32, bias: [panel_width]; out, residual: rows `ldo` apart.
   // A row's bits do not depend on the others.
