@@ -69,13 +69,13 @@ constexpr std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
 constexpr std::int64_t panel_width = 32;
 constexpr std::int64_t attention_block = 64;  // queries whose scores are held at once
 constexpr std::int64_t attention_rows(std::int64_t queries) { return queries < attention_block ? queries : attention_block; }
-// Six matrices of length × dim; for a block of queries three of dim and three of length.
+constexpr std::int64_t to_32(std::int64_t n) { return (n + 31) / 32 * 32; }
+// Six matrices of length × dim; for a block of queries four of dim and four of length.
 constexpr std::int64_t attention_scratch(std::int64_t queries, std::int64_t length, std::int64_t dim) {
-  return 6 * padded(length) * padded(dim) + 3 * attention_rows(queries) * (padded(dim) + padded(length)) + 64;
+  return 6 * to_32(length) * to_32(dim) + 4 * (attention_rows(queries) + 1) * (to_32(dim) + to_32(length)) + 64;
 }
 
 constexpr std::int64_t bf16_block = 32;  // the same for attention_bf16
-constexpr std::int64_t to_32(std::int64_t n) { return (n + 31) / 32 * 32; }
 constexpr std::int64_t attention_bf16_scratch(std::int64_t length, std::int64_t dim) {
   return to_32(length) * to_32(dim) + bf16_block * (2 * to_32(dim) + 2 * to_32(length));
 }
