@@ -11,7 +11,6 @@ needs=("${THAW_VENV:-build/venv}/bin/python" build/release/speech_step)
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 ranks=1
 threads=${THAW_THREADS:-2} steps=${THAW_STEPS:-3}
-export OMP_NUM_THREADS=$threads
 
 for model in ${THAW_MODELS:-wav2vec2 whisper}; do
   for precision in ${THAW_PRECISIONS:-fp32 bf16}; do
@@ -20,7 +19,7 @@ for model in ${THAW_MODELS:-wav2vec2 whisper}; do
       for ((round = 1; round <= ${THAW_ROUNDS:-3}; ++round)); do
         step=("$model" "$precision" "$learning" "$threads" "$steps")
         build/release/speech_step "${step[@]}" >"$out/ours-$round.json"
-        "$python" recipes/benchmarks/peers/speech_step.py "${step[@]}" 2>>"$out/log" >"$out/peer-$round.json"
+        OMP_NUM_THREADS=$threads "$python" recipes/benchmarks/peers/speech_step.py "${step[@]}" 2>>"$out/log" >"$out/peer-$round.json"
       done
       compare "step of $model, $precision, $learning" "s, $threads threads, ${THAW_CLOCK:-seconds}" median "${THAW_CLOCK:-seconds}"
     done
