@@ -1,5 +1,4 @@
-// thaw: one program for laptop, login node and cluster. Each command lives in a
-// file of its own.
+// thaw: one program for laptop, login node and cluster. Each command lives in a file of its own.
 #include <fmt/format.h>
 #include <malloc.h>
 
@@ -13,35 +12,32 @@
 
 namespace {
 
-int ended_by(const std::exception &exception) {
+int ended_by(const std::exception& exception) {
   const thaw::Error error = thaw::as_error(exception);
   fmt::print(stderr, "thaw: {}\n", error.what());
   return static_cast<int>(error.code());
 }
 
-// A step's tensors are soon needed again: what is freed stays with the process,
-// rather than that the system zeroes pages anew in every step.
+// A step's tensors are soon needed again: what is freed stays with the process. That the system zeroes pages anew took a sixth of
+// a step of Whisper in bf16.
 void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
 }
 
-} // namespace
+}  // namespace
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   int exit_code = 0;
   try {
     keep_freed_memory();
-    thaw::load_cuda(); // before ATen is first asked for CUDA: it would stay
-                       // without
+    thaw::load_cuda();  // before ATen is first asked for CUDA: it would stay without
     thaw::explain_bus_errors();
-    CLI::App app{
-        "Thaw fine-tunes pretrained language and speech models on clusters.\n"};
+    CLI::App app{"Thaw fine-tunes pretrained language and speech models on clusters.\n"};
     app.name("thaw");
     app.set_version_flag("--version", THAW_VERSION);
     app.require_subcommand(1);
-    app.footer("A first run:  mpirun -n 2 thaw train recipe.yaml\nEach command "
-               "explains itself:  thaw COMMAND --help");
+    app.footer("A first run:  mpirun -n 2 thaw train recipe.yaml\nEach command explains itself:  thaw COMMAND --help");
     thaw::add_shard(app, exit_code);
     thaw::add_plan(app, exit_code);
     thaw::add_train(app, exit_code);
@@ -58,11 +54,11 @@ int main(int argc, char **argv) {
     thaw::add_doctor(app, exit_code);
     try {
       app.parse(argc, argv);
-    } catch (const CLI::ParseError &error) {
+    } catch (const CLI::ParseError& error) {
       // CLI11 shows help and version as "errors" of code 0.
       return app.exit(error) == 0 ? 0 : static_cast<int>(thaw::ExitCode::usage);
     }
-  } catch (const std::exception &exception) {
+  } catch (const std::exception& exception) {
     return ended_by(exception);
   }
   return exit_code;
