@@ -1,5 +1,6 @@
 // thaw: one program for laptop, login node and cluster. Each command lives in a file of its own.
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <exception>
@@ -17,11 +18,19 @@ int ended_by(const std::exception& exception) {
   return static_cast<int>(error.code());
 }
 
+// A step's tensors are soon needed again: what is freed stays with the process. That the system zeroes pages anew took a sixth of
+// a step of Whisper in bf16.
+void keep_freed_memory() {
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   int exit_code = 0;
   try {
+    keep_freed_memory();
     thaw::load_cuda();  // before ATen is first asked for CUDA: it would stay without
     thaw::explain_bus_errors();
     CLI::App app{"Thaw fine-tunes pretrained language and speech models on clusters.\n"};

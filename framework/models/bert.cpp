@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "framework/base/error.h"
+#include "framework/models/config_checks.h"
 #include "framework/models/declare.h"
 #include "framework/nn/ops.h"
 
@@ -16,31 +17,22 @@ struct BertConfig {
 };
 
 BertConfig read_config(const JsonView& json, const HeadSpec& head) {
-  const auto positive = [&](const char* key) {
-    const std::int64_t value = json[key].integer();
-    if (value <= 0 || value > 1'000'000'000) json[key].fail("a positive integer");
-    return value;
-  };
-  const auto probability = [&](const char* key, double otherwise) {
-    const double value = json.number_or(key, otherwise);
-    if (!(value >= 0 && value < 1)) json[key].fail("a probability in [0, 1)");
-    return value;
+  const auto dropout = [&](const char* key, double otherwise) {
+    return head.dropout >= 0 ? head.dropout : probability_or(json, key, otherwise);
   };
   BertConfig c{};
-  c.width = positive("hidden_size");
-  c.layers = positive("num_hidden_layers");
-  c.heads = positive("num_attention_heads");
-  c.inner = positive("intermediate_size");
-  c.vocabulary = positive("vocab_size");
-  c.positions = positive("max_position_embeddings");
-  c.types = json.integer_or("type_vocab_size", 2);
+  c.width = positive(json, "hidden_size");
+  c.layers = checked_positive(json["num_hidden_layers"], most_layers);
+  c.heads = positive(json, "num_attention_heads");
+  c.inner = positive(json, "intermediate_size");
+  c.vocabulary = positive(json, "vocab_size");
+  c.positions = positive(json, "max_position_embeddings");
+  c.types = positive_or(json, "type_vocab_size", 2);
   c.eps = json.number_or("layer_norm_eps", 1e-12);
   c.activation = activation_named(json.text_or("hidden_act", "gelu"), json.where());
-  c.hidden_dropout = head.dropout >= 0 ? head.dropout : probability("hidden_dropout_prob", 0.1);
-  c.attention_dropout = head.dropout >= 0 ? head.dropout : probability("attention_probs_dropout_prob", 0.1);
-  c.classifier_dropout = head.dropout >= 0 ? head.dropout : probability("classifier_dropout", c.hidden_dropout);
-  if (c.layers > 1000) json["num_hidden_layers"].fail("at most 1000 layers");
-  if (c.types < 1) json["type_vocab_size"].fail("a positive integer");
+  c.hidden_dropout = dropout("hidden_dropout_prob", 0.1);
+  c.attention_dropout = dropout("attention_probs_dropout_prob", 0.1);
+  c.classifier_dropout = dropout("classifier_dropout", c.hidden_dropout);
   if (c.width % c.heads != 0) json["num_attention_heads"].fail(fmt::format("a divisor of hidden_size {}", c.width));
   if (json.text_or("position_embedding_type", "absolute") != "absolute") json["position_embedding_type"].fail("\"absolute\"");
   if (json.boolean_or("is_decoder", false)) json["is_decoder"].fail("false: an encoder");

@@ -3,23 +3,12 @@
 #include <array>
 
 #include "framework/base/error.h"
+#include "framework/models/config_checks.h"
 
 namespace thaw {
 namespace {
 
-constexpr std::int64_t most_layers = 1000, most_convolutions = 64, most_samples_a_frame = 1'000'000;
-
-std::int64_t positive(const JsonView& json, const char* key, std::int64_t otherwise) {
-  const std::int64_t value = json.integer_or(key, otherwise);
-  if (value <= 0 || value > 1'000'000'000) json[key].fail("a positive integer");
-  return value;
-}
-
-double probability(const JsonView& json, const char* key, double otherwise) {
-  const double value = json.number_or(key, otherwise);
-  if (!(value >= 0 && value < 1)) json[key].fail("a probability in [0, 1)");
-  return value;
-}
+constexpr std::int64_t most_convolutions = 64, most_samples_a_frame = 1'000'000;
 
 // A list of positive integers, one a convolution.
 std::vector<std::int64_t> list_of(const JsonView& json, const char* key, std::vector<std::int64_t> otherwise) {
@@ -27,10 +16,7 @@ std::vector<std::int64_t> list_of(const JsonView& json, const char* key, std::ve
   const JsonView list = json[key];
   if (!list.raw().is_array() || list.size() == 0 || list.size() > most_convolutions) list.fail("a list of numbers, one a convolution");
   std::vector<std::int64_t> values;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    values.push_back(list[i].integer());
-    if (values.back() <= 0 || values.back() > 1'000'000) list[i].fail("a positive integer");
-  }
+  for (std::size_t i = 0; i < list.size(); ++i) values.push_back(checked_positive(list[i], 1'000'000));
   return values;
 }
 
@@ -40,9 +26,9 @@ void refuse(const JsonView& json, const char* key, const char* expected) {
 
 SpanMask mask_of(const JsonView& json, const std::string& axis, double share, std::int64_t least) {
   const auto key = [&](const char* what) { return fmt::format("mask_{}_{}", axis, what); };
-  SpanMask mask{json.number_or(key("prob"), share), json.integer_or(key("length"), 10), json.integer_or(key("min_masks"), least)};
+  SpanMask mask{json.number_or(key("prob"), share), positive_or(json, key("length"), 10, 1'000'000),
+                json.integer_or(key("min_masks"), least)};
   if (!(mask.share >= 0 && mask.share <= 1)) json[key("prob")].fail("a share in [0, 1]");
-  if (mask.length < 1 || mask.length > 1'000'000) json[key("length")].fail("a positive integer");
   if (mask.least < 0 || mask.least > 1'000'000) json[key("min_masks")].fail("an integer of at least 0");
   if (!json.boolean_or("apply_spec_augment", true)) mask.share = 0;
   return mask;
@@ -59,26 +45,26 @@ void read_convolutions(const JsonView& json, Wav2Vec2Config& c) {
   c.convolution_bias = json.boolean_or("conv_bias", false);
   c.convolution_activation = activation_named(json.text_or("feat_extract_activation", "gelu"), json.where());
   c.normed_features = json.boolean_or("feat_proj_layer_norm", true);
-  c.position_kernel = positive(json, "num_conv_pos_embeddings", 128);
-  c.position_groups = positive(json, "num_conv_pos_embedding_groups", 16);
+  c.position_kernel = positive_or(json, "num_conv_pos_embeddings", 128);
+  c.position_groups = positive_or(json, "num_conv_pos_embedding_groups", 16);
   if (c.width % c.position_groups != 0) json["num_conv_pos_embedding_groups"].fail(fmt::format("a divisor of hidden_size {}", c.width));
 }
 
 void read_dropouts(const JsonView& json, const HeadSpec& head, Wav2Vec2Config& c) {
-  const auto dropout = [&](const char* key) { return head.dropout >= 0 ? head.dropout : probability(json, key, 0.1); };
+  const auto dropout = [&](const char* key) { return head.dropout >= 0 ? head.dropout : probability_or(json, key, 0.1); };
   c.hidden_dropout = dropout("hidden_dropout");
   c.attention_dropout = dropout("attention_dropout");
   c.activation_dropout = dropout("activation_dropout");
   c.final_dropout = dropout("final_dropout");
-  c.features_dropout = probability(json, "feat_proj_dropout", 0);
-  c.layer_drop = probability(json, "layerdrop", 0.1);
+  c.features_dropout = probability_or(json, "feat_proj_dropout", 0);
+  c.layer_drop = probability_or(json, "layerdrop", 0.1);
   c.time_mask = mask_of(json, "time", 0.05, 2);
   c.feature_mask = mask_of(json, "feature", 0, 0);
 }
 
 void read_buckets(const JsonView& json, Wav2Vec2Config& c) {
-  c.buckets = positive(json, "num_buckets", 320);
-  c.bucket_distance = positive(json, "max_bucket_distance", 800);
+  c.buckets = positive_or(json, "num_buckets", 320);
+  c.bucket_distance = positive_or(json, "max_bucket_distance", 800);
   if (c.buckets % 4 != 0) json["num_buckets"].fail("a multiple of 4");
   if (c.bucket_distance <= c.buckets / 4) json["max_bucket_distance"].fail(fmt::format("more than a quarter of num_buckets {}", c.buckets));
 }
@@ -122,15 +108,14 @@ Wav2Vec2Config read_wav2vec2_config(const JsonView& json, const HeadSpec& head, 
   Wav2Vec2Config c{};
   c.architecture = architecture;
   c.prefix = architecture + ".";
-  c.width = positive(json, "hidden_size", 768);
-  c.layers = positive(json, "num_hidden_layers", 12);
-  c.heads = positive(json, "num_attention_heads", 12);
-  c.inner = positive(json, "intermediate_size", 3072);
-  c.projection = positive(json, "classifier_proj_size", 256);
+  c.width = positive_or(json, "hidden_size", 768);
+  c.layers = positive_or(json, "num_hidden_layers", 12, most_layers);
+  c.heads = positive_or(json, "num_attention_heads", 12);
+  c.inner = positive_or(json, "intermediate_size", 3072);
+  c.projection = positive_or(json, "classifier_proj_size", 256);
   c.eps = json.number_or("layer_norm_eps", 1e-5);
   c.norm_first = json.boolean_or("do_stable_layer_norm", false);
   c.activation = activation_named(json.text_or("hidden_act", "gelu"), json.where());
-  if (c.layers > most_layers) json["num_hidden_layers"].fail("at most 1000 layers");
   if (c.width % c.heads != 0) json["num_attention_heads"].fail(fmt::format("a divisor of hidden_size {}", c.width));
   read_convolutions(json, c);
   read_dropouts(json, head, c);

@@ -30,17 +30,21 @@ ConvolutionLayer declare_convolution(const Declare& declare, const Wav2Vec2Confi
   return layer;
 }
 
-// One row: [samples, 1] → [frames, channels]. weights: laid out.
+// One row: [samples, 1] → [frames, channels]. weights: laid out. What a norm over time gives is already of the type that the
+// next convolution reads.
 at::Tensor frames_of(at::Tensor x, const std::vector<ConvolutionLayer>& layers, const std::vector<at::Tensor>& weights,
                      const Wav2Vec2Config& c) {
+  std::vector<std::int64_t> tokens{0, x.size(0)};
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const auto& [shape, weight, bias, norm] = layers[i];
-    x = convolution(x.to(weights[i].scalar_type()), weights[i], bias != nullptr ? bias->working : at::Tensor(), {0, x.size(0)}, shape);
-    if (norm && c.norms_over_time) x = time_norm(x, norm->gamma->working, norm->beta->working, {0, x.size(0)}, norm->eps);
+    x = convolution(x.to(weights[i].scalar_type()), weights[i], bias != nullptr ? bias->working : at::Tensor(), tokens, shape);
+    tokens = shape.rows(tokens);
+    const at::ScalarType next = weights[std::min(i + 1, layers.size() - 1)].scalar_type();
+    if (norm && c.norms_over_time) x = time_norm(x, norm->gamma->working, norm->beta->working, tokens, norm->eps, next);
     else if (norm) x = (*norm)(x);
     x = activate(x, c.convolution_activation);
   }
-  return x;
+  return x.narrow(0, 0, tokens.back());
 }
 
 void check_samples(const Packed& in, const Context& context, const Wav2Vec2Config& c) {
@@ -97,11 +101,10 @@ Layer wav2vec2_feature_extractor(Model& model, const Wav2Vec2Config& c) {
             for (const ConvolutionLayer& layer : layers) weights.push_back(laid_out(layer.weight->working, layer.shape));
             const at::Tensor samples = context.features.reshape({-1, 1});
             std::vector<std::int64_t> cu_seqlens{0};
-            for (std::size_t row = 0; row + 1 < in.cu_seqlens.size(); ++row) {
-              const std::int64_t start = in.cu_seqlens[row], length = in.cu_seqlens[row + 1] - start;
+            for_rows(in.cu_seqlens, [&](std::size_t, std::int64_t start, std::int64_t length) {
               rows.push_back(frames_of(samples.narrow(0, start, length), layers, weights, c));
               cu_seqlens.push_back(cu_seqlens.back() + rows.back().size(0));
-            }
+            });
             Packed out = pack_of(std::move(cu_seqlens));
             out.values = pad_tokens(at::cat(rows));
             return out;
@@ -129,7 +132,7 @@ Layer wav2vec2_embeddings(Model& model, const Wav2Vec2Config& c) {
             x = masked(dropout(x, context.site(c.features_dropout, group, 0)), in, context);
             const at::Tensor weight = normed_weight(g.working, v.working, x.scalar_type());
             const at::Tensor told = convolution(x, laid_out(weight, shape), bias.working.to(x.scalar_type()), in.cu_seqlens, shape);
-            x = x + pad_tokens(activate(told, c.convolution_activation));
+            x = x + activate(told, c.convolution_activation);
             return Packed{dropout(norm ? (*norm)(x) : x, context.site(c.hidden_dropout, group, 3)), in.cu_seqlens, in.max_length};
           }};
 }

@@ -5,7 +5,7 @@
 #include "framework/base/error.h"
 #include "framework/models/declare.h"
 #include "framework/models/whisper_config.h"
-#include "framework/nn/frame_convolution.h"
+#include "framework/nn/convolution.h"
 
 namespace thaw {
 namespace {
@@ -99,25 +99,26 @@ void check_rows(const std::vector<std::int64_t>& cu_seqlens, const Context& cont
 // Two convolutions, the second of stride 2, and a fixed table of positions.
 Layer convolutions(Model& model, const WhisperConfig& c, const std::string& prefix, bool short_rows) {
   const Declare declare{model, prefix, 0};
-  const auto convolution = [&](const std::string& name, std::int64_t in, std::int64_t stride) {
+  const auto declared = [&](const std::string& name, std::int64_t in, std::int64_t stride) {
     Parameter& weight = declare.add(name + ".weight", {c.width, in, 3}, Role::matrix);
     weight.stride = stride;
     return Linear{&weight, &declare.add(name + ".bias", {c.width}, Role::bias)};
   };
-  const Linear first = convolution("conv1", c.mels, 1), second = convolution("conv2", c.width, 2);
+  const Linear first = declared("conv1", c.mels, 1), second = declared("conv2", c.width, 2);
+  const Convolution same{3, 1, 1, 1}, halving{3, 2, 1, 1};
+  const auto convolve = [](const at::Tensor& x, const Packed& in, const Linear& of, const Convolution& shape) {
+    return at::gelu(convolution(x, laid_out(of.weight->working, shape), of.bias->working, in.cu_seqlens, shape));
+  };
   Parameter& positions = declare.add("embed_positions.weight", {c.source_positions, c.width}, Role::embedding);
   positions.fixed = true;
   return {"encoder.conv", [=, &positions](const Packed& in, const Context& context) {
             check_rows(in.cu_seqlens, context, c, short_rows);
-            const auto convolve = [](const FrameConvolution& shape, const at::Tensor& x, const std::vector<std::int64_t>& rows,
-                                     const Linear& of) { return at::gelu(shape(x, rows, of.weight->working, of.bias->working)); };
-            const FrameConvolution halving{3, 2, 1};
             const at::Tensor frames = context.features.to(first.weight->working.scalar_type());
-            Packed out = pack_of(halving.lengths(in.cu_seqlens));
-            const at::Tensor x = convolve(halving, convolve({3, 1, 1}, frames, in.cu_seqlens, first), in.cu_seqlens, second);
+            Packed out = pack_of(halving.rows(in.cu_seqlens));
+            const at::Tensor x = convolve(convolve(frames, in, first, same), in, second, halving);
             std::vector<at::Tensor> table;
-            for (std::size_t row = 0; row + 1 < out.cu_seqlens.size(); ++row)
-              table.push_back(positions.working.narrow(0, 0, out.cu_seqlens[row + 1] - out.cu_seqlens[row]));
+            for_rows(out.cu_seqlens,
+                     [&](std::size_t, std::int64_t, std::int64_t length) { table.push_back(positions.working.narrow(0, 0, length)); });
             out.values = dropout(x + pad_tokens(at::cat(table)), site_of(context, c.dropout, 0, self_use, c.source_positions));
             return out;
           }};

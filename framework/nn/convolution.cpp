@@ -50,63 +50,44 @@ class Windows {
   std::int64_t in_;
 };
 
-// A row with its zeros.
-at::Tensor with_zeros(const at::Tensor& row, const Convolution& shape) {
-  return shape.before + shape.after > 0 ? at::constant_pad_nd(row, {0, 0, shape.before, shape.after}) : row.contiguous();
+// A row with its zeros; fewer than none are left away.
+at::Tensor with_zeros(const at::Tensor& row, std::int64_t before, std::int64_t after) {
+  return before != 0 || after != 0 ? at::constant_pad_nd(row, {0, 0, before, after}) : row.contiguous();
 }
 
-template <typename Work>
-void for_rows(const std::vector<std::int64_t>& cu_seqlens, const std::vector<std::int64_t>& outputs, const Work& work) {
-  for (std::size_t row = 0; row + 1 < cu_seqlens.size(); ++row)
-    work(cu_seqlens[row], cu_seqlens[row + 1] - cu_seqlens[row], outputs[row], outputs[row + 1] - outputs[row]);
-}
-
-// Of weights laid out.
-at::Tensor convolve(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& bias, const std::vector<std::int64_t>& cu_seqlens,
-                    const Convolution& shape) {
-  const std::vector<std::int64_t> outputs = shape.rows(cu_seqlens);
+// A row's outputs, written to y: [outputs, groups · out], whose tokens may lie apart. weights: laid out.
+void convolve(const at::Tensor& row, const at::Tensor& weights, const at::Tensor& bias, const Convolution& shape, const at::Tensor& y) {
+  const Windows windows(with_zeros(row, shape.before, shape.after), shape);
   const std::int64_t out = weights.size(1);
-  at::Tensor y = at::empty({outputs.back(), shape.groups * out}, x.options());
-  for_rows(cu_seqlens, outputs, [&](std::int64_t start, std::int64_t length, std::int64_t to, std::int64_t count) {
-    const Windows windows(with_zeros(x.narrow(0, start, length), shape), shape);
-    for (std::int64_t group = 0; group < shape.groups; ++group) {
-      const std::optional<at::Tensor> offset = if_defined(bias.defined() ? bias.narrow(0, group * out, out) : bias);
-      windows.for_parts(count, [&](std::int64_t first, std::int64_t some) {
-        const at::Tensor values = product(windows(group, first, some), weights[group], offset);
-        y.narrow(0, to + first, some).narrow(1, group * out, out).copy_(values.narrow(0, 0, some));
-      });
-    }
-  });
-  return y;
+  for (std::int64_t group = 0; group < shape.groups; ++group) {
+    const std::optional<at::Tensor> offset = if_defined(bias.defined() ? bias.narrow(0, group * out, out) : bias);
+    windows.for_parts(y.size(0), [&](std::int64_t first, std::int64_t some) {
+      const at::Tensor values = product(windows(group, first, some), weights[group], offset);
+      y.narrow(0, first, some).narrow(1, group * out, out).copy_(values.narrow(0, 0, some));
+    });
+  }
 }
 
-// With a stride of 1 the gradient is itself a convolution: by the kernel turned round, outputs and inputs exchanged.
-at::Tensor gradient_of_input_by_convolution(const at::Tensor& grad, const at::Tensor& weights, const std::vector<std::int64_t>& outputs,
-                                            const Convolution& shape) {
-  const std::int64_t groups = shape.groups, out = weights.size(1), kernel = shape.kernel;
-  const at::Tensor turned = weights.view({groups, out, kernel, -1}).flip(2).permute({0, 3, 2, 1}).reshape({groups, -1, kernel * out});
-  return convolve(grad, turned, {}, outputs, {kernel, 1, kernel - 1 - shape.before, kernel - 1 - shape.after, groups});
-}
-
-// Else each window's gradient is added to the tokens that it has.
-at::Tensor gradient_of_input_by_windows(const at::Tensor& grad, const at::Tensor& weights, const std::vector<std::int64_t>& cu_seqlens,
-                                        const std::vector<std::int64_t>& outputs, const Convolution& shape) {
-  const std::int64_t out = weights.size(1), in = weights.size(2) / shape.kernel, width = in * shape.groups;
-  const at::Tensor turned = weights.transpose(1, 2).contiguous();
-  at::Tensor result = at::empty({cu_seqlens.back(), width}, grad.options());
-  for_rows(cu_seqlens, outputs, [&](std::int64_t start, std::int64_t length, std::int64_t from, std::int64_t count) {
-    at::Tensor row = at::zeros({length + shape.before + shape.after, width}, grad.options().dtype(at::kFloat));
-    const Windows windows(row, shape);
-    for (std::int64_t group = 0; group < shape.groups; ++group)
-      windows.for_parts(count, [&](std::int64_t first, std::int64_t some) {
-        const at::Tensor part = grad.narrow(0, from + first, some).narrow(1, group * out, out);
-        const at::Tensor of_windows = product(pad_tokens(part.contiguous()), turned[group]).view({-1, shape.kernel, in});
-        for (std::int64_t tap = 0; tap < shape.kernel; ++tap)
-          row.as_strided({some, in}, {shape.stride * width, 1}, (first * shape.stride + tap) * width + group * in)
-              .add_(of_windows.narrow(0, 0, some).select(1, tap));
-      });
-    result.narrow(0, start, length).copy_(row.narrow(0, shape.before, length));
-  });
+// Inputs that lie `stride` apart are read by the same taps, phase, phase + stride, …: their gradient is a convolution of
+// stride 1 of the outputs' by these, turned round.
+at::Tensor gradient_of_input(const at::Tensor& grad, const at::Tensor& weights, const std::vector<std::int64_t>& cu_seqlens,
+                             const std::vector<std::int64_t>& outputs, const Convolution& shape) {
+  const std::int64_t out = weights.size(1), in = weights.size(2) / shape.kernel, stride = shape.stride;
+  const at::Tensor by_tap = weights.view({shape.groups, out, shape.kernel, in});
+  at::Tensor result = at::zeros({cu_seqlens.back(), in * shape.groups}, grad.options());
+  for (std::int64_t phase = 0; phase < std::min(stride, shape.kernel); ++phase) {
+    const at::Tensor taps = by_tap.slice(2, phase, shape.kernel, stride);
+    const at::Tensor turned = taps.flip(2).permute({0, 3, 2, 1}).reshape({shape.groups, in, -1});
+    for_rows(cu_seqlens, [&](std::size_t row, std::int64_t start, std::int64_t length) {
+      const std::int64_t skipped = std::max<std::int64_t>(0, (shape.before - phase + stride - 1) / stride);  // in the zeros before
+      const std::int64_t first = phase + skipped * stride - shape.before;
+      if (first >= length) return;
+      const at::Tensor to = result.narrow(0, start, length).slice(0, first, length, stride);
+      const std::int64_t from = outputs[row], count = outputs[row + 1] - from, reach = taps.size(2) - 1;
+      const Convolution turned_shape{reach + 1, 1, reach - skipped, to.size(0) + skipped - count, shape.groups};
+      convolve(grad.narrow(0, from, count), turned, {}, turned_shape, to);
+    });
+  }
   return result;
 }
 
@@ -115,8 +96,9 @@ at::Tensor gradient_of_weight(const at::Tensor& x, const at::Tensor& grad, at::I
                               const Convolution& shape) {
   const std::int64_t out = sizes[1];
   at::Tensor sums = at::zeros(sizes, grad.options().dtype(at::kFloat));
-  for_rows(cu_seqlens, outputs, [&](std::int64_t start, std::int64_t length, std::int64_t from, std::int64_t count) {
-    const Windows windows(with_zeros(x.narrow(0, start, length), shape), shape);
+  for_rows(cu_seqlens, [&](std::size_t row, std::int64_t start, std::int64_t length) {
+    const Windows windows(with_zeros(x.narrow(0, start, length), shape.before, shape.after), shape);
+    const std::int64_t from = outputs[row], count = outputs[row + 1] - from;
     for (std::int64_t group = 0; group < shape.groups; ++group)
       windows.for_parts(
           count,
@@ -138,19 +120,26 @@ class ConvolutionFunction : public Function<ConvolutionFunction> {
     context->saved_data["bias"] = bias.has_value();
     context->saved_data["cu_seqlens"] = cu_seqlens;
     context->saved_data["shape"] = shape;
-    return convolve(x, weight, bias.value_or(at::Tensor()), cu_seqlens, unpacked(shape));
+    const Convolution convolution = unpacked(shape);
+    const std::vector<std::int64_t> outputs = convolution.rows(cu_seqlens);
+    at::Tensor y = at::empty({tokens_of_pass(outputs.back()), weight.size(0) * weight.size(1)}, x.options());
+    y.slice(0, outputs.back()).zero_();
+    for_rows(cu_seqlens, [&](std::size_t row, std::int64_t start, std::int64_t length) {
+      const at::Tensor to = y.narrow(0, outputs[row], outputs[row + 1] - outputs[row]);
+      convolve(x.narrow(0, start, length), weight, bias.value_or(at::Tensor()), convolution, to);
+    });
+    return y;
   }
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1], grad = grads[0].contiguous();
+    const at::Tensor &x = saved[0], &weight = saved[1];
     const std::vector<std::int64_t> cu_seqlens = context->saved_data["cu_seqlens"].toIntVector();
     const Convolution shape = unpacked(context->saved_data["shape"].toIntVector());
     const std::vector<std::int64_t> outputs = shape.rows(cu_seqlens);
+    const at::Tensor grad = grads[0].narrow(0, 0, outputs.back()).contiguous();
     variable_list result(5);
     if (context->needs_input_grad(0)) {
-      const bool turns = shape.stride == 1 && shape.before < shape.kernel && shape.after < shape.kernel;
-      const at::Tensor of_rows = turns ? gradient_of_input_by_convolution(grad, weight, outputs, shape)
-                                       : gradient_of_input_by_windows(grad, weight, cu_seqlens, outputs, shape);
+      const at::Tensor of_rows = gradient_of_input(grad, weight, cu_seqlens, outputs, shape);
       const std::int64_t rest = x.size(0) - of_rows.size(0);
       result[0] = rest > 0 ? at::constant_pad_nd(of_rows, {0, 0, 0, rest}) : of_rows;
     }
@@ -164,17 +153,32 @@ class ConvolutionFunction : public Function<ConvolutionFunction> {
   static Convolution unpacked(const std::vector<std::int64_t>& s) { return {s[0], s[1], s[2], s[3], s[4]}; }
 };
 
+// By torch's conv1d, for devices that are not the CPU.
+at::Tensor by_row(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<std::int64_t>& cu_seqlens,
+                  const Convolution& shape) {
+  const at::Tensor torchs = weight.view({weight.size(0) * weight.size(1), shape.kernel, -1}).transpose(1, 2);
+  shape.rows(cu_seqlens);  // refuses rows that are too short
+  std::vector<at::Tensor> rows;
+  for_rows(cu_seqlens, [&](std::size_t, std::int64_t start, std::int64_t length) {
+    const at::Tensor row = with_zeros(x.narrow(0, start, length), shape.before, shape.after).t().unsqueeze(0);
+    rows.push_back(
+        at::conv1d(row, torchs, if_defined(bias), at::IntArrayRef{shape.stride}, at::IntArrayRef{0}, at::IntArrayRef{1}, shape.groups)[0]
+            .t());
+  });
+  return pad_tokens(at::cat(rows));
+}
+
 }  // namespace
 
 std::vector<std::int64_t> Convolution::rows(const std::vector<std::int64_t>& cu_seqlens) const {
   std::vector<std::int64_t> outputs{0};
-  for (std::size_t row = 0; row + 1 < cu_seqlens.size(); ++row) {
-    const std::int64_t tokens = cu_seqlens[row + 1] - cu_seqlens[row], count = length(tokens);
+  for_rows(cu_seqlens, [&](std::size_t row, std::int64_t, std::int64_t tokens) {
+    const std::int64_t count = length(tokens);
     if (count == 0)
       throw DataError("row {} of a pass has {} values for a convolution whose kernel is {}: too short; leave such rows out", row, tokens,
                       kernel);
     outputs.push_back(outputs.back() + count);
-  }
+  });
   return outputs;
 }
 
@@ -184,6 +188,7 @@ at::Tensor laid_out(const at::Tensor& weight, const Convolution& shape) {
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<std::int64_t>& cu_seqlens,
                        const Convolution& shape) {
+  if (!x.is_cpu()) return by_row(x, weight, bias, cu_seqlens, shape);
   return ConvolutionFunction::apply(x, weight, if_defined(bias), cu_seqlens,
                                     std::vector<std::int64_t>{shape.kernel, shape.stride, shape.before, shape.after, shape.groups});
 }

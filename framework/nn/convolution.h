@@ -26,7 +26,7 @@ struct Convolution {
 at::Tensor laid_out(const at::Tensor& weight, const Convolution& shape);
 
 // torch's conv1d on each row. x: [tokens, in], weight: laid_out(…), bias: [out] or undefined, all of one dtype
-// → [rows(cu_seqlens).back(), out]. Tokens of x past the last row are not read.
+// → [rows(cu_seqlens).back(), out], and tokens of padding after these (pad_tokens). Those of x past the last row are not read.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<std::int64_t>& cu_seqlens,
                        const Convolution& shape);
 
@@ -35,9 +35,9 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::
 at::Tensor normed_weight(const at::Tensor& g, const at::Tensor& v, at::ScalarType type);
 
 // torch's group_norm with a group a channel: over each row's own time. x: [tokens, channels] in fp32 or bf16; gamma, beta:
-// [channels] fp32. Statistics in fp32; tokens past the last row are dropped.
+// [channels] fp32 → `type`. Statistics in fp32; tokens past the last row are dropped.
 at::Tensor time_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, const std::vector<std::int64_t>& cu_seqlens,
-                     double eps);
+                     double eps, at::ScalarType type);
 
 // The mean of each row's tokens. x: [tokens, width] → fp32 [rows, width].
 at::Tensor row_means(const at::Tensor& x, const std::vector<std::int64_t>& cu_seqlens);

@@ -42,13 +42,6 @@ RandomSite saved_site(AutogradContext* context) {
           context->saved_data["first"].toInt()};
 }
 
-void for_blocks(std::int64_t rows, const std::function<void(std::int64_t block, std::int64_t begin, std::int64_t end)>& work) {
-  const std::int64_t blocks = (rows + block_rows - 1) / block_rows;
-  at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t block = first; block < last; ++block) work(block, block * block_rows, std::min(rows, (block + 1) * block_rows));
-  });
-}
-
 class LinearFunction : public Function<LinearFunction> {
  public:
   static Variable forward(AutogradContext* context, const Variable& x, const Variable& weight, const std::optional<Variable>& bias) {
@@ -272,7 +265,7 @@ at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight, std::int64
 }
 
 at::Tensor pad_tokens(const at::Tensor& x) {
-  const std::int64_t missing = (token_multiple - x.size(0) % token_multiple) % token_multiple;
+  const std::int64_t missing = tokens_of_pass(x.size(0)) - x.size(0);
   if (missing == 0) return x;
   std::vector<std::int64_t> shape = x.sizes().vec();
   shape[0] = missing;

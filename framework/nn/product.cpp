@@ -19,6 +19,13 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const std::opt
   return at::linear(x, weight, bias);
 }
 
+void for_blocks(std::int64_t rows, const std::function<void(std::int64_t block, std::int64_t begin, std::int64_t end)>& work) {
+  const std::int64_t blocks = (rows + block_rows - 1) / block_rows;
+  at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t block = first; block < last; ++block) work(block, block * block_rows, std::min(rows, (block + 1) * block_rows));
+  });
+}
+
 at::Tensor in_order(const at::Tensor& parts) {
   at::Tensor sum = parts[0].clone();
   for (std::int64_t block = 1; block < parts.size(0); ++block) sum.add_(parts[block]);
@@ -29,10 +36,8 @@ at::Tensor column_sum(const at::Tensor& x) {
   if (!x.is_cpu()) return x.sum(0, false, at::kFloat);
   const at::Tensor rows = x.contiguous();
   at::Tensor parts = at::zeros({blocks_of(rows.size(0)), rows.size(1)}, rows.options().dtype(at::kFloat));
-  at::parallel_for(0, parts.size(0), 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t block = first; block < last; ++block)
-      cpu::kernels().column_sums(x.scalar_type() == at::kBFloat16, rows.data_ptr(), parts[block].data_ptr<float>(), block * block_rows,
-                                 std::min(rows.size(0), (block + 1) * block_rows), rows.size(1));
+  for_blocks(rows.size(0), [&](std::int64_t block, std::int64_t begin, std::int64_t end) {
+    cpu::kernels().column_sums(x.scalar_type() == at::kBFloat16, rows.data_ptr(), parts[block].data_ptr<float>(), begin, end, rows.size(1));
   });
   return in_order(parts);
 }

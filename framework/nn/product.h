@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <functional>
 #include <optional>
 
 namespace thaw {
@@ -13,6 +14,9 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const std::opt
 // Sums are made over blocks of rows of this size, then over blocks in order, so that threads do not change them.
 constexpr std::int64_t block_rows = 64;
 constexpr std::int64_t blocks_of(std::int64_t rows) { return rows <= block_rows ? 1 : (rows + block_rows - 1) / block_rows; }
+
+// Calls work(block, first row, end) for each block, in parallel.
+void for_blocks(std::int64_t rows, const std::function<void(std::int64_t block, std::int64_t begin, std::int64_t end)>& work);
 
 at::Tensor in_order(const at::Tensor& parts);  // Σ of [blocks, width] over blocks, in order
 

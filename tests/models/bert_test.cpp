@@ -114,7 +114,7 @@ TEST_F(BertRefusal, NamesKeyExpectedAndFound) {
   EXPECT_EQ(refusal(with("hidden_size", "large")), "config.json: hidden_size: expected an integer, found \"large\"");
   EXPECT_EQ(refusal(with("num_attention_heads", 5)), "config.json: num_attention_heads: expected a divisor of hidden_size 12, found 5");
   EXPECT_EQ(refusal(with("hidden_dropout_prob", 1.5)), "config.json: hidden_dropout_prob: expected a probability in [0, 1), found 1.5");
-  EXPECT_EQ(refusal(with("num_hidden_layers", -1)), "config.json: num_hidden_layers: expected a positive integer, found -1");
+  EXPECT_EQ(refusal(with("num_hidden_layers", -1)), "config.json: num_hidden_layers: expected an integer from 1 to 1000, found -1");
   EXPECT_EQ(refusal(with("hidden_act", "swish2")).substr(0, 24), "config.json: hidden_act:");
   Json missing = config;
   missing.erase("vocab_size");

@@ -42,11 +42,11 @@ TEST(Wav2Vec2Refusal, NamesKeyExpectedAndFound) {
     for (const Head kind : {Head::classification, Head::ctc}) EXPECT_EQ(refusal(small(type), {7, -1, kind}), "accepted") << type;
   EXPECT_EQ(with("hidden_size", "large"), "config.json: hidden_size: expected an integer, found \"large\"");
   EXPECT_EQ(with("num_attention_heads", 5), "config.json: num_attention_heads: expected a divisor of hidden_size 24, found 5");
-  EXPECT_EQ(with("num_hidden_layers", 0), "config.json: num_hidden_layers: expected a positive integer, found 0");
+  EXPECT_EQ(with("num_hidden_layers", 0), "config.json: num_hidden_layers: expected an integer from 1 to 1000, found 0");
   EXPECT_EQ(with("conv_dim", {8, 8, 8}), "config.json: conv_dim: expected 2 numbers, as conv_kernel has, found [8,8,8]");
   EXPECT_EQ(with("conv_stride", {8}), "config.json: conv_stride: expected 2 numbers, as conv_kernel has, found [8]");
   EXPECT_EQ(with("conv_kernel", 3), "config.json: conv_kernel: expected a list of numbers, one a convolution, found 3");
-  EXPECT_EQ(with("conv_stride", {0, 2}), "config.json: conv_stride[0]: expected a positive integer, found 0");
+  EXPECT_EQ(with("conv_stride", {0, 2}), "config.json: conv_stride[0]: expected an integer from 1 to 1000000, found 0");
   EXPECT_EQ(with("conv_stride", {2000, 2000}),
             "config.json: conv_stride: expected strides whose product is at most 1,000,000, found [2000,2000]");
   EXPECT_EQ(with("feat_extract_norm", "batch"), "config.json: feat_extract_norm: expected \"group\" or \"layer\", found \"batch\"");
@@ -54,7 +54,7 @@ TEST(Wav2Vec2Refusal, NamesKeyExpectedAndFound) {
             "config.json: num_conv_pos_embedding_groups: expected a divisor of hidden_size 24, found 5");
   EXPECT_EQ(with("layerdrop", 1), "config.json: layerdrop: expected a probability in [0, 1), found 1");
   EXPECT_EQ(with("mask_time_prob", 1.2), "config.json: mask_time_prob: expected a share in [0, 1], found 1.2");
-  EXPECT_EQ(with("mask_feature_length", 0), "config.json: mask_feature_length: expected a positive integer, found 0");
+  EXPECT_EQ(with("mask_feature_length", 0), "config.json: mask_feature_length: expected an integer from 1 to 1000000, found 0");
   EXPECT_EQ(with("add_adapter", true), "config.json: add_adapter: expected false: adapters are not built, found true");
   EXPECT_EQ(with("adapter_attn_dim", 16), "config.json: adapter_attn_dim: expected null: adapters are not built, found 16");
   EXPECT_EQ(with("conv_pos_batch_norm", true, "hubert"),

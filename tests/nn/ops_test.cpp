@@ -11,7 +11,6 @@
 
 #include "framework/nn/composed.h"
 #include "framework/nn/cpu/kernels.h"
-#include "framework/nn/frame_convolution.h"
 
 namespace thaw {
 namespace {
@@ -150,25 +149,6 @@ TEST_P(Ops, CrossAttention) {
     agree([&](const Tensors& t) { return attention(t[0], t[1], t[2], rows, 0.2, site); },
           [&](const Tensors& t) { return composed::attention(t[0], t[1], t[2], rows, 0.2, site); },
           {at::randn({80, 2, 33}), at::randn({333, 2, 33}), at::randn({333, 2, 33})}, {true, true, true}, type, tolerance);
-  }
-}
-
-TEST_P(Ops, FrameConvolutionIsTorchsRowByRow) {
-  const std::vector<std::int64_t> cu_seqlens{0, 1, 8, 50};
-  for (const FrameConvolution& shape :
-       {FrameConvolution{3, 1, 1}, FrameConvolution{3, 2, 1}, FrameConvolution{5, 3, 2}, FrameConvolution{1, 2, 0}}) {
-    const std::vector<std::int64_t> outputs = shape.lengths(cu_seqlens);
-    agree([&](const Tensors& t) { return shape(t[0], cu_seqlens, t[1], t[2]).narrow(0, 0, outputs.back()); },
-          [&](const Tensors& t) {
-            Tensors rows;
-            for (std::size_t row = 0; row < 3; ++row)
-              rows.push_back(
-                  at::conv1d(t[0].slice(0, cu_seqlens[row], cu_seqlens[row + 1]).t().unsqueeze(0), t[1], t[2], shape.stride, shape.padding)
-                      .squeeze(0)
-                      .t());
-            return at::cat(rows);
-          },
-          {at::randn({50, 6}), at::randn({9, 6, shape.kernel}), at::randn({9})}, {true, true, true}, type, tolerance);
   }
 }
 

@@ -95,11 +95,30 @@ inline void softmax(float* scores, i64 rows, i64 length, i64 columns, i64 ld, fl
   }
 }
 
+// In place: the gradient of `rows` rows of probabilities becomes that of the scores before they were scaled. Whole vecs of
+// columns, behind the last of which probabilities are 0.
+inline void softmax_backward(float* grad, const float* probabilities, i64 rows, i64 columns, i64 ld, float scale) {
+  for (i64 i = 0; i < rows; ++i) {
+    float* const g = grad + i * ld;
+    const float* const p = probabilities + i * ld;
+    vec sums{};
+    for (i64 j = 0; j < columns; j += 16) sums += load16(g + j) * load16(p + j);
+    const float dot = sum_of_lanes(sums);
+    for (i64 j = 0; j < columns; j += 16) store16(g + j, load16(p + j) * (load16(g + j) - dot) * scale);
+  }
+}
+
 // Factors of one head's probabilities, [queries, length]. A query owns 8192 counters a head: 65,536 key positions.
 inline void attention_factors(const DropoutArgs& d, i64 query, i64 head, i64 heads, i64 queries, i64 length, float* out, i64 ld) {
   constexpr std::uint64_t of_query = 8192;
   factors(d, static_cast<std::uint64_t>((d.first_token + query) * heads + head) * of_query, (length + 7) / 8, queries,
           static_cast<std::uint64_t>(heads) * of_query, out, ld);
+}
+
+// x = x · y, of [rows, columns].
+inline void multiply(float* x, const float* y, i64 rows, i64 columns, i64 ld) {
+  for (i64 i = 0; i < rows; ++i)
+    for (i64 j = 0; j < columns; ++j) x[i * ld + j] *= y[i * ld + j];
 }
 
 // Calls work(first, n, seen) for blocks of queries first … first + n, which see the first `seen` keys or fewer.
@@ -125,8 +144,7 @@ void forward(const T* q, const T* k, const T* v, T* o, const AttentionArgs& a, c
     softmax(p, n, seen, padded(seen), ll, a.scale, a.causal, first + 1);
     if (dropout.threshold > 0) {
       attention_factors(dropout, first, a.head, a.heads, n, seen, keep, ll);
-      for (i64 i = 0; i < n; ++i)
-        for (i64 j = 0; j < seen; ++j) p[i * ll + j] *= keep[i * ll + j];
+      multiply(p, keep, n, seen, ll);
     }
     product(n, ld, seen, p, ll, 1, vf, ld, of, ld);
     scatter(of, ld, n, a.dim, o + first * a.out_stride, a.out_stride);
@@ -156,18 +174,11 @@ void backward(const T* q, const T* k, const T* v, const T* go, T* gq, T* gk, T* 
     if (dropout.threshold > 0) {
       used = dropped;
       attention_factors(dropout, first, a.head, a.heads, n, seen, dropped, ll);
-      for (i64 i = 0; i < n; ++i)
-        for (i64 j = 0; j < seen; ++j) {
-          gp[i * ll + j] *= dropped[i * ll + j];
-          dropped[i * ll + j] *= p[i * ll + j];
-        }
+      multiply(gp, dropped, n, seen, ll);
+      multiply(dropped, p, n, seen, ll);
     }
     product<true>(seen, ld, n, used, 1, ll, gof, ld, gvf, ld);
-    for (i64 i = 0; i < n; ++i) {  // softmax backward, in place: gp becomes the gradient of q·kᵀ
-      float dot = 0;
-      for (i64 j = 0; j < seen; ++j) dot += gp[i * ll + j] * p[i * ll + j];
-      for (i64 j = 0; j < seen; ++j) gp[i * ll + j] = p[i * ll + j] * (gp[i * ll + j] - dot) * a.scale;
-    }
+    softmax_backward(gp, p, n, padded(seen), ll, a.scale);
     product(n, ld, seen, gp, ll, 1, kf, ld, out, ld);
     scatter(out, ld, n, a.dim, gq + first * a.stride, a.stride);
     product<true>(seen, ld, n, gp, 1, ll, qf, ld, gkf, ld);

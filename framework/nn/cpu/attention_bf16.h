@@ -15,15 +15,16 @@ namespace {
 
 using pair_t = std::uint32_t;  // two bf16, the first in the low half
 
-// C[rows × 32] = A · B, where A is [rows × depth] pairs and B [depth × 32] pairs.
-template <int rows>
-THAW_BF16_PAIRS inline void pair_tile(i64 depth, const pair_t* a, i64 lda, const pair_t* b, i64 ldb, float* c, i64 ldc) {
+// C[rows × 32] = A · B, or C + A · B, where A(i, k) is the pair at a[i · ar + k · ak] and B [depth × 32] pairs.
+template <bool add, int rows>
+THAW_BF16_PAIRS inline void pair_tile(i64 depth, const pair_t* a, i64 ar, i64 ak, const pair_t* b, i64 ldb, float* c, i64 ldc) {
   __m512 sums[rows][2];
-  for (int i = 0; i < rows; ++i) sums[i][0] = sums[i][1] = _mm512_setzero_ps();
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < 2; ++j) sums[i][j] = add ? _mm512_loadu_ps(c + i * ldc + 16 * j) : _mm512_setzero_ps();
   for (i64 k = 0; k < depth; ++k) {
     const __m512bh left = (__m512bh)_mm512_loadu_si512(b + k * ldb), right = (__m512bh)_mm512_loadu_si512(b + k * ldb + 16);
     for (int i = 0; i < rows; ++i) {
-      const __m512bh pair = (__m512bh)_mm512_set1_epi32(static_cast<int>(a[i * lda + k]));
+      const __m512bh pair = (__m512bh)_mm512_set1_epi32(static_cast<int>(a[i * ar + k * ak]));
       sums[i][0] = _mm512_dpbf16_ps(sums[i][0], pair, left);
       sums[i][1] = _mm512_dpbf16_ps(sums[i][1], pair, right);
     }
@@ -34,11 +35,13 @@ THAW_BF16_PAIRS inline void pair_tile(i64 depth, const pair_t* a, i64 lda, const
   }
 }
 
-THAW_BF16_PAIRS inline void pair_product(i64 m, i64 n, i64 depth, const pair_t* a, i64 lda, const pair_t* b, i64 ldb, float* c, i64 ldc) {
+template <bool add = false>
+THAW_BF16_PAIRS inline void pair_product(i64 m, i64 n, i64 depth, const pair_t* a, i64 ar, i64 ak, const pair_t* b, i64 ldb, float* c,
+                                         i64 ldc) {
   for (i64 j = 0; j < n; j += 32) {
     i64 i = 0;
-    for (; i + 8 <= m; i += 8) pair_tile<8>(depth, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc);
-    for (; i < m; ++i) pair_tile<1>(depth, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc);
+    for (; i + 8 <= m; i += 8) pair_tile<add, 8>(depth, a + i * ar, ar, ak, b + j, ldb, c + i * ldc + j, ldc);
+    for (; i < m; ++i) pair_tile<add, 1>(depth, a + i * ar, ar, ak, b + j, ldb, c + i * ldc + j, ldc);
   }
 }
 
@@ -56,6 +59,12 @@ inline void pack_keys(const bf16_t* from, i64 stride, i64 length, i64 dim, pair_
       pair_t* const out = to + d / 2 * ll + first;
       for (i64 t = 0; t < 16; ++t) out[t] = first + t < length ? pair_at(from + (first + t) * stride + d, dim - d) : 0;
     }
+}
+
+// Pairs along the head's dimension, [length × dim / 2].
+inline void pack_rows(const bf16_t* from, i64 stride, i64 length, i64 dim, pair_t* to) {
+  for (i64 i = 0; i < length; ++i)
+    for (i64 d = 0; d < dim; d += 2) *to++ = pair_at(from + i * stride + d, dim - d);
 }
 
 // Pairs along the tokens, [ll / 2 × ld]: element (token, d).
@@ -99,12 +108,11 @@ THAW_BF16_PAIRS void attention_pairs(const void* q_given, const void* k_given, c
   pack_values(static_cast<const bf16_t*>(v_given), a.stride, a.length, a.dim, values, ll, ld);
   for (i64 first = 0; first < a.queries; first += bf16_block) {
     const i64 n = a.queries - first < bf16_block ? a.queries - first : bf16_block;
-    for (i64 i = 0; i < n; ++i)
-      for (i64 d = 0; d < a.dim; d += 2) asking[i * depth + d / 2] = pair_at(q + (first + i) * a.stride + d, a.dim - d);
-    pair_product(n, ll, depth, asking, depth, keys, ll, scores, ll);
+    pack_rows(q + first * a.stride, a.stride, n, a.dim, asking);
+    pair_product(n, ll, depth, asking, depth, 1, keys, ll, scores, ll);
     float sums[bf16_block];
     for (i64 i = 0; i < n; ++i) sums[i] = exponentials(scores + i * ll, a.length, ll, a.scale, reinterpret_cast<bf16_t*>(p + i * ll / 2));
-    pair_product(n, ld, ll / 2, p, ll / 2, values, ld, out, ld);
+    pair_product(n, ld, ll / 2, p, ll / 2, 1, values, ld, out, ld);
     for (i64 i = 0; i < n; ++i)
       for (i64 d = 0; d < a.dim; ++d) store(o + (first + i) * a.out_stride + d, out[i * ld + d] / sums[i]);
   }

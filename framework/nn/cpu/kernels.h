@@ -45,6 +45,15 @@ struct Kernels {
                         DropoutArgs dropout);
   // Adds rows [begin, end) of x: [rows, width] into sums: [width].
   void (*column_sums)(bool bf16, const void* x, float* sums, std::int64_t begin, std::int64_t end, std::int64_t width);
+  // Normalisation down the columns, where y = x · scale + offset, x and y being of either type. Rows [begin, end):
+  // adds g and g · (x − mean) into sums and dots: [width], where g, of y's type, is y's gradient; null: x − mean itself.
+  void (*column_moments)(bool bf16_x, bool bf16_y, const void* g, const void* x, const float* mean, float* sums, float* dots,
+                         std::int64_t begin, std::int64_t end, std::int64_t width);
+  // y = x · scale + offset; its gradient x = g · of_g + x · of_x + offset.
+  void (*column_affine)(bool bf16_x, bool bf16_y, const void* x, const float* scale, const float* offset, void* y, std::int64_t begin,
+                        std::int64_t end, std::int64_t width);
+  void (*column_affine_backward)(bool bf16_x, bool bf16_y, const void* g, const float* of_g, const void* x, const float* of_x,
+                                 const float* offset, void* grad_x, std::int64_t begin, std::int64_t end, std::int64_t width);
   // Columns 0 … `columns` (at most panel_width) of out = x · panel + bias (+ residual, which may be null and may be out).
   // x: [rows × depth], panel: [depth × panel_width], bf16 or fp32, bias: [panel_width]; out, residual: rows `ldo` apart.
   // A row's bits do not depend on the others.
@@ -60,13 +69,13 @@ constexpr std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
 constexpr std::int64_t panel_width = 32;
 constexpr std::int64_t attention_block = 64;  // queries whose scores are held at once
 constexpr std::int64_t attention_rows(std::int64_t queries) { return queries < attention_block ? queries : attention_block; }
-// Six matrices of length × dim; for a block of queries three of dim and three of length.
+constexpr std::int64_t to_32(std::int64_t n) { return (n + 31) / 32 * 32; }
+// Six matrices of length × dim; for a block of queries four of dim and four of length.
 constexpr std::int64_t attention_scratch(std::int64_t queries, std::int64_t length, std::int64_t dim) {
-  return 6 * padded(length) * padded(dim) + 3 * attention_rows(queries) * (padded(dim) + padded(length)) + 64;
+  return 6 * to_32(length) * to_32(dim) + 4 * (attention_rows(queries) + 1) * (to_32(dim) + to_32(length)) + 64;
 }
 
 constexpr std::int64_t bf16_block = 32;  // the same for attention_bf16
-constexpr std::int64_t to_32(std::int64_t n) { return (n + 31) / 32 * 32; }
 constexpr std::int64_t attention_bf16_scratch(std::int64_t length, std::int64_t dim) {
   return to_32(length) * to_32(dim) + bf16_block * (2 * to_32(dim) + 2 * to_32(length));
 }

@@ -1,4 +1,4 @@
-// Dropout, layer normalisation behind it, and sums over rows. Included by kernels.cpp alone.
+// Dropout, and layer normalisation behind it. Included by kernels.cpp alone.
 #pragma once
 
 #include "framework/nn/cpu/dropout.h"
@@ -104,12 +104,6 @@ void norm_bwd(const T* gy, const T* sum, const float* stats, const float* gamma,
     if (gx != nullptr)
       for_strips(d, i, width, [&](i64 at, i64 n, const float* keep) { masked<T>(out + at, keep, nullptr, gx + i * width + at, n); });
   }
-}
-
-template <typename T>
-void columns(const T* x, float* sums, i64 begin, i64 end, i64 width) {
-  for (i64 i = begin; i < end; ++i)
-    for (i64 j = 0; j < width; ++j) sums[j] += load(x + i * width + j);
 }
 
 }  // namespace
