@@ -17,6 +17,7 @@
 #include "framework/tasks/transcription/batched_transcription.h"
 #include "framework/tasks/transcription/captions.h"
 #include "framework/tasks/transcription/transcript_json.h"
+#include "framework/tasks/transcription/word_edges.h"
 #include "launcher/commands.h"
 #include "launcher/speech_model.h"
 
@@ -29,7 +30,7 @@ struct TranscribeArguments {
   std::string model, output, language, prompt, precision = "fp32", windows = "text";
   std::vector<std::string> recordings, formats;
   std::vector<double> temperatures;
-  bool translate = false, word_times = false, independent = false, no_timestamps = false;
+  bool translate = false, word_times = false, snap_words = false, independent = false, no_timestamps = false;
   std::int64_t beams = 0, best_of = 5, batch = 8, threads = 0;
   double patience = 1;
   CaptionOptions captions;
@@ -87,6 +88,13 @@ class Transcriber {
 
   Transcript operator()(const fs::path& file) {
     const audio::Audio recording = audio::read_audio(file);
+    Transcript transcript = heard(recording);
+    if (arguments_.snap_words) snap_to_voice(transcript, voiced_parts(recording));
+    return transcript;
+  }
+
+ private:
+  Transcript heard(const audio::Audio& recording) {
     const at::Tensor features = model_.features(recording);
     if (arguments_.windows == "text") return transcribe(*model_.decoder, model_.vocabulary, features, options_);
     std::vector<SpeechRegion> voiced;
@@ -95,7 +103,17 @@ class Transcriber {
     return transcribe_windows(*model_.decoder, model_.vocabulary, features, voiced, arguments_.batch, options_);
   }
 
- private:
+  // All that is voice, also between pauses within a sentence.
+  static std::vector<SpeechRegion> voiced_parts(const audio::Audio& recording) {
+    audio::VoiceConfig config;
+    config.min_silence_s = 0.08;
+    config.padding_s = 0;
+    std::vector<SpeechRegion> parts;
+    for (const audio::Region& region : audio::VoiceActivity(recording.samples, recording.sample_rate, config).regions())
+      parts.push_back({region.begin_s, region.end_s});
+    return parts;
+  }
+
   const TranscribeArguments& arguments_;
   SpeechModel model_;
   TranscriptionOptions options_;
@@ -104,9 +122,13 @@ class Transcriber {
 int transcribe_all(TranscribeArguments arguments) {
   const std::vector<fs::path> files = recordings_of(arguments.recordings);
   if (arguments.formats.empty()) arguments.formats = {"text"};
-  const CaptionOptions& captions = arguments.captions;
-  arguments.word_times |=
-      captions.max_line_width || captions.max_words_per_line || captions.highlight_words;  // lines within segments are cut where words end
+  CaptionOptions& captions = arguments.captions;
+  if (captions.sentences) {
+    captions.max_line_width = captions.max_line_width.value_or(42);
+    captions.max_line_count = captions.max_line_count.value_or(2);
+  }
+  arguments.word_times |= arguments.snap_words || captions.max_line_width || captions.max_words_per_line ||
+                          captions.highlight_words;  // lines within segments are cut where words end
   if (arguments.output.empty() && arguments.formats.size() > 1)
     throw UsageError("--format {}: several formats are files: name their folder with --output", fmt::join(arguments.formats, ","));
   if (!arguments.output.empty()) {
@@ -155,6 +177,7 @@ void add_transcribe(CLI::App& app, int& exit_code) {
   command->add_option("-l,--language", arguments->language, "What is spoken: en, de, … (found out from the first 30 s)");
   command->add_flag("--translate", arguments->translate, "Into English");
   command->add_flag("--word-times", arguments->word_times, "When each word is said");
+  command->add_flag("--snap-words", arguments->snap_words, "Words beside a pause begin and end with the voice");
   command->add_option("--beams", arguments->beams, "Beam search with so many (0: the most probable token each time)");
   command->add_option("--patience", arguments->patience, "Of beam search (1)");
   command->add_option("--best-of", arguments->best_of, "Texts sampled at a temperature above 0 (5)");
@@ -171,6 +194,8 @@ void add_transcribe(CLI::App& app, int& exit_code) {
   command->add_option("--max-line-count", arguments->captions.max_line_count, "Lines of a caption");
   command->add_option("--max-words-per-line", arguments->captions.max_words_per_line, "Words of a caption's line");
   command->add_flag("--highlight-words", arguments->captions.highlight_words, "Captions underline each word as it is said");
+  command->add_flag("--sentences", arguments->captions.sentences,
+                    "Captions of two lines of 42 characters (or as said above) that end with sentences and at pauses");
   command->add_option("--precision", arguments->precision, "fp32 (the default) or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
   command->add_option("--threads", arguments->threads, "Threads (this process's cores)")->check(CLI::PositiveNumber);
   command->footer(

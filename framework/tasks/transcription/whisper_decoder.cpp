@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <map>
 
@@ -40,7 +41,7 @@ class WhisperDecoder : public SpeechDecoder {
     at::Tensor to;
   };
   KeyValueCache empty_cache(std::int64_t tokens) const { return {config_.decoder.layers, config_.decoder.heads, head_dim_, tokens, type_}; }
-  KeyValueCache encoded(const at::Tensor& features) const;  // of one window
+  void encode_one(const at::Tensor& features, KeyValueCache& cache) const;
   at::Tensor run(const at::Tensor& tokens, const Recording* recording);
   at::Tensor embedded(const at::Tensor& tokens) const;
   at::Tensor attend_to_text(const at::Tensor& qkv, std::int64_t layer, std::int64_t n);
@@ -52,7 +53,7 @@ class WhisperDecoder : public SpeechDecoder {
   std::int64_t head_dim_;
   float scale_;
   WhisperEncoder encoder_;
-  PackedLinear audio_;  // keys and values of all layers, of the encoder's output
+  std::vector<PackedLinear> audio_;  // keys and values of each layer, of the encoder's output
   at::Tensor tokens_, positions_;
   std::vector<Layer> layers_;
   NormValues final_norm_;
@@ -72,7 +73,6 @@ WhisperDecoder::WhisperDecoder(const WhisperValues& values, at::ScalarType type)
       tokens_(values("decoder.embed_tokens.weight")),
       positions_(values("decoder.embed_positions.weight")),
       final_norm_(values, "decoder.layer_norm") {
-  std::vector<at::Tensor> weights, biases;
   for (std::int64_t index = 0; index < config_.decoder.layers; ++index) {
     const std::string prefix = fmt::format("decoder.layers.{}.", index), self = prefix + "self_attn.", cross = prefix + "encoder_attn.";
     const std::vector<std::string> projections{"q_proj", "k_proj", "v_proj"}, of_audio{"k_proj", "v_proj"};
@@ -82,36 +82,38 @@ WhisperDecoder::WhisperDecoder(const WhisperValues& values, at::ScalarType type)
                        panels(values, self + "out_proj", type), panels(values, cross + "q_proj", type),
                        panels(values, cross + "out_proj", type), panels(values, prefix + "fc1", type),
                        panels(values, prefix + "fc2", type)});
-    weights.push_back(values.stacked(cross, of_audio, "weight"));
-    biases.push_back(values.stacked(cross, of_audio, "bias"));
+    audio_.emplace_back(values.stacked(cross, of_audio, "weight"), values.stacked(cross, of_audio, "bias"), type);
   }
-  audio_ = PackedLinear(at::cat(weights), at::cat(biases), type);
   projection_ = PanelLinear(config_.tied ? tokens_ : values("proj_out.weight"), {}, type);
 }
 
-// A thread a window, where there are as many: no thread then waits for another inside a layer.
+// A thread a window, where there are as many: no thread then waits for another inside a layer. Each takes the next window when it
+// is done with one, since a thread that shares its core is slower. What the last windows were kept in is written over.
 void WhisperDecoder::encode(const at::Tensor& features) {
   if (features.dim() != 3 || features.size(2) != config_.window())
     throw DataError("features: expected [windows, {}, {}], found [{}]", config_.mels, config_.window(), fmt::join(features.sizes(), ", "));
   begin({});
   const std::int64_t windows = features.size(0);
-  audio_caches_.assign(static_cast<std::size_t>(windows), KeyValueCache());
-  const auto encode_some = [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t window = first; window < last; ++window) audio_caches_[static_cast<std::size_t>(window)] = encoded(features[window]);
+  const auto kept = static_cast<std::int64_t>(audio_caches_.size());
+  audio_caches_.resize(static_cast<std::size_t>(windows));
+  for (std::int64_t i = kept; i < windows; ++i) audio_caches_[static_cast<std::size_t>(i)] = empty_cache(config_.source_positions);
+  std::atomic<std::int64_t> next = 0;
+  const auto encode_some = [&](std::int64_t, std::int64_t) {
+    for (std::int64_t i = next++; i < windows; i = next++) encode_one(features[i], audio_caches_[static_cast<std::size_t>(i)]);
   };
-  if (windows >= at::get_num_threads()) at::parallel_for(0, windows, 1, encode_some);
-  else encode_some(0, windows);
+  const std::int64_t threads = at::get_num_threads();
+  if (windows >= threads) at::parallel_for(0, threads, 1, encode_some);
+  else encode_some(0, 1);
 }
 
-KeyValueCache WhisperDecoder::encoded(const at::Tensor& features) const {
+void WhisperDecoder::encode_one(const at::Tensor& features, KeyValueCache& cache) const {
   const at::NoGradGuard no_grad;
-  const at::Tensor projected = audio_(encoder_(features));  // [frames, layers · 2 · width]
-  KeyValueCache cache = empty_cache(projected.size(0));
-  for (std::int64_t layer = 0; layer < config_.decoder.layers; ++layer) {
-    const auto part = [&](std::int64_t which) { return projected.narrow(1, (2 * layer + which) * config_.width, config_.width); };
-    cache.write(layer, 0, part(0), part(1));
+  const at::Tensor audio = encoder_(features);
+  for (std::size_t layer = 0; layer < audio_.size(); ++layer) {
+    const at::Tensor projected = audio_[layer](audio);  // [frames, 2 · width]
+    cache.write(static_cast<std::int64_t>(layer), 0, projected.narrow(1, 0, config_.width),
+                projected.narrow(1, config_.width, config_.width));
   }
-  return cache;
 }
 
 void WhisperDecoder::begin(const std::vector<std::int64_t>& windows) {
