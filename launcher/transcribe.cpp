@@ -65,9 +65,13 @@ void refuse_same_names(const std::vector<fs::path>& files) {
 int transcribe_all(TranscribeArguments arguments) {
   const std::vector<fs::path> files = recordings_of(arguments.recordings);
   if (arguments.formats.empty()) arguments.formats = {"text"};
-  const CaptionOptions& captions = arguments.captions;
-  arguments.transcriber.word_times |=
-      captions.max_line_width || captions.max_words_per_line || captions.highlight_words;  // lines within segments are cut where words end
+  CaptionOptions& captions = arguments.captions;
+  if (captions.sentences) {
+    captions.max_line_width = captions.max_line_width.value_or(42);
+    captions.max_line_count = captions.max_line_count.value_or(2);
+  }
+  arguments.transcriber.word_times |= arguments.transcriber.snap_words || captions.max_line_width || captions.max_words_per_line ||
+                                      captions.highlight_words;  // lines within segments are cut where words end
   if (arguments.output.empty() && arguments.formats.size() > 1)
     throw UsageError("--format {}: several formats are files: name their folder with --output", fmt::join(arguments.formats, ","));
   if (!arguments.output.empty()) {
@@ -135,12 +139,15 @@ void add_transcribe(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"text", "json", "srt", "vtt", "tsv"}));
   command->add_option("-o,--output", arguments->output, "A folder: a file for each recording and format (standard output)");
   command->add_flag("--word-times", hearing.word_times, "When each word is said");
+  command->add_flag("--snap-words", hearing.snap_words, "Words beside a pause begin and end with the voice");
   command->add_option("--beams", hearing.beams, "Beam search with so many (0: the most probable token, or label, each time)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--max-line-width", captions.max_line_width, "Characters of a caption's line");
   command->add_option("--max-line-count", captions.max_line_count, "Lines of a caption");
   command->add_option("--max-words-per-line", captions.max_words_per_line, "Words of a caption's line");
   command->add_flag("--highlight-words", captions.highlight_words, "Captions underline each word as it is said");
+  command->add_flag("--sentences", captions.sentences,
+                    "Captions of two lines of 42 characters (or as said above) that end with sentences and at pauses");
   command->add_option("--precision", hearing.precision, "fp32 (the default) or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
   command->add_option("--threads", arguments->threads, "Threads (this process's cores)")->check(CLI::PositiveNumber);
   const std::vector<CLI::Option*> for_whisper = add_for_whisper(*command->add_option_group("Whisper alone"), hearing);

@@ -7,6 +7,7 @@
 #include "framework/models/hub.h"
 #include "framework/models/pretrained.h"
 #include "framework/tasks/transcription/batched_transcription.h"
+#include "framework/tasks/transcription/word_edges.h"
 #include "launcher/ctc_model.h"
 #include "launcher/speech_model.h"
 
@@ -84,9 +85,24 @@ class CtcTranscriber {
   CtcTranscriptionOptions options_;
 };
 
-}  // namespace
+// All that is voice, also between pauses within a sentence.
+std::vector<TimeSpan> voiced_parts(const fs::path& file) {
+  const audio::Audio recording = audio::read_audio(file);
+  audio::VoiceConfig config;
+  config.min_silence_s = 0.08;
+  config.padding_s = 0;
+  return audio::VoiceActivity(recording.samples, recording.sample_rate, config).regions();
+}
 
-Transcriber open_transcriber(const TranscriberOptions& options) {
+Transcriber snapped(Transcriber transcriber) {
+  return [hears = std::move(transcriber)](const fs::path& file) {
+    Transcript transcript = hears(file);
+    snap_to_voice(transcript, voiced_parts(file));
+    return transcript;
+  };
+}
+
+Transcriber open_model(const TranscriberOptions& options) {
   const std::string architecture = architecture_of(options.model);
   const at::ScalarType precision = options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
   if (architecture == "whisper")
@@ -97,6 +113,13 @@ Transcriber open_transcriber(const TranscriberOptions& options) {
     throw UsageError("{}: only a Whisper knows what to do with it, and {} is a {}: leave it out", fmt::join(options.for_whisper, ", "),
                      options.model, architecture);
   return [hears = std::make_shared<const CtcTranscriber>(options, precision)](const fs::path& file) { return (*hears)(file); };
+}
+
+}  // namespace
+
+Transcriber open_transcriber(const TranscriberOptions& options) {
+  Transcriber transcriber = open_model(options);
+  return options.snap_words ? snapped(std::move(transcriber)) : transcriber;
 }
 
 }  // namespace thaw

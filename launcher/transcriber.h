@@ -13,7 +13,7 @@ namespace thaw {
 struct TranscriberOptions {
   std::string model, precision = "fp32";
   std::int64_t beams = 0;  // 0: the most probable token, or label, each time
-  bool word_times = false;
+  bool word_times = false, snap_words = false;  // snapped: words beside a pause begin and end with the voice
   // What only Whisper knows.
   std::string language, prompt, windows = "text";
   std::vector<double> temperatures;

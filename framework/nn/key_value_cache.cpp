@@ -2,7 +2,7 @@
 
 #include <ATen/Parallel.h>
 
-#include <algorithm>
+#include <type_traits>
 
 #include "framework/nn/cpu/kernels.h"
 
@@ -26,20 +26,17 @@ void KeyValueCache::grow(std::int64_t more) {
   *this = larger;
 }
 
-// Keys are turned block by block, so that what is read and what is written stay near.
 template <typename From, typename To>
 void KeyValueCache::write_as(std::int64_t layer, std::int64_t first, const at::Tensor& k, const at::Tensor& v) {
-  constexpr std::int64_t block = 16;
+  constexpr bool from_bf16 = std::is_same_v<From, at::BFloat16>, to_bf16 = std::is_same_v<To, at::BFloat16>;
+  constexpr std::int64_t few = 16;
   const std::int64_t count = k.size(0), heads = keys_.size(1), dim = keys_.size(2), ldk = keys_.size(3), ldv = values_.size(3);
-  at::parallel_for(0, heads, count > block ? 1 : heads, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, heads, count > few ? 1 : heads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t head = begin; head < end; ++head) {
       const From *const from_keys = k.const_data_ptr<From>() + head * dim, *const from_values = v.const_data_ptr<From>() + head * dim;
       To* const to_keys = keys_.mutable_data_ptr<To>() + (layer * heads + head) * dim * ldk + first;
       To* const to_values = values_.mutable_data_ptr<To>() + ((layer * heads + head) * tokens() + first) * ldv;
-      for (std::int64_t t = 0; t < count; t += block)
-        for (std::int64_t d = 0; d < dim; ++d)
-          for (std::int64_t i = t; i < std::min(count, t + block); ++i)
-            to_keys[d * ldk + i] = static_cast<To>(from_keys[i * k.stride(0) + d]);
+      cpu::kernels().transpose(from_bf16, to_bf16, from_keys, k.stride(0), count, dim, to_keys, ldk);
       for (std::int64_t t = 0; t < count; ++t)
         for (std::int64_t d = 0; d < dim; ++d) to_values[t * ldv + d] = static_cast<To>(from_values[t * v.stride(0) + d]);
     }

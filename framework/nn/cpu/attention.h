@@ -53,11 +53,30 @@ inline void gather(const T* from, i64 stride, i64 length, i64 dim, float* to, i6
   }
 }
 
-inline void transpose(const float* from, i64 length, i64 dim, i64 ld, float* to, i64 to_ld) {
-  for (i64 d = 0; d < dim; ++d) {
-    for (i64 i = 0; i < length; ++i) to[d * to_ld + i] = from[i * ld + d];
-    for (i64 i = length; i < to_ld; ++i) to[d * to_ld + i] = 0;
-  }
+// to[columns × to_ld] = the transpose of from[rows × columns]: in squares, so that a line of each row is read once.
+template <typename From, typename To>
+inline void transpose(const From* from, i64 stride, i64 rows, i64 columns, To* to, i64 to_ld) {
+  constexpr i64 side = 16;
+  for (i64 i = 0; i < rows; i += side)
+    for (i64 d = 0; d < columns; d += side) {
+      if (i + side <= rows && d + side <= columns) {
+        vec square[side];
+        for (i64 r = 0; r < side; ++r) square[r] = load16(from + (i + r) * stride + d);
+        transpose16(square);
+        for (i64 r = 0; r < side; ++r) store16(to + (d + r) * to_ld + i, square[r]);
+      } else {
+        for (i64 r = i; r < rows && r < i + side; ++r)
+          for (i64 c = d; c < columns && c < d + side; ++c) store(to + c * to_ld + r, load(from + r * stride + c));
+      }
+    }
+}
+
+// The same with zeros behind each row, up to its end.
+template <typename T>
+inline void transpose_padded(const T* from, i64 stride, i64 rows, i64 columns, float* to, i64 to_ld) {
+  transpose(from, stride, rows, columns, to, to_ld);
+  for (i64 d = 0; d < columns; ++d)
+    for (i64 i = rows; i < to_ld; ++i) to[d * to_ld + i] = 0;
 }
 
 template <typename T>
@@ -66,32 +85,35 @@ inline void scatter(const float* from, i64 ld, i64 length, i64 dim, T* to, i64 s
     for (i64 d = 0; d < dim; ++d) store(to + i * stride + d, from[i * ld + d]);
 }
 
-// `rows` rows of scores become probabilities, scaled first. Row i has `length` of them, or where `causal` the first
-// min(length, seen + i); columns past these, up to `columns`, become 0.
+// `rows` rows of scores become probabilities, scaled first (scale > 0). Row i has `length` of them, or where `causal` the first
+// min(length, seen + i); columns past these, up to `columns`, become 0. Twice over a row: a block of them is larger than the first cache.
 inline void softmax(float* scores, i64 rows, i64 length, i64 columns, i64 ld, float scale, bool causal, i64 seen) {
   for (i64 i = 0; i < rows; ++i) {
     float* const row = scores + i * ld;
-    const i64 n = causal && seen + i < length ? seen + i : length;
+    const i64 n = causal && seen + i < length ? seen + i : length, whole = n / 16 * 16;
+    for (i64 j = n; j < columns; ++j) row[j] = -3.4e38f;
     vec largest = vec{} - 3.4e38f;
-    i64 j = 0;
-    for (; j + 16 <= n; j += 16) {
-      const vec scaled = load16(row + j) * scale;
-      store16(row + j, scaled);
-      largest = scaled > largest ? scaled : largest;
+    for (i64 j = 0; j < n; j += 16) {
+      const vec score = load16(row + j);
+      largest = score > largest ? score : largest;
     }
     float most = -3.4e38f;
     for (int lane = 0; lane < 16; ++lane) most = largest[lane] > most ? largest[lane] : most;
-    for (; j < n; ++j) {
-      row[j] *= scale;
-      most = row[j] > most ? row[j] : most;
-    }
-    for (j = n; j < columns; ++j) row[j] = -1e30f;
-    for (j = 0; j < columns; j += 16) store16(row + j, exp16(load16(row + j) - most));
-    for (j = n; j < columns; ++j) row[j] = 0;
     vec sums{};
-    for (j = 0; j < columns; j += 16) sums += load16(row + j);
+    for (i64 j = 0; j < whole; j += 16) {
+      const vec e = exp16((load16(row + j) - most) * scale);
+      store16(row + j, e);
+      sums += e;
+    }
+    if (whole < n) {
+      float* const last = row + whole;
+      store16(last, exp16((load16(last) - most) * scale));
+      for (i64 j = n - whole; j < 16; ++j) last[j] = 0;
+      sums += load16(last);
+    }
     const float inverse = 1.0f / sum_of_lanes(sums);
-    for (j = 0; j < columns; j += 16) store16(row + j, load16(row + j) * inverse);
+    for (i64 j = 0; j < n; j += 16) store16(row + j, load16(row + j) * inverse);
+    for (i64 j = (n + 15) / 16 * 16; j < columns; ++j) row[j] = 0;
   }
 }
 
@@ -123,22 +145,24 @@ inline void multiply(float* x, const float* y, i64 rows, i64 columns, i64 ld) {
 
 // Calls work(first, n, seen) for blocks of queries first … first + n, which see the first `seen` keys or fewer.
 template <typename Work>
-inline void for_query_blocks(const AttentionArgs& a, const Work& work) {
-  for (i64 first = 0; first < a.queries; first += attention_block) {
-    const i64 n = a.queries - first < attention_block ? a.queries - first : attention_block;
+inline void for_query_blocks(const AttentionArgs& a, i64 block, const Work& work) {
+  for (i64 first = 0; first < a.queries; first += block) {
+    const i64 n = a.queries - first < block ? a.queries - first : block;
     work(first, n, a.causal && first + n < a.length ? first + n : a.length);
   }
 }
 
+// Fewer queries than backward takes at once, whose sums over them cost more: their scores stay near.
+constexpr i64 forward_block = 16;
+static_assert(forward_block <= attention_block);
+
 template <typename T>
 void forward(const T* q, const T* k, const T* v, T* o, const AttentionArgs& a, const DropoutArgs& dropout, float* scratch) {
   const i64 ld = padded(a.dim), ll = padded(a.length), block = attention_rows(a.queries);
-  float *kf = scratch, *vf = kf + ll * ld, *kt = vf + ll * ld, *qf = kt + ll * ld, *of = qf + block * ld, *p = of + block * ld,
-        *keep = p + block * ll;
-  gather(k, a.stride, a.length, a.dim, kf, ld);
+  float *vf = scratch, *kt = vf + ll * ld, *qf = kt + ll * ld, *of = qf + block * ld, *p = of + block * ld, *keep = p + block * ll;
   gather(v, a.stride, a.length, a.dim, vf, ld);
-  transpose(kf, a.length, a.dim, ld, kt, ll);
-  for_query_blocks(a, [&](i64 first, i64 n, i64 seen) {
+  transpose_padded(k, a.stride, a.length, a.dim, kt, ll);
+  for_query_blocks(a, forward_block, [&](i64 first, i64 n, i64 seen) {
     gather(q + first * a.stride, a.stride, n, a.dim, qf, ld);
     product(n, padded(seen), a.dim, qf, ld, 1, kt, ll, p, ll);
     softmax(p, n, seen, padded(seen), ll, a.scale, a.causal, first + 1);
@@ -161,10 +185,10 @@ void backward(const T* q, const T* k, const T* v, const T* go, T* gq, T* gk, T* 
   float *p = out + block * ld, *dropped = p + block * ll, *gp = dropped + block * ll;
   gather(k, a.stride, a.length, a.dim, kf, ld);
   gather(v, a.stride, a.length, a.dim, vf, ld);
-  transpose(kf, a.length, a.dim, ld, kt, ll);
-  transpose(vf, a.length, a.dim, ld, vt, ll);
+  transpose_padded(kf, ld, a.length, a.dim, kt, ll);
+  transpose_padded(vf, ld, a.length, a.dim, vt, ll);
   for (i64 i = 0; i < 2 * whole; ++i) gkf[i] = 0;  // gvf too, which stands behind it
-  for_query_blocks(a, [&](i64 first, i64 n, i64 seen) {
+  for_query_blocks(a, attention_block, [&](i64 first, i64 n, i64 seen) {
     gather(q + first * a.stride, a.stride, n, a.dim, qf, ld);
     gather(go + first * a.out_stride, a.out_stride, n, a.dim, gof, ld);
     product(n, padded(seen), a.dim, qf, ld, 1, kt, ll, p, ll);

@@ -32,14 +32,21 @@ inline void panel_tile(i64 depth, const float* x, i64 ldx, const T* panel, const
     }
 }
 
+// The last rows, `most` of them or fewer: at once too, so that the panel is read once for them.
+template <int most, typename T>
+void panel_rest(i64 rows, i64 depth, const float* x, const T* panel, const float* bias, const float* residual, float* out, i64 ldo,
+                i64 columns) {
+  if (rows == most) panel_tile<most>(depth, x, depth, panel, bias, residual, out, ldo, columns);
+  else if constexpr (most > 1) panel_rest<most - 1>(rows, depth, x, panel, bias, residual, out, ldo, columns);
+}
+
 template <typename T>
 void panel_rows(const float* x, i64 rows, i64 depth, const T* panel, const float* bias, const float* residual, float* out, i64 ldo,
                 i64 columns) {
   const auto at = [&](const float* from, i64 i) { return from != nullptr ? from + i * ldo : nullptr; };
   i64 i = 0;
   for (; i + 8 <= rows; i += 8) panel_tile<8>(depth, x + i * depth, depth, panel, bias, at(residual, i), out + i * ldo, ldo, columns);
-  for (; i + 4 <= rows; i += 4) panel_tile<4>(depth, x + i * depth, depth, panel, bias, at(residual, i), out + i * ldo, ldo, columns);
-  for (; i < rows; ++i) panel_tile<1>(depth, x + i * depth, depth, panel, bias, at(residual, i), out + i * ldo, ldo, columns);
+  panel_rest<7>(rows - i, depth, x + i * depth, panel, bias, at(residual, i), out + i * ldo, ldo, columns);
 }
 
 // Keys are read as they lie, eight of their rows at a time: with one query a step this is bound by memory.

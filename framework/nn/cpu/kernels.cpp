@@ -108,6 +108,12 @@ void panel_product(bool bf16, const float* x, i64 rows, i64 depth, const void* p
   else panel_rows(x, rows, depth, in<float>(panel), bias, residual, out, ldo, columns);
 }
 
+void transpose_rows(bool from_bf16, bool to_bf16, const void* from, i64 stride, i64 rows, i64 columns, void* out, i64 ld) {
+  if (from_bf16) transpose(in<bf16_t>(from), stride, rows, columns, to<bf16_t>(out), ld);
+  else if (to_bf16) transpose(in<float>(from), stride, rows, columns, to<bf16_t>(out), ld);
+  else transpose(in<float>(from), stride, rows, columns, to<float>(out), ld);
+}
+
 void attend_cached(bool bf16, const float* q, const void* keys, i64 ldk, const void* values, i64 length, i64 dim, float scale, float* out,
                    float* probabilities) {
   if (bf16) attend_one(q, in<bf16_t>(keys), ldk, in<bf16_t>(values), length, dim, scale, out, probabilities);
@@ -138,6 +144,7 @@ const Kernels& THAW_KERNELS() {
                              column_affine,
                              column_affine_backward,
                              panel_product,
+                             transpose_rows,
                              attend_cached};
   return table;
 }

@@ -59,6 +59,9 @@ struct Kernels {
   // A row's bits do not depend on the others.
   void (*panel_product)(bool bf16, const float* x, std::int64_t rows, std::int64_t depth, const void* panel, const float* bias,
                         const float* residual, float* out, std::int64_t ldo, std::int64_t columns);
+  // to[columns × to_ld] = the transpose of from[rows × columns], rows `stride` apart; bf16 becomes bf16, fp32 either.
+  void (*transpose)(bool from_bf16, bool to_bf16, const void* from, std::int64_t stride, std::int64_t rows, std::int64_t columns, void* to,
+                    std::int64_t to_ld);
   // One query of one head against `length` cached tokens: keys: [dim × ldk], token after token in a row, ldk at least
   // padded(length) and finite; values: [length × padded(dim)]; both bf16 or fp32. out: [dim], probabilities: [padded(length)].
   void (*attend_one)(bool bf16, const float* q, const void* keys, std::int64_t ldk, const void* values, std::int64_t length,

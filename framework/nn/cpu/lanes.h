@@ -7,6 +7,7 @@
 #endif
 
 #include <cstdint>
+#include <utility>
 
 namespace thaw::cpu {
 namespace {
@@ -58,6 +59,36 @@ inline vec exp16(vec x) {
   p = p * r * r + r + 1.0f;
   const ivec power = (n + 127) << 23;
   return p * (vec)power;
+}
+
+// Lane `lane` of two rows that lie `step` apart, once their squares of `step` × `step` off the diagonal have changed places:
+// from the first row (0 … 15) or the second (16 … 31).
+template <int step>
+constexpr int first_after(int lane) {
+  return (lane & step) != 0 ? lane - step + 16 : lane;
+}
+template <int step>
+constexpr int second_after(int lane) {
+  return (lane & step) != 0 ? lane + 16 : lane + step;
+}
+
+template <int step, int... lane>
+inline void exchange(vec (&rows)[16], std::integer_sequence<int, lane...>) {
+  for (int i = 0; i < 16; ++i) {
+    if ((i & step) != 0) continue;
+    const vec first = rows[i], second = rows[i + step];
+    rows[i] = __builtin_shufflevector(first, second, first_after<step>(lane)...);
+    rows[i + step] = __builtin_shufflevector(first, second, second_after<step>(lane)...);
+  }
+}
+
+// Sixteen rows become columns.
+inline void transpose16(vec (&rows)[16]) {
+  constexpr std::make_integer_sequence<int, 16> lanes;
+  exchange<8>(rows, lanes);
+  exchange<4>(rows, lanes);
+  exchange<2>(rows, lanes);
+  exchange<1>(rows, lanes);
 }
 
 // Products of the low halves of eight 64-bit lanes, whole.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
 #include <utility>
 
 #include "framework/tasks/transcription/blanks.h"
@@ -11,6 +13,18 @@ namespace {
 
 constexpr double long_pause_seconds = 3;
 constexpr std::size_t unlimited = 1000;
+// With CaptionOptions::sentences. The short pause tells a sentence's end from an abbreviation's.
+constexpr double pause_seconds = 0.5, short_pause_seconds = 0.1, longest_cue_seconds = 7;
+constexpr std::int64_t shortest_cue_ms = 1000;
+
+// Whether nothing but closing marks follows a sentence's last one.
+bool ends_sentence(std::string_view word) {
+  for (const std::string_view closing : {"\"", "'", ")", "]", "”", "’", "»"}) {
+    if (word.ends_with(closing)) word.remove_suffix(closing.size());
+  }
+  constexpr std::string_view marks[] = {".", "!", "?", "…", "。", "！", "？"};
+  return std::any_of(std::begin(marks), std::end(marks), [&](std::string_view mark) { return word.ends_with(mark); });
+}
 
 void replace(std::string& text, std::string_view from, std::string_view to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
@@ -56,6 +70,10 @@ class Lines {
   void add(TimedWord word, bool starts_line) {
     const std::size_t width = count_characters(word.word);
     const bool paused = !keeps_segments_ && word.start - last_ > long_pause_seconds;
+    if (options_.sentences && !cue_.empty() && parted(cue_.back(), word)) {
+      finish_cue();
+      width_ = 0;
+    }
     const bool has_room = width_ + width <= options_.max_line_width.value_or(unlimited);
     const bool starts_cue = starts_line && !cue_.empty() && keeps_segments_;
     last_ = word.start;
@@ -74,6 +92,12 @@ class Lines {
       width_ = stripped;
     }
     cue_.push_back(std::move(word));
+  }
+
+  bool parted(const TimedWord& before, const TimedWord& word) const {
+    const double pause = word.start - before.end;
+    return pause >= (ends_sentence(before.word) ? short_pause_seconds : pause_seconds) ||
+           word.end - cue_.front().start > longest_cue_seconds;
   }
 
   void finish_cue() {
@@ -110,6 +134,14 @@ void highlight(const std::vector<TimedWord>& words, bool escaped, std::vector<Cu
   }
 }
 
+// Texts stay long enough to be read, as far as the next one lets them.
+void stay(std::vector<Cue>& cues) {
+  for (std::size_t i = 0; i < cues.size(); ++i) {
+    const std::int64_t longest = i + 1 < cues.size() ? cues[i + 1].start : std::numeric_limits<std::int64_t>::max();
+    cues[i].end = std::max(cues[i].end, std::min(cues[i].start + shortest_cue_ms, longest));
+  }
+}
+
 }  // namespace
 
 std::int64_t milliseconds(double seconds) { return std::max<std::int64_t>(0, static_cast<std::int64_t>(std::nearbyint(seconds * 1000))); }
@@ -132,6 +164,7 @@ std::vector<Cue> caption_cues(const Transcript& transcript, const CaptionOptions
     }
   }
   std::erase_if(cues, [](const Cue& cue) { return strip_blanks(cue.text).empty(); });
+  if (options.sentences && !options.highlight_words) stay(cues);
   return cues;
 }
 

@@ -16,6 +16,9 @@ struct CaptionOptions {
   std::optional<std::size_t> max_line_count;      // of a cue; with a width, cues leave the segments' limits behind
   std::optional<std::size_t> max_words_per_line;  // of a line
   bool highlight_words = false;                   // one cue a word, in which it is underlined
+  // As broadcasters do, which openai-whisper does not: a cue ends with its sentence (a pause of 0.1 s follows) and at a
+  // pause of 0.5 s, lasts 7 s at most, and stays for 1 s where the next one leaves room. For a width and a count of lines.
+  bool sentences = false;
 };
 
 std::string to_text(const Transcript& transcript);  // one segment a line

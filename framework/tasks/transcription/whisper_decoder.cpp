@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -42,6 +43,7 @@ class WhisperDecoder : public SpeechDecoder {
     at::Tensor to;
   };
   KeyValueCache empty_cache(std::int64_t tokens) const { return {config_.decoder.layers, config_.decoder.heads, head_dim_, tokens, type_}; }
+  // Keeps what each window's encoding, [frames, width], gives to cross-attention.
   void cache_audio(std::int64_t windows, const std::function<at::Tensor(std::int64_t window)>& encoded);
   at::Tensor run(const at::Tensor& tokens, const Recording* recording);
   at::Tensor embedded(const at::Tensor& tokens) const;
@@ -54,13 +56,14 @@ class WhisperDecoder : public SpeechDecoder {
   std::int64_t head_dim_;
   float scale_;
   WhisperEncoder encoder_;
-  PackedLinear audio_;  // keys and values of all layers, of the encoder's output
+  std::vector<PackedLinear> audio_;  // keys and values of each layer, of the encoder's output
   at::Tensor tokens_, positions_;
   std::vector<Layer> layers_;
   NormValues final_norm_;
   PanelLinear projection_;
 
   std::vector<KeyValueCache> audio_caches_, text_caches_;  // of each window; of each sequence
+  std::vector<std::int64_t> audio_frames_;                 // of each window
   std::vector<std::int64_t> windows_;                      // of each sequence
   std::int64_t length_ = 0;                                // tokens so far
 };
@@ -74,7 +77,6 @@ WhisperDecoder::WhisperDecoder(const WhisperValues& values, at::ScalarType type)
       tokens_(values("decoder.embed_tokens.weight")),
       positions_(values("decoder.embed_positions.weight")),
       final_norm_(values, "decoder.layer_norm") {
-  std::vector<at::Tensor> weights, biases;
   for (std::int64_t index = 0; index < config_.decoder.layers; ++index) {
     const std::string prefix = fmt::format("decoder.layers.{}.", index), self = prefix + "self_attn.", cross = prefix + "encoder_attn.";
     const std::vector<std::string> projections{"q_proj", "k_proj", "v_proj"}, of_audio{"k_proj", "v_proj"};
@@ -84,14 +86,11 @@ WhisperDecoder::WhisperDecoder(const WhisperValues& values, at::ScalarType type)
                        panels(values, self + "out_proj", type), panels(values, cross + "q_proj", type),
                        panels(values, cross + "out_proj", type), panels(values, prefix + "fc1", type),
                        panels(values, prefix + "fc2", type)});
-    weights.push_back(values.stacked(cross, of_audio, "weight"));
-    biases.push_back(values.stacked(cross, of_audio, "bias"));
+    audio_.emplace_back(values.stacked(cross, of_audio, "weight"), values.stacked(cross, of_audio, "bias"), type);
   }
-  audio_ = PackedLinear(at::cat(weights), at::cat(biases), type);
   projection_ = PanelLinear(config_.tied ? tokens_ : values("proj_out.weight"), {}, type);
 }
 
-// A thread a window, where there are as many: no thread then waits for another inside a layer.
 void WhisperDecoder::encode(const at::Tensor& features) {
   if (features.dim() != 3 || features.size(2) != config_.window())
     throw DataError("features: expected [windows, {}, {}], found [{}]", config_.mels, config_.window(), fmt::join(features.sizes(), ", "));
@@ -107,22 +106,31 @@ void WhisperDecoder::hear(const std::vector<at::Tensor>& encoded) {
               [&](std::int64_t window) { return encoded[static_cast<std::size_t>(window)].to(type_).contiguous(); });
 }
 
+// A thread a window, where there are as many: no thread then waits for another inside a layer. Each takes the next window when it
+// is done with one, since a thread that shares its core is slower. What the last windows were kept in is written over.
 void WhisperDecoder::cache_audio(std::int64_t windows, const std::function<at::Tensor(std::int64_t window)>& encoded) {
   begin({});
-  audio_caches_.assign(static_cast<std::size_t>(windows), KeyValueCache());
-  const auto cache_some = [&](std::int64_t first, std::int64_t last) {
+  const auto kept = static_cast<std::int64_t>(audio_caches_.size());
+  audio_caches_.resize(static_cast<std::size_t>(windows));
+  audio_frames_.resize(static_cast<std::size_t>(windows));
+  for (std::int64_t i = kept; i < windows; ++i) audio_caches_[static_cast<std::size_t>(i)] = empty_cache(config_.source_positions);
+  const auto cache_one = [&](std::size_t window) {
     const at::NoGradGuard no_grad;
-    for (std::int64_t window = first; window < last; ++window) {
-      const at::Tensor projected = audio_(encoded(window));  // [frames, layers · 2 · width]
-      KeyValueCache& cache = audio_caches_[static_cast<std::size_t>(window)] = empty_cache(projected.size(0));
-      for (std::int64_t layer = 0; layer < config_.decoder.layers; ++layer) {
-        const auto part = [&](std::int64_t which) { return projected.narrow(1, (2 * layer + which) * config_.width, config_.width); };
-        cache.write(layer, 0, part(0), part(1));
-      }
+    const at::Tensor audio = encoded(static_cast<std::int64_t>(window));
+    audio_frames_[window] = audio.size(0);
+    for (std::size_t layer = 0; layer < audio_.size(); ++layer) {
+      const at::Tensor projected = audio_[layer](audio);  // [frames, 2 · width]
+      audio_caches_[window].write(static_cast<std::int64_t>(layer), 0, projected.narrow(1, 0, config_.width),
+                                  projected.narrow(1, config_.width, config_.width));
     }
   };
-  if (windows >= at::get_num_threads()) at::parallel_for(0, windows, 1, cache_some);
-  else cache_some(0, windows);
+  std::atomic<std::int64_t> next = 0;
+  const auto cache_some = [&](std::int64_t, std::int64_t) {
+    for (std::int64_t i = next++; i < windows; i = next++) cache_one(static_cast<std::size_t>(i));
+  };
+  const std::int64_t threads = at::get_num_threads();
+  if (windows >= threads) at::parallel_for(0, threads, 1, cache_some);
+  else cache_some(0, 1);
 }
 
 void WhisperDecoder::begin(const std::vector<std::int64_t>& windows) {
@@ -203,7 +211,7 @@ at::Tensor WhisperDecoder::attend_to_audio(const at::Tensor& queries, std::int64
     std::vector<float> probabilities(static_cast<std::size_t>(cpu::padded(config_.source_positions)));
     for (std::int64_t item = begin; item < end; ++item) {
       const auto& [window, sequences] = groups[static_cast<std::size_t>(item / heads)];
-      const std::int64_t head = item % heads, frames = audio_caches_[static_cast<std::size_t>(window)].tokens();
+      const std::int64_t head = item % heads, frames = audio_frames_[static_cast<std::size_t>(window)];
       for (const std::int64_t sequence : sequences)
         for (std::int64_t i = 0; i < n; ++i) {
           const std::int64_t place = (sequence * n + i) * width + head * head_dim_;

@@ -180,6 +180,29 @@ TEST(Captions, LinesKeepTheirLimits) {
   }
 }
 
+TEST(Captions, SentencesAndPausesPartCues) {
+  Transcript t;
+  t.word_times = true;
+  t.segments = {said(0, 30, "")};
+  t.segments[0].words = {{" Mr.", 0, 0.3, 1, {}},      {" Hu", 0.3, 0.6, 1, {}},    {" came.\"", 0.6, 1.2, 1, {}},
+                         {" Yes!", 1.4, 1.6, 1, {}},   {" And", 4, 4.5, 1, {}},     {" then", 4.5, 5, 1, {}},
+                         {" he", 5.6, 6, 1, {}},       {" stayed", 6, 9, 1, {}},    {" until", 9, 12.5, 1, {}},
+                         {" three.", 12.5, 13, 1, {}}, {" No.", 13.2, 13.4, 1, {}}, {" Never.", 13.7, 14, 1, {}}};
+  CaptionOptions options;
+  options.max_line_width = 42;
+  options.max_line_count = 2;
+  options.sentences = true;
+  const std::vector<ReadCue> cues = read_cues(to_srt(t, options), true);
+  const std::vector<std::string> texts{"Mr. Hu came.\"", "Yes!", "And then", "he stayed until", "three.", "No.", "Never."};
+  ASSERT_EQ(cues.size(), texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(cues[i].text, texts[i]);
+  EXPECT_EQ(cues[1].end, "00:00:02,400");   // stays for a second
+  EXPECT_EQ(cues[5].end, "00:00:13,700");  // as long as the next one lets it
+  EXPECT_EQ(cues[6].end, "00:00:14,700");
+  options.sentences = false;
+  EXPECT_EQ(read_cues(to_srt(t, options), true).size(), 2u);
+}
+
 TEST(Captions, NothingSaid) {
   EXPECT_EQ(to_text({}), "");
   EXPECT_EQ(to_srt({}), "");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "framework/tasks/transcription/alignment.h"
+#include "framework/tasks/transcription/word_edges.h"
 #include "tests/support/reference.h"
 
 namespace thaw {
@@ -92,6 +93,43 @@ TEST(WordTimes, EndOfWordsBeforeEndOfSegments) {
   EXPECT_EQ(end_of(segments), 5);
   segments[0].words = {{" a", 1, 2.5, 1, {}}};
   EXPECT_EQ(end_of(segments), 2.5);
+}
+
+Transcript said(std::vector<std::vector<TimedWord>> segments) {
+  Transcript transcript;
+  for (std::vector<TimedWord>& words : segments) {
+    Segment segment;
+    segment.start = words.front().start;
+    segment.end = words.back().end;
+    segment.words = std::move(words);
+    transcript.segments.push_back(std::move(segment));
+  }
+  return transcript;
+}
+
+// Voice from 0.4 to 1.5 s and from 2.1 to 3.5 s.
+TEST(WordEdges, WordsBesideAPauseBeginAndEndWithTheVoice) {
+  Transcript transcript = said({{{" a", 0.1, 0.9, 1, {}}, {" b", 0.9, 1.3, 1, {}}}, {{" c", 1.3, 2.9, 1, {}}, {" d", 2.9, 4, 1, {}}}});
+  snap_to_voice(transcript, {{0.4, 1.5}, {2.1, 3.5}});
+  const std::vector<TimedWord>&first = transcript.segments[0].words, &second = transcript.segments[1].words;
+  EXPECT_EQ(first[0].start, 0.4);
+  EXPECT_EQ(first[0].end, 0.9);  // no pause between: as it was
+  EXPECT_EQ(first[1].start, 0.9);
+  EXPECT_EQ(first[1].end, 1.5);
+  EXPECT_EQ(second[0].start, 2.1);
+  EXPECT_EQ(second[1].end, 3.5);
+  EXPECT_EQ(transcript.segments[0].start, 0.4);
+  EXPECT_EQ(transcript.segments[0].end, 1.5);
+  EXPECT_EQ(transcript.segments[1].start, 2.1);
+}
+
+TEST(WordEdges, WithoutVoiceOrPauseNothingMoves) {
+  Transcript transcript = said({{{" a", 0.5, 1, 1, {}}, {" b", 1, 1.5, 1, {}}}});
+  snap_to_voice(transcript, {});
+  snap_to_voice(transcript, {{0, 1.01}, {1.03, 1.5}});  // 20 ms are no pause
+  EXPECT_EQ(transcript.segments[0].words[0].start, 0.5);
+  EXPECT_EQ(transcript.segments[0].words[0].end, 1);
+  EXPECT_EQ(transcript.segments[0].words[1].start, 1);
 }
 
 }  // namespace
