@@ -45,7 +45,7 @@ THAW_BF16_PAIRS void forward_pairs(const bf16_t* q, const bf16_t* k, const bf16_
   pair_t* const weights = take(scratch, block * ll / 2);
   pack_keys(k, a.stride, a.length, a.dim, keys, ll);
   pack_values(v, a.stride, a.length, a.dim, values, ll, ld);
-  for_query_blocks(a, [&](i64 first, i64 n, i64 seen) THAW_BF16_PAIRS {
+  for_query_blocks(a, attention_block, [&](i64 first, i64 n, i64 seen) THAW_BF16_PAIRS {
     const i64 columns = to_32(seen);
     pack_rows(q + first * a.stride, a.stride, n, a.dim, asking);
     pair_product(n, columns, depth, asking, depth, 1, keys, ll, p, ll);
@@ -74,7 +74,7 @@ THAW_BF16_PAIRS void backward_pairs(const bf16_t* q, const bf16_t* k, const bf16
   pack_keys(v, a.stride, a.length, a.dim, values, ll);
   pack_values(k, a.stride, a.length, a.dim, by_token, ll, ld);
   for (i64 i = 0; i < 2 * ll * ld; ++i) gkf[i] = 0;  // gvf too, which stands behind it
-  for_query_blocks(a, [&](i64 first, i64 n, i64 seen) THAW_BF16_PAIRS {
+  for_query_blocks(a, attention_block, [&](i64 first, i64 n, i64 seen) THAW_BF16_PAIRS {
     const i64 columns = to_32(seen), even = (n + 1) / 2 * 2;
     const bf16_t *const asks = q + first * a.stride, *const grad = go + first * a.out_stride;
     pack_rows(asks, a.stride, n, a.dim, asking);
