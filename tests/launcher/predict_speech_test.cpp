@@ -198,8 +198,11 @@ TEST_F(PredictSpeech, EvalSaysWhatAThresholdBrings) {
       right += one["file"].get<std::string>().find(fmt::format("/{}/", one["label"].get<std::string>())) != std::string::npos ? 1 : 0;
     }
     EXPECT_DOUBLE_EQ(point["answered"], answered / static_cast<double>(all.size())) << point.dump();
-    if (answered == 0) EXPECT_TRUE(point["accuracy"].is_null());
-    else EXPECT_DOUBLE_EQ(point["accuracy"], right / answered) << point.dump();
+    if (answered == 0) {
+      EXPECT_TRUE(point["accuracy"].is_null());
+    } else {
+      EXPECT_DOUBLE_EQ(point["accuracy"], right / answered) << point.dump();
+    }
   }
   const Ran text = thaw(fmt::format("eval {} --confidence --data {}", shop->path("run"), shop->path("dev")));
   EXPECT_NE(text.output.find(fmt::format("  0.5                      1.0000   {:.4f}\n", table[0]["accuracy"].get<double>())),

@@ -68,7 +68,9 @@ TEST(Metrics, SelectiveAccuracyAsNumpy) {
       EXPECT_EQ(points[i].threshold, c["points"][i][0]);
       EXPECT_NEAR(points[i].answered, c["points"][i][1].get<double>(), 1e-12) << points[i].threshold;
       EXPECT_EQ(points[i].accuracy.has_value(), !c["points"][i][2].is_null());
-      if (points[i].accuracy) EXPECT_NEAR(*points[i].accuracy, c["points"][i][2].get<double>(), 1e-12) << points[i].threshold;
+      if (points[i].accuracy) {
+        EXPECT_NEAR(*points[i].accuracy, c["points"][i][2].get<double>(), 1e-12) << points[i].threshold;
+      }
     }
   }
 }
