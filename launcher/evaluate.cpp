@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "framework/base/error.h"
+#include "framework/tasks/selective.h"
 #include "framework/train/evaluator.h"
 #include "launcher/commands.h"
 #include "launcher/ranks.h"
@@ -16,26 +17,58 @@ namespace {
 struct EvalOptions {
   std::string model, data, report;
   std::vector<std::string> overrides;
-  bool json = false;
+  bool json = false, confidence = false;
 };
+
+std::vector<Answer> answers_of(const at::Tensor& logits, const Targets& targets) {
+  const auto [confidence, label] = at::softmax(logits, 1).max(1);
+  const at::Tensor right = label.eq(targets.labels);
+  std::vector<Answer> answers;
+  for (std::int64_t row = 0; row < logits.size(0); ++row)
+    answers.push_back({confidence.data_ptr<float>()[row], right.data_ptr<bool>()[row]});
+  return answers;
+}
+
+Json as_json(const std::vector<SelectivePoint>& points) {
+  Json json = Json::array();
+  for (const SelectivePoint& point : points)
+    json.push_back({{"threshold", point.threshold},
+                    {"answered", point.answered},
+                    {"accuracy", point.accuracy ? Json(*point.accuracy) : Json(nullptr)}});
+  return json;
+}
+
+void print_table(const std::vector<SelectivePoint>& points) {
+  fmt::print("  {:<22} {:>8} {:>8}\n", "confidence at least", "answered", "accuracy");
+  for (const SelectivePoint& point : points)
+    fmt::print("  {:<22} {:8.4f} {:>8}\n", point.threshold, point.answered, point.accuracy ? fmt::format("{:.4f}", *point.accuracy) : "-");
+}
 
 int evaluate(Ranks& ranks, const EvalOptions& options) {
   TrainedModel trained = open_trained_model(options.model, ranks.device, ranks.comm.get(), options.overrides);
   const DataSet set = open_set("eval", options.data, trained.recipe, trained.data, {trained.directory, trained.config}, *ranks.comm,
                                [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); });
-  const Metrics metrics = *trained.data.objective->measure(
-      set, {*trained.model, *trained.data.inputs, *ranks.comm, {}, {}, ranks.first() ? options.report : ""});
+  const bool one_label = trained.data.problem == Problem::single_label && !trained.data.recognises();
+  if (options.confidence && !one_label)
+    throw UsageError("--confidence: expected a model that gives one label a row, found another one: leave it out");
+  std::vector<SelectivePoint> points;
+  Evaluation evaluation{*trained.model, *trained.data.inputs, *ranks.comm, {}, {}, ranks.first() ? options.report : ""};
+  if (one_label)
+    evaluation.see = [&](const at::Tensor& logits, const Targets& targets) { points = selective_accuracy(answers_of(logits, targets)); };
+  const Metrics metrics = *trained.data.objective->measure(set, evaluation);
   if (!ranks.first()) return 0;
   if (set.shards->truncated() > 0)
     fmt::print(stderr, "{} rows were longer than {} tokens and are cut there\n", set.shards->truncated(), trained.recipe.data.max_length);
   if (options.json) {
     Json json{{"rows", set.shards->rows()}, {"model", trained.directory.string()}, {"data", options.data}};
     for (const auto& [name, value] : metrics) json["metrics"][name] = value;
+    if (one_label) json["confidence"] = as_json(points);
     fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
     return 0;
   }
   fmt::print("{} rows of {}\n", set.shards->rows(), options.data);
   for (const auto& [name, value] : metrics) fmt::print("  {:<22} {:.4f}\n", name, value);
+  if (options.confidence) print_table(points);
   return 0;
 }
 
@@ -52,6 +85,9 @@ void add_eval(CLI::App& app, int& exit_code) {
   command->add_option("overrides", options->overrides, "key.sub=value of the recipe, as evaluate.normalizer=english");
   command->add_option("--report", options->report,
                       "A directory: speech recognition writes every utterance with its errors to eval/eval.wer.txt");
+  command->add_flag(
+      "--confidence", options->confidence,
+      "Also what thaw predict --unknown-below would bring: rows answered, and the accuracy among them (--json has it always)");
   command->add_flag("--json", options->json, "One JSON object");
   command->footer(
       "Examples:  thaw eval runs/reviews-42 --data data/test.tsv --json\n"

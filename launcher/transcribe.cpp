@@ -8,7 +8,6 @@
 #include <memory>
 
 #include "datasets/audio/faults.h"
-#include "datasets/speech/readers.h"
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/base/text.h"
@@ -16,6 +15,7 @@
 #include "framework/tasks/transcription/transcript_json.h"
 #include "launcher/alone.h"
 #include "launcher/commands.h"
+#include "launcher/recordings.h"
 #include "launcher/transcriber.h"
 
 namespace thaw {
@@ -28,23 +28,6 @@ struct TranscribeArguments {
   std::int64_t threads = 0;
   CaptionOptions captions;
 };
-
-// Files as they are named; of folders all recordings below them, by name.
-std::vector<fs::path> recordings_of(const std::vector<std::string>& names) {
-  std::vector<fs::path> files;
-  for (const std::string& name : names) {
-    if (!fs::exists(name)) throw FileError(ExitCode::input_missing, "{}: no such file or folder", name);
-    if (!fs::is_directory(name)) {
-      files.emplace_back(name);
-      continue;
-    }
-    const std::vector<fs::path> below = audio_below(name);
-    if (below.empty())
-      throw FileError(ExitCode::input_missing, "{}: expected recordings (.wav, .flac, .ogg, .mp3 …) in the folder, found none", name);
-    files.insert(files.end(), below.begin(), below.end());
-  }
-  return files;
-}
 
 std::string written(const Transcript& transcript, const std::string& format, const CaptionOptions& captions) {
   if (format == "json") return to_json(transcript) + "\n";

@@ -113,6 +113,9 @@ TEST(Train, MultiLabelAndRegression) {
   ASSERT_EQ(tags.exit_code, 0) << tags.output;
   EXPECT_EQ(Json::parse(shop.file("tags/best/config.json"))["problem_type"], "multi_label_classification");
   EXPECT_EQ(Json::parse(shop.file("tags/best/config.json"))["id2label"].size(), 4U);
+  const Ran several = thaw("predict " + shop.path("tags") + " --unknown-below 0.9 " + shop.path("tags.csv"));
+  EXPECT_EQ(several.exit_code, 64) << several.output;
+  EXPECT_NE(several.output.find("found multi_label_classification"), std::string::npos) << several.output;
   shop.write("stars.jsonl",
              "{\"text\": \"good film\", \"label\": 4.5}\n{\"text\": \"bad film\", \"label\": 1}\n{\"text\": \"a film\", \"label\": 3}\n");
   const Ran stars = thaw(shop.train("stars", "task=text-regression batch.size=2 batch.grain=1 data.train=" + shop.path("stars.jsonl") +
@@ -165,6 +168,8 @@ TEST(Predict, LabelsInTheOrderOfTheInputAndExportPredictsTheSame) {
   EXPECT_NE(run.output.find("\nbad\t"), std::string::npos) << run.output;
   ASSERT_EQ(thaw("export " + shop.path("run") + " " + shop.path("out")).exit_code, 0);
   EXPECT_EQ(thaw("predict " + shop.path("out") + " " + shop.path("in.tsv")).output, run.output);
+  const Ran unsure = thaw("predict " + shop.path("run") + " " + shop.path("in.tsv") + " --unknown-below 1");
+  EXPECT_EQ(unsure.output.substr(0, 10), "unknown\t0.") << unsure.output;
   const Ran one = thaw("eval " + shop.path("run") + " --json --data " + shop.path("dev.tsv"));
   const Ran three = thaw("eval " + shop.path("run") + " --json --data " + shop.path("dev.tsv"), 3);  // 41 rows do not divide
   EXPECT_EQ(one.exit_code, 0) << one.output;

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, mean_ab
 
 warnings.filterwarnings("ignore")
 rng = random.Random(1)
-single, several, numbers, losses = [], [], [], []
+single, several, numbers, losses, selective = [], [], [], [], []
 
 
 def classes(targets, predictions, n):
@@ -43,6 +43,15 @@ for rows in (3, 100):
     numbers.append({"targets": a.tolist(), "predictions": b.tolist(), "mse": mean_squared_error(a, b), "mae": mean_absolute_error(a, b),
                     "pearson": pearsonr(a, b)[0], "spearman": spearmanr(a, b)[0]})
 
+for rows, high in ((0, 1), (1, 0.3), (400, 1), (50, 0.7)):
+    confidences = np.round(np.random.RandomState(rows).rand(rows) ** 0.5 * high, 2)
+    right = np.random.RandomState(rows + 1).rand(rows) < confidences
+    points = []
+    for threshold in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99):
+        kept = confidences >= threshold
+        points.append([threshold, float(kept.mean()) if rows else 0.0, float(right[kept].mean()) if kept.any() else None])
+    selective.append({"confidences": confidences.tolist(), "right": right.tolist(), "points": points})
+
 torch.manual_seed(3)
 logits = torch.randn(9, 4, dtype=torch.double)
 labels = torch.randint(0, 4, (9,))
@@ -57,4 +66,4 @@ for w in (None, weights):
     mean = torch.nn.functional.binary_cross_entropy_with_logits(logits, hot, weight=w)
     losses.append({"kind": "several", "logits": logits.tolist(), "labels": hot.tolist(), "weights": [] if w is None else w.tolist(),
                    "smoothing": 0.0, "mean": mean.item()})
-json.dump({"single": single, "several": several, "numbers": numbers, "losses": losses}, open(sys.argv[1], "w"))
+json.dump({"single": single, "several": several, "numbers": numbers, "losses": losses, "selective": selective}, open(sys.argv[1], "w"))

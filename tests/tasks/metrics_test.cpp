@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "framework/tasks/classification.h"
+#include "framework/tasks/selective.h"
 #include "tests/support/reference.h"
 
 namespace thaw {
@@ -52,6 +53,25 @@ TEST(Metrics, NumbersAsScipy) {
     EXPECT_NEAR(mean_absolute_error(a, b), c["mae"], 1e-12);
     EXPECT_NEAR(pearson(a, b), c["pearson"], 1e-12);
     EXPECT_NEAR(spearman(a, b), c["spearman"], 1e-12);
+  }
+}
+
+// Confidences have two decimals, so that some meet a threshold exactly.
+TEST(Metrics, SelectiveAccuracyAsNumpy) {
+  THAW_NEEDS_PYTHON();
+  for (const Json& c : expected()["selective"]) {
+    std::vector<Answer> answers;
+    for (std::size_t i = 0; i < c["confidences"].size(); ++i) answers.push_back({c["confidences"][i], c["right"][i]});
+    const std::vector<SelectivePoint> points = selective_accuracy(answers);
+    ASSERT_EQ(points.size(), c["points"].size());
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      EXPECT_EQ(points[i].threshold, c["points"][i][0]);
+      EXPECT_NEAR(points[i].answered, c["points"][i][1].get<double>(), 1e-12) << points[i].threshold;
+      EXPECT_EQ(points[i].accuracy.has_value(), !c["points"][i][2].is_null());
+      if (points[i].accuracy) {
+        EXPECT_NEAR(*points[i].accuracy, c["points"][i][2].get<double>(), 1e-12) << points[i].threshold;
+      }
+    }
   }
 }
 

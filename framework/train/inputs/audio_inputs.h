@@ -29,11 +29,12 @@ class AudioInputs : public Inputs {
 
   // Of a recording that is in no shard: fp32 [frames, mels] or [samples].
   virtual at::Tensor of(std::vector<float> samples) const = 0;
+  // Such rows one after another, in the context; their cu_seqlens.
+  static std::vector<std::int64_t> join(const std::vector<at::Tensor>& parts, Context& context);
 
  protected:
   // `context`: of the row's step; `number`: of the row in the pass.
   std::vector<float> samples_of(const RowOfSet& row, const Context& context, std::size_t number) const;
-  static std::vector<std::int64_t> join(const std::vector<at::Tensor>& parts, Context& context);
 
   Augmentation augmentation_;
 };

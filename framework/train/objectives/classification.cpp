@@ -124,6 +124,7 @@ std::optional<Metrics> Classification::measure(const DataSet& set, const Evaluat
   }
   Context unused;
   const Targets expected = targets(all, unused);
+  if (evaluation.see) evaluation.see(logits, expected);
   Metrics metrics{{"loss", loss_.sum(logits, expected).item<double>() / (divisor > 0 ? divisor : 1)}};
   const auto add = [&](const auto& table, const auto& counts) {
     for (const auto& [name, value] : table) metrics.emplace_back(name, value(counts));

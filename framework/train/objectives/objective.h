@@ -31,6 +31,8 @@ struct Evaluation {
   std::function<bool(std::int64_t done)> progress = {};
   Forward forward = {};            // stands in for the model's own
   std::string run_directory = {};  // for reports, on rank 0; empty: none are written
+  // Is shown, on every rank, what a classifier or regressor gave for all rows, in their order: fp32 [rows, outputs].
+  std::function<void(const at::Tensor& outputs, const Targets& targets)> see = {};
 };
 
 class Objective {
