@@ -16,6 +16,7 @@
 #include "launcher/commands.h"
 #include "launcher/ctc_model.h"
 #include "launcher/pronunciation_report.h"
+#include "launcher/trained_model.h"
 
 namespace thaw {
 namespace {
@@ -98,7 +99,7 @@ int pronounce(const PronounceArguments& arguments) {
   std::size_t failed = 0;
   const std::vector<Sentence> sentences =
       one ? std::vector{Sentence{arguments.recording, arguments.text}} : sentences_in(arguments.sentences, failed);
-  const CtcModel model = open_ctc_model(arguments.model, arguments.precision == "bf16" ? at::kBFloat16 : at::kFloat);
+  const CtcModel model = open_ctc_model(best_of_run(arguments.model), arguments.precision == "bf16" ? at::kBFloat16 : at::kFloat);
   const std::size_t all = sentences.size() + failed;
   bool first = true;
   for (const Sentence& sentence : sentences) {

@@ -8,6 +8,7 @@
 #include "framework/models/pretrained.h"
 #include "framework/models/registry.h"
 #include "framework/thaw/shared_weights.h"
+#include "framework/train/export.h"
 
 namespace thaw {
 namespace {
@@ -40,12 +41,17 @@ Task task_of(const JsonView& config) {
 
 }  // namespace
 
+std::string best_of_run(const std::string& place) {
+  const fs::path best = fs::path(place) / "best";
+  return fs::exists(best / "config.json") ? best.string() : place;
+}
+
 TrainedModel open_trained_model(const std::string& place, const at::Device& device, Communicator* comm,
                                 const std::vector<std::string>& overrides) {
   TrainedModel trained;
   const fs::path run = place;
-  if (fs::exists(run / "best" / "config.json")) {
-    trained.directory = run / "best";
+  if (best_of_run(place) != place) {
+    trained.directory = best_of_run(place);
   } else if (fs::exists(run / "recipe.yaml")) {
     throw ModelError(ExitCode::input_missing, "{}: this run has no best/ yet: train it to its first evaluation, or export a checkpoint",
                      place);
@@ -58,6 +64,7 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
   trained.config = open_pretrained(trained.directory).config;
   const JsonView config(trained.config, (trained.directory / "config.json").string());
   const Task task = task_of(config);
+  trained.recipe.speech.short_rows = config.boolean_or(short_rows_key, trained.recipe.speech.short_rows);
   if (trained.recipe.data.train.empty()) trained.recipe.data.train = {{place, 1.0}};  // which nobody reads
   if (trained.recipe.output_dir.empty()) trained.recipe.output_dir = std::string(".");
   trained.recipe.model = trained.directory.string();

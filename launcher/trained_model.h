@@ -20,6 +20,9 @@ struct TrainedModel {
   std::unique_ptr<Model> model;
 };
 
+// A run directory's best/ where there is one, else the place itself.
+std::string best_of_run(const std::string& place);
+
 // `place`: a run directory (its best/ is taken), an exported directory, or a hub name.
 // On the ranks of `comm` at once, which share what they can, or by one process alone.
 // `overrides`: of the run's recipe, or of the usual one where there is none.

@@ -10,6 +10,7 @@
 #include "framework/tasks/transcription/word_edges.h"
 #include "launcher/ctc_model.h"
 #include "launcher/speech_model.h"
+#include "launcher/trained_model.h"
 
 namespace thaw {
 namespace {
@@ -117,7 +118,9 @@ Transcriber open_model(const TranscriberOptions& options) {
 
 }  // namespace
 
-Transcriber open_transcriber(const TranscriberOptions& options) {
+Transcriber open_transcriber(const TranscriberOptions& given) {
+  TranscriberOptions options = given;
+  options.model = best_of_run(given.model);
   Transcriber transcriber = open_model(options);
   return options.snap_words ? snapped(std::move(transcriber)) : transcriber;
 }

@@ -149,6 +149,7 @@ RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& co
   if (!hears(recipe.task)) data.tokenizer = load_tokenizer(model.directory);
   if (recipe.task == Task::speech_recognition) data.tokenizer = recognition_tokenizer(recipe, model, comm, say, data.files);
   data.inputs = inputs_of(recipe, model);
+  data.short_rows = recipe.speech.short_rows && model.is("whisper");
   data.labels = recipe.data.labels;
   for (const DataSource& source : recipe.data.train) data.train.push_back(set_of(source.path, source.path, recipe, data, model, comm, say));
   if (has_labels(recipe)) {
@@ -168,6 +169,7 @@ RunData data_of_model(const Recipe& recipe, const DataModel& model, const std::v
   data.labels = labels;
   if (recipe.task != Task::audio_classification) data.tokenizer = load_tokenizer(model.directory);
   data.inputs = inputs_of(recipe, model);
+  data.short_rows = recipe.speech.short_rows && model.is("whisper");
   data.objective = objective_of(recipe, model, data, {});
   return data;
 }

@@ -32,6 +32,7 @@ struct RunData {
   std::vector<DataSet> train, eval;
   std::shared_ptr<const Tokenizer> tokenizer;  // none where audio is classified
   std::map<std::string, std::string> files;    // that an export needs and the model's directory lacks: name and content
+  bool short_rows = false;                     // a Whisper's encoder runs at a row's own length
   std::shared_ptr<const Inputs> inputs;
   std::shared_ptr<const Objective> objective;
   void put_size(Json& json, std::int64_t size) const;  // under "tokens", or of audio in seconds under "audio_s"

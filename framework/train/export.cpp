@@ -21,6 +21,8 @@ OrderedJson config_of(const Model& model, const RunData& data) {
   config["architectures"] = {model.export_class};
   config["torch_dtype"] = "float32";
   config.erase("_name_or_path");
+  config.erase(short_rows_key);
+  if (data.short_rows) config[short_rows_key] = true;
   if (data.recognises()) {
     if (const auto* const vocabulary = dynamic_cast<const CtcVocabulary*>(data.tokenizer.get()))
       config["pad_token_id"] = vocabulary->blank();
