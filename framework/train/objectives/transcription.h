@@ -22,6 +22,7 @@ class WhisperTranscription final : public Objective {
     double label_smoothing = 0;
     std::int64_t max_tokens = 448;  // that the decoder takes; of longer transcripts the end is cut off
     HeardOptions heard;
+    std::shared_ptr<const Inputs> inputs = nullptr;  // how fast a row of a training pass is heard; null: as it was recorded
   };
   WhisperTranscription(std::shared_ptr<const WhisperTokens> tokens, Options options);
 
