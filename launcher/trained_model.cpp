@@ -56,6 +56,7 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
   trained.config = open_pretrained(trained.directory).config;
   const JsonView config(trained.config, (trained.directory / "config.json").string());
   trained.recipe.task = task_of(config);
+  trained.recipe.evaluate.max_rows = 0;  // a bound on what training spends; here all rows are asked for
   std::vector<std::string> labels;
   if (trained.recipe.task != Task::speech_recognition) {
     labels = labels_in(config);

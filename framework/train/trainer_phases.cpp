@@ -184,10 +184,10 @@ State Trainer::moments_of_sleepers() const {
 }
 
 void Trainer::say_phase() {
-  if (plan_.phases.size() == 1) return;
   for (const std::string& note : cache_notes_) parts_.telemetry.say(note);
   if (parts_.data.inputs->changes_rows() && parts_.recipe.cache.activations != CacheRecipe::Mode::off && kept_layer(phase_.number) > 0)
     parts_.telemetry.say("cache      none: augmentation gives every row another sound each time; leave `augment` out to keep activations");
+  if (plan_.phases.size() == 1) return;
   std::int64_t learning = 0;
   for (std::size_t i = 0; i < planned().learning.size(); ++i)
     if (planned().learning[i]) learning += parts_.model.parameters[i].value.numel();

@@ -37,7 +37,8 @@ std::string WhisperTranscription::language_of(const DataSet& set, std::uint64_t 
         "{}: row {}: expected a language that the model knows, found '{}': name it in data.audio.language, or a column of it in "
         "data.audio.columns",
         set.name, set.shards->id(row), language);
-  return language;
+  const auto same = [&](const WhisperLanguage& known) { return known.token == tokens_->language_token(language); };
+  return std::find_if(tokens_->languages().begin(), tokens_->languages().end(), same)->code;
 }
 
 WhisperTokens::Ids WhisperTranscription::prompt_of(const DataSet& set, std::uint64_t row) const {
