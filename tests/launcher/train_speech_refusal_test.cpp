@@ -48,6 +48,21 @@ TEST_F(TrainSpeechRefusal, BadRecordingsAreCountedAndNamed) {
   expect_said(thaw(train("ctc", "few"), 2), 65, {"expected at most 1 (5%)"});
 }
 
+// A corpus of the same names, texts and sizes, with other sounds, is another one to the cache.
+TEST_F(TrainSpeechRefusal, ANoisierCopyIsAnotherCorpus) {
+  std::vector<Json> losses;
+  for (const char* copy : {"clean", "noisy"}) {
+    fs::create_directories(shop.path(copy));
+    sound(fmt::format("{}/a.wav", copy), 1, copy == std::string("clean") ? 0.2F : 0.7F);
+    shop.write(fmt::format("{}/rows.tsv", copy), "path\ttext\na.wav\tabc\n");
+    recipe_for(copy, "automatic-speech-recognition", made("whisper"), shop.path(fmt::format("{}/rows.tsv", copy)), made("corpus/dev.tsv"),
+               "steps: 1\nspeech: {short_rows: true}");
+    run(copy, copy, "data.eval=null");
+    losses.push_back(shop.log(copy).front()["loss"]);
+  }
+  EXPECT_NE(losses[0], losses[1]);
+}
+
 // Characters of a set that the vocabulary, made of the training transcripts, does not have; texts that no alignment fits.
 TEST_F(TrainSpeechRefusal, TextsThatCannotBeSpelledOrSpoken) {
   sound("short.wav", 0.1, 0.3F), sound("long.wav", 1, 0.3F);
