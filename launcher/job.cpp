@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "framework/models/pretrained.h"
 #include "framework/thaw/selection.h"
 #include "framework/thaw/shared_weights.h"
@@ -27,11 +29,12 @@ Job resolve_job(const std::string& recipe_file, const std::vector<std::string>& 
   job.place = find_model(job.recipe.model);
   job.config = open_pretrained(job.place.directory).config;
   const std::string where = (job.place.directory / "config.json").string();
-  const std::unique_ptr<Model> built = build_model(JsonView(job.config, where), usual_head(job.recipe.task, job.config));
-  if (built->hears != hears(job.recipe.task))
+  const JsonView config(job.config, where);
+  if (const auto built = build_model(config, {}); built->hears != hears(job.recipe.task))
     throw RecipeError("{}: task: {}: this task {} audio, but {} is a {}, which {}", job.recipe.file.string(), name_of(job.recipe.task),
                       hears(job.recipe.task) ? "hears" : "does not hear", job.place.name, built->architecture,
                       built->hears ? "hears" : "reads text");
+  const std::unique_ptr<Model> built = build_model(config, usual_head(job.recipe.task, job.config));
   expand_thaw(job.recipe, names_of(*built));
   if (!built->hears) {
     job.cut = job.recipe.data.max_length > built->max_positions;
@@ -55,6 +58,12 @@ void load_job(Job& job, Ranks& ranks, const Say& say) {
   head.dropout = recipe.dropout.value_or(-1);
   head.short_rows = recipe.speech.short_rows;
   job.model = load_model(job.place.directory, head, recipe.seeds.init, &job.report);
+  // A head of as many characters as the new vocabulary has, but of others.
+  std::vector<std::string>& drawn = job.report.initialised;
+  if (job.data.files.contains("vocab.json") && std::find(drawn.begin(), drawn.end(), "lm_head.weight") == drawn.end()) {
+    reinitialise(*job.model, 0, recipe.seeds.init);
+    drawn.insert(drawn.end(), {"lm_head.weight", "lm_head.bias"});
+  }
   if (!job.data.inputs->hears() && static_cast<std::int64_t>(job.data.tokenizer->vocabulary_size()) > job.model->vocabulary_size)
     throw ModelError("tokenizer.json has {} tokens, but the model's embeddings only {}: they are of two models",
                      job.data.tokenizer->vocabulary_size(), job.model->vocabulary_size);

@@ -68,6 +68,7 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
   if (trained.recipe.data.train.empty()) trained.recipe.data.train = {{place, 1.0}};  // which nobody reads
   if (trained.recipe.output_dir.empty()) trained.recipe.output_dir = std::string(".");
   trained.recipe.model = trained.directory.string();
+  trained.recipe.evaluate.max_rows = 0;  // a bound on what training spends; here all rows are asked for
   if (!overrides.empty()) {
     trained.recipe.task = task;
     trained.recipe = parse_recipe("command line", to_yaml(trained.recipe), overrides);

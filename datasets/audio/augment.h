@@ -21,6 +21,9 @@ struct AugmentConfig {
 std::vector<float> augment(std::span<const float> samples, const AugmentConfig& config, std::span<const std::vector<float>> noises,
                            std::uint64_t key);
 
+// The speed that augment chooses with this key.
+double chosen_speed(const AugmentConfig& config, std::uint64_t key);
+
 // Resampled, so that it lasts 1 / speed as long; sox's effect `speed`.
 std::vector<float> change_speed(std::span<const float> samples, double speed);
 

@@ -131,8 +131,8 @@ fs::path ensure_sharded(const std::function<std::unique_ptr<RowSource>()>& open,
   const std::string place = together(ranks, [&]() -> std::string {
     if (ranks.rank != 0) return "";
     const std::unique_ptr<RowSource> source = open();
-    return find_entry(cache_dir,
-                      fmt::format("{} {} {}", source->identity(), source->identity_of_files(), options_fingerprint(options, encoder)));
+    return find_entry(cache_dir, fmt::format("{} {} {} {}", source->identity(), source->identity_of_files(), source->times_of_files(),
+                                             options_fingerprint(options, encoder)));
   })[0];
   const fs::path directory = place.substr(place.find(' ') + 1);
   if (place.starts_with("build ")) write_shards(open, directory, encoder, options, ranks, {}, WhereBusy::wait);

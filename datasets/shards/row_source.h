@@ -24,6 +24,7 @@ class RowSource {
   virtual std::string identity() const = 0;  // of all that decides the rows, but for tokenizer and ShardOptions
   // The same of what lies beside the sources, which costs much to find out; asked of rank 0 alone.
   virtual std::string identity_of_files() const { return ""; }
+  virtual std::string times_of_files() const { return ""; }  // for the cache alone: where and when the same names and sizes were written
 
   virtual void rewind() = 0;
   virtual bool next(Row& row) = 0;  // false at the end

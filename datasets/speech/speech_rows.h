@@ -43,6 +43,7 @@ class SpeechRows final : public RowSource {
   ShardIndex describe() const override;
   Scan scan() override;
   std::string identity() const override;
+  std::string times_of_files() const override;
   std::string identity_of_files() const override;  // sizes of all audio files
   void rewind() override { corpus_ = next_ = 0; }
   bool next(Row& row) override;

@@ -124,7 +124,7 @@ bool has_labels(const Recipe& recipe) { return recipe.task != Task::speech_recog
 
 std::shared_ptr<const Objective> objective_of(const Recipe& recipe, const DataModel& model, const RunData& data,
                                               std::vector<float> weights) {
-  if (recipe.task == Task::speech_recognition) return recognition(recipe, model, data.tokenizer);
+  if (recipe.task == Task::speech_recognition) return recognition(recipe, model, data.tokenizer, data.inputs);
   return std::make_shared<Classification>(name_of(recipe.task), data.labels,
                                           Loss{data.problem, std::move(weights), recipe.loss.label_smoothing});
 }
@@ -137,7 +137,9 @@ std::shared_ptr<const Inputs> inputs_of(const Recipe& recipe, const DataModel& m
 DataSet set_of(const std::string& name, const std::string& path, const Recipe& recipe, const RunData& data, const DataModel& model,
                Communicator& comm, const Say& say) {
   DataSet set{name, open_shards(path, recipe, model, data.labels, data.tokenizer.get(), comm, say), {}};
-  if (recipe.task == Task::speech_recognition) set.transcripts = transcripts_of(*set.shards, *data.tokenizer, model);
+  if (recipe.task != Task::speech_recognition) return set;
+  set.transcripts = transcripts_of(*set.shards, *data.tokenizer, model);
+  if (const std::string said = never_learnt(set, model); !said.empty()) say(said);
   return set;
 }
 
@@ -146,7 +148,8 @@ DataSet set_of(const std::string& name, const std::string& path, const Recipe& r
 RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say) {
   RunData data;
   data.problem = problem_of(recipe);
-  if (!hears(recipe.task)) data.tokenizer = load_tokenizer(model.directory);
+  if (hears(recipe.task)) data.files = missing_files(model);
+  else data.tokenizer = load_tokenizer(model.directory);
   if (recipe.task == Task::speech_recognition) data.tokenizer = recognition_tokenizer(recipe, model, comm, say, data.files);
   data.inputs = inputs_of(recipe, model);
   data.short_rows = recipe.speech.short_rows && model.is("whisper");
@@ -168,7 +171,10 @@ RunData data_of_model(const Recipe& recipe, const DataModel& model, const std::v
   data.problem = problem_of(recipe);
   data.labels = labels;
   if (recipe.task != Task::audio_classification) data.tokenizer = load_tokenizer(model.directory);
-  data.inputs = inputs_of(recipe, model);
+  if (hears(recipe.task)) data.files = missing_files(model);
+  Recipe without_augmentation = recipe;  // its recordings of noise may be gone
+  without_augmentation.augment = {};
+  data.inputs = inputs_of(without_augmentation, model);
   data.short_rows = recipe.speech.short_rows && model.is("whisper");
   data.objective = objective_of(recipe, model, data, {});
   return data;

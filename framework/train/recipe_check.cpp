@@ -22,6 +22,7 @@ class Checker {
     if (r_.data.train.empty()) at("data.train").refuse("expected at least one source, found none");
     eval_sets();
     labels();
+    of_the_task();
     loss();
     schedule();
     thaw();
@@ -78,6 +79,31 @@ class Checker {
                                                                      : given(key);
       if (used) at(key).refuse("text-regression has no classes; leave this key out");
     }
+  }
+
+  // What the task would pass over in silence.
+  void of_the_task() const {
+    const auto leave_out = [&](bool used, const char* key, std::string_view why) {
+      if (used) at(key).refuse(fmt::format("{} {}; leave this key out", name_of(r_.task), why));
+    };
+    if (!hears(r_.task)) {
+      for (const auto& [used, key] : {std::pair{r_.data.audio != AudioRecipe{}, "data.audio"},
+                                      {r_.augment != AugmentRecipe{}, "augment"},
+                                      {r_.speech != SpeechRecipe{}, "speech"}})
+        leave_out(used, key, "hears no audio");
+      leave_out(r_.batch.unit == BatchRecipe::Unit::seconds, "batch.seconds", "hears no audio");
+    } else {
+      leave_out(r_.batch.unit == BatchRecipe::Unit::tokens, "batch.tokens", "counts rows (size) or seconds of audio (seconds)");
+    }
+    if (r_.task != Task::speech_recognition) {
+      leave_out(r_.evaluate.max_rows > 0, "evaluate.max_rows", "transcribes nothing");
+      leave_out(r_.evaluate.normalizer != "none", "evaluate.normalizer", "transcribes nothing");
+      leave_out(!r_.evaluate.text_rules.empty(), "evaluate.text_rules", "transcribes nothing");
+      return;
+    }
+    leave_out(!r_.data.labels.empty(), "data.labels", "has no classes");
+    leave_out(r_.data.multi_label, "data.multi_label", "has no classes");
+    leave_out(r_.loss.balanced || !r_.loss.class_weights.empty(), "loss.class_weights", "has no classes");
   }
 
   void loss() const {

@@ -1,8 +1,11 @@
 #include "framework/train/speech.h"
 
-#include <unistd.h>
+#include <stdlib.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
 
 #include "datasets/audio/audio.h"
 #include "datasets/audio/normalize.h"
@@ -13,6 +16,7 @@
 #include "datasets/tokenizers/ctc_vocabulary_builder.h"
 #include "framework/base/error.h"
 #include "framework/models/wav2vec2.h"
+#include "framework/tasks/ctc.h"
 #include "framework/tasks/text/text_normalizer.h"
 #include "framework/train/encoder.h"
 #include "framework/train/inputs/audio_inputs.h"
@@ -65,8 +69,12 @@ void each_transcript(const std::string& path, const Recipe& recipe, const std::f
 
 // A folder that is gone at the end.
 struct TemporaryFolder {
-  fs::path path = fs::temp_directory_path() / fmt::format("thaw-vocabulary-{}", ::getpid());
-  TemporaryFolder() { make_directory(path); }
+  fs::path path;
+  TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "thaw-vocabulary-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw FileError(ExitCode::cannot_write, "{}: {}", name, std::strerror(errno));
+    path = name;
+  }
   ~TemporaryFolder() {
     std::error_code ignored;
     fs::remove_all(path, ignored);
@@ -92,17 +100,26 @@ std::map<std::string, std::string> build_vocabulary(const Recipe& recipe, const 
   return files;
 }
 
-// What transformers' Wav2Vec2FeatureExtractor reads, for a model whose directory says nothing.
-std::string usual_preprocessor() {
-  return OrderedJson{{"feature_extractor_type", "Wav2Vec2FeatureExtractor"},
-                     {"feature_size", 1},
-                     {"sampling_rate", 16000},
-                     {"padding_value", 0.0},
-                     {"padding_side", "right"},
-                     {"do_normalize", true},
-                     {"return_attention_mask", false}}
-             .dump(2) +
-         "\n";
+// What transformers' feature extractors read, for a model whose directory says nothing. wav2vec2's bases, whose convolutions are
+// normalised over time, were trained without masks of attention; the others with them.
+std::string usual_preprocessor(const DataModel& model) {
+  OrderedJson file{{"feature_extractor_type", "Wav2Vec2FeatureExtractor"},
+                   {"feature_size", 1},
+                   {"sampling_rate", 16000},
+                   {"padding_value", 0.0},
+                   {"padding_side", "right"}};
+  if (model.is("whisper")) {
+    const audio::LogMelConfig config;
+    file.update({{"feature_extractor_type", "WhisperFeatureExtractor"},
+                 {"feature_size", model.config.value("num_mel_bins", config.mels)},
+                 {"hop_length", 160},
+                 {"n_fft", 400},
+                 {"chunk_length", 30},
+                 {"return_attention_mask", false}});
+  } else {
+    file.update({{"do_normalize", true}, {"return_attention_mask", model.config.value("feat_extract_norm", "group") == "layer"}});
+  }
+  return file.dump(2) + "\n";
 }
 
 Augmentation augmentation_of(const AugmentRecipe& recipe) {
@@ -135,6 +152,20 @@ HeardOptions heard_options(const Recipe& recipe, const DataModel& model) {
   return options;
 }
 
+// Features were computed once and for all, of windows of 30 s.
+void check_features(const ShardSet& shards, const Recipe& recipe, const DataModel& model) {
+  const auto refuse = [&](const std::string& why) {
+    throw DataError("{}: rows are features{}, or shard with --audio i16", shards.directory().string(), why);
+  };
+  const AugmentRecipe& augment = recipe.augment;
+  if (!augment.speeds.empty() || augment.noise > 0 || augment.low_gain_db != 0 || augment.high_gain_db != 0)
+    refuse(", whose sound cannot be changed any more: leave speeds, noise and gain_db out of augment");
+  if (recipe.speech.short_rows) refuse(" of 30 s each: leave speech.short_rows out");
+  const std::int64_t mels = model.config.value("num_mel_bins", std::int64_t{80});
+  if (shards.index().feature_width != static_cast<std::uint64_t>(mels))
+    refuse(fmt::format(" of {} mels, but the model reads {}: shard with this model", shards.index().feature_width, mels));
+}
+
 // A DataError for shards that the model cannot hear, or not whole.
 void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel& model) {
   const std::string where = shards.directory().string();
@@ -142,9 +173,7 @@ void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel&
   if (codec == AudioCodec::none) throw DataError("{}: rows are text, but the task {} hears audio", where, name_of(recipe.task));
   if (codec == AudioCodec::features && !model.is("whisper"))
     throw DataError("{}: rows are features, but the model reads samples: shard with --audio i16 or flac", where);
-  if (codec == AudioCodec::features && !recipe.augment.speeds.empty())
-    throw DataError("{}: rows are features, whose speed cannot be changed any more: leave augment.speeds out, or shard with --audio i16",
-                    where);
+  if (codec == AudioCodec::features) check_features(shards, recipe, model);
   const LabelKind wanted = recipe.data.multi_label ? LabelKind::several : LabelKind::one;
   if (recipe.task == Task::audio_classification && shards.label_kind() != wanted)
     throw DataError("{}: expected labels of kind '{}', found '{}': shard it again", where, name_of(wanted), name_of(shards.label_kind()));
@@ -161,13 +190,16 @@ void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel&
 
 }  // namespace
 
+std::map<std::string, std::string> missing_files(const DataModel& model) {
+  for (const char* file : {"preprocessor_config.json", "processor_config.json"})
+    if (fs::exists(model.directory / file)) return {};
+  return {{"preprocessor_config.json", usual_preprocessor(model)}};
+}
+
 std::shared_ptr<const Tokenizer> recognition_tokenizer(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say,
                                                        std::map<std::string, std::string>& files) {
   if (model.is("whisper")) return load_tokenizer(model.directory);
   const bool own = recipe.speech.vocabulary_of_model && fs::exists(model.directory / "vocab.json");
-  const auto has_extractor = [&](const char* name) { return fs::exists(model.directory / name); };
-  if (!has_extractor("preprocessor_config.json") && !has_extractor("processor_config.json"))
-    files["preprocessor_config.json"] = usual_preprocessor();
   if (own) return load_ctc_vocabulary(model.directory);
   const ShardRanks ranks{comm.rank(), comm.size(), [&](const std::string& mine) { return comm.all_gather_text(mine); }, say};
   const std::string built =
@@ -198,9 +230,9 @@ std::shared_ptr<ShardSet> open_speech(const std::string& path, const Recipe& rec
     const std::vector<fs::path> paths{path};
     directory = ensure_sharded([&] { return std::make_unique<SpeechRows>(paths, speech, options, encoder != nullptr); }, encoder.get(),
                                options, cache_dir, ranks);
-    const ShardIndex index = ShardIndex::read(directory);
+    const SpeechReport report = report_of({ShardIndex::read(directory)}, 0);
+    report.check(speech.bad);  // the cache may have been filled under a wider limit
     if (ranks.rank == 0) {
-      const SpeechReport report = report_of({index}, 0);
       std::istringstream lines(report.to_text());
       for (std::string line; std::getline(lines, line);) ranks.say(line);
     }
@@ -215,6 +247,20 @@ std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const 
   const bool blank = model.is("whisper");
   return std::make_shared<const Transcripts>(
       shards, [&](const std::string& text) { return tokenizer.encode_plain(blank ? fmt::format(" {}", trim(text)) : text); });
+}
+
+std::string never_learnt(const DataSet& set, const DataModel& model) {
+  if (model.is("whisper")) return "";
+  const FrameLengths lengths = frame_lengths(JsonView(model.config, (model.directory / "config.json").string()));
+  std::uint64_t rows = 0, first = 0;
+  for (std::uint64_t row = set.shards->rows(); row-- > 0;) {
+    const auto ids = (*set.transcripts)[row];
+    const std::int64_t samples = std::lround(static_cast<double>(set.shards->seconds()[row]) * 16000);
+    if (lengths.frames_of(samples) < ctc_frames_needed(std::vector<std::int64_t>(ids.begin(), ids.end()))) ++rows, first = row;
+  }
+  if (rows == 0) return "";
+  return fmt::format("{}: {} rows are shorter than their texts can be spoken in, and teach nothing; the first: {}", set.name, rows,
+                     set.shards->id(first));
 }
 
 std::shared_ptr<const Inputs> speech_inputs(const Recipe& recipe, const DataModel& model) {
@@ -232,8 +278,10 @@ std::shared_ptr<const Inputs> speech_inputs(const Recipe& recipe, const DataMode
 }
 
 std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataModel& model,
-                                             const std::shared_ptr<const Tokenizer>& tokenizer) {
+                                             const std::shared_ptr<const Tokenizer>& tokenizer, std::shared_ptr<const Inputs> inputs) {
   const HeardOptions heard = heard_options(recipe, model);
+  if (!model.is("whisper") && recipe.loss.label_smoothing > 0)
+    throw RecipeError("{}: loss.label_smoothing: the loss of a CTC model has none; leave it out", recipe.file.string());
   if (!model.is("whisper")) return std::make_shared<Ctc>(std::dynamic_pointer_cast<const CtcVocabulary>(tokenizer), heard);
   WhisperTranscription::Options options;
   options.language = recipe.data.audio.language;
@@ -243,6 +291,7 @@ std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataMod
   options.label_smoothing = recipe.loss.label_smoothing;
   options.max_tokens = model.config.value("max_target_positions", options.max_tokens);
   options.heard = heard;
+  options.inputs = std::move(inputs);
   return std::make_shared<WhisperTranscription>(std::make_shared<const WhisperTokens>(tokenizer), options);
 }
 

@@ -1,6 +1,7 @@
 // What a recipe of speech needs beside one of text: corpora, vocabularies, how a model hears, what recognition learns.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "framework/train/objectives/transcripts.h"
 
 namespace thaw {
+
+// What the directory of a model that hears lacks of what transformers needs to feed it: name and content.
+std::map<std::string, std::string> missing_files(const DataModel& model);
 
 // The model's own tokenizer; for a CTC model that has no vocabulary, or is to get another one, that of the training transcripts, with
 // its files in `files`. Rank 0's is everybody's. Collective.
@@ -25,8 +29,11 @@ std::shared_ptr<ShardSet> open_speech(const std::string& path, const Recipe& rec
 
 std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer, const DataModel& model);
 
+// Says how many rows of a CTC model have fewer frames than their texts' characters need; empty where none has.
+std::string never_learnt(const DataSet& set, const DataModel& model);
+
 std::shared_ptr<const Inputs> speech_inputs(const Recipe& recipe, const DataModel& model);
 std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataModel& model,
-                                             const std::shared_ptr<const Tokenizer>& tokenizer);
+                                             const std::shared_ptr<const Tokenizer>& tokenizer, std::shared_ptr<const Inputs> inputs);
 
 }  // namespace thaw

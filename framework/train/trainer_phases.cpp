@@ -184,8 +184,7 @@ State Trainer::moments_of_sleepers() const {
 }
 
 void Trainer::say_phase() {
-  if (plan_.phases.size() > 1 || parts_.data.inputs->hears())
-    for (const std::string& note : cache_notes_) parts_.telemetry.say(note);
+  for (const std::string& note : cache_notes_) parts_.telemetry.say(note);
   if (parts_.data.inputs->changes_rows() && parts_.recipe.cache.activations != CacheRecipe::Mode::off && kept_layer(phase_.number) > 0)
     parts_.telemetry.say("cache      none: augmentation gives every row another sound each time; leave `augment` out to keep activations");
   if (plan_.phases.size() == 1) return;

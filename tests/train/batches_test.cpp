@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 #include <set>
 
 #include "framework/base/error.h"
@@ -135,6 +136,39 @@ TEST(Batches, StepsUntilAsWalked) {
   }
 }
 
+// `batch: {seconds: 6, grain: 3}`: sizes are hundredths of a second.
+TEST(Batches, StepsOfSeconds) {
+  std::vector<std::uint32_t> sizes = lengths(203);  // 0.03 to 0.62 s
+  sizes[17] = 900;                                  // longer than a step: one of its own
+  const Batches batches(Order(1, {{203, 1.0}}), {sizes}, recipe(BatchRecipe::Unit::seconds, 6, 3));
+  EXPECT_EQ(batches.grains(), 2);
+  for (const std::uint64_t epoch : {0, 1}) {
+    std::multiset<std::uint64_t> seen;
+    std::int64_t all = 0;
+    for (std::int64_t s = 0; s < batches.steps(epoch); ++s) {
+      const Step step = batches.step(epoch, s);
+      std::set<std::uint64_t> rows;
+      std::int64_t size = 0;
+      for (const auto& grain : step.grains)
+        for (const Order::Pick pick : grain) size += sizes[pick.row], rows.insert(pick.row);
+      EXPECT_EQ(step.tokens, size);
+      EXPECT_EQ(step.rows, static_cast<std::int64_t>(rows.size()));
+      EXPECT_TRUE(rows.contains(17) ? rows.size() == 1 : size <= 600) << size;
+      // Full but for what the next row would have added.
+      const bool last = s + 1 == batches.steps(epoch);
+      EXPECT_TRUE(last || rows.contains(17) || size > 600 - 62 || batches.step(epoch, s + 1).rows == 1) << size;
+      EXPECT_LE(std::abs(2 * step.first_token[1] - step.tokens), rows.contains(17) ? 900 : 62) << "grains are alike";
+      seen.insert(rows.begin(), rows.end());
+      all += size;
+    }
+    EXPECT_EQ(seen.size(), 203U);
+    EXPECT_EQ(all, std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}));
+  }
+  // The same rows by a hundred times as many tokens.
+  const Batches tokens(Order(1, {{203, 1.0}}), {sizes}, recipe(BatchRecipe::Unit::tokens, 600, 300));
+  EXPECT_EQ(tokens.steps(0), batches.steps(0));
+}
+
 TEST(Batches, GrainIsChosenForTheRanks) {
   EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 32, 0), 1).grain, 16);
   EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 32, 0), 2).grain, 16);
@@ -144,6 +178,18 @@ TEST(Batches, GrainIsChosenForTheRanks) {
   EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 48, 0), 2).grain, 12);
   EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 48, 0), 3).grain, 16);
   EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::rows, 32, 0), 3).grain, 8);
+  // Of audio: four rows, or a minute.
+  const auto of_audio = [](BatchRecipe::Unit unit, std::int64_t size, int ranks, bool reproducible = false) {
+    return with_grain(recipe(unit, size, 0), ranks, reproducible, /*audio=*/true).grain;
+  };
+  EXPECT_EQ(of_audio(BatchRecipe::Unit::rows, 32, 1), 4);
+  EXPECT_EQ(of_audio(BatchRecipe::Unit::rows, 6, 1), 3);
+  EXPECT_EQ(of_audio(BatchRecipe::Unit::rows, 8, 4), 2);
+  EXPECT_EQ(of_audio(BatchRecipe::Unit::seconds, 240, 1), 60);
+  EXPECT_EQ(of_audio(BatchRecipe::Unit::seconds, 240, 8), 30);
+  EXPECT_EQ(of_audio(BatchRecipe::Unit::seconds, 240, 1, /*reproducible=*/true), 60);
+  EXPECT_EQ(of_audio(BatchRecipe::Unit::seconds, 120, 1, /*reproducible=*/true), 30) << "for four ranks, however many there are";
+  EXPECT_EQ(with_grain(recipe(BatchRecipe::Unit::tokens, 4096, 0), 1).grain, 1024) << "of text";
   EXPECT_THROW(with_grain(recipe(BatchRecipe::Unit::rows, 2, 0), 4), RecipeError);
   EXPECT_THROW(with_grain(recipe(BatchRecipe::Unit::rows, 32, 16), 4), RecipeError);
 }

@@ -49,6 +49,39 @@ evaluate: {every_steps: 200, metric: other/f1, patience: 3}
 checkpoint: {every_steps: 50, every_minutes: 10, keep: 2}
 )";
 
+const std::string heard = R"(recipe: 1
+task: automatic-speech-recognition
+model: openai/whisper-tiny
+output_dir: runs/speech
+data:
+  train: clips/train.tsv
+  eval: clips/dev.tsv
+  audio:
+    corpus: common_voice
+    columns: {text: sentence, speaker: 'no'}
+    pattern: '{label}_{speaker}'
+    root: /data/clips
+    language: ru
+    text_rules: [lower, strip_punctuation]
+    min_seconds: 0.5
+    max_seconds: 25
+    bad_limit: 3
+    store: flac
+augment:
+  speeds: [0.9, 1.0, 1.1]
+  noise: 0.3
+  noise_snr_db: [3, 12.5]
+  noises: /data/noise
+  gain_db: [-6, 2]
+  time_masks: 2
+  time_width: 50
+  frequency_masks: 1
+  frequency_width: 20
+speech: {translate: true, timestamps: 0.25, short_rows: true, vocabulary: transcripts, casing: folded}
+batch: {seconds: 240, grain: 60}
+evaluate: {max_rows: 200, normalizer: english, text_rules: [upper]}
+)";
+
 std::string error_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
   try {
     parse_recipe("r.yaml", yaml, overrides);
@@ -90,6 +123,84 @@ TEST(Recipe, reads_every_key) {
   EXPECT_EQ(r.checkpoint, (CheckpointRecipe{50, 10, 2}));
 }
 
+TEST(Recipe, reads_every_key_of_speech) {
+  const Recipe r = parse_recipe("r.yaml", heard);
+  EXPECT_EQ(r.task, Task::speech_recognition);
+  EXPECT_EQ(r.data.audio, (AudioRecipe{.corpus = "common_voice",
+                                       .columns = {{"text", "sentence"}, {"speaker", "no"}},
+                                       .pattern = "{label}_{speaker}",
+                                       .root = "/data/clips",
+                                       .language = "ru",
+                                       .text_rules = {"lower", "strip_punctuation"},
+                                       .min_seconds = 0.5,
+                                       .max_seconds = 25,
+                                       .bad_limit = "3",
+                                       .store = "flac"}));
+  EXPECT_EQ(r.augment, (AugmentRecipe{.speeds = {0.9, 1.0, 1.1},
+                                      .noise = 0.3,
+                                      .low_snr_db = 3,
+                                      .high_snr_db = 12.5,
+                                      .noises = "/data/noise",
+                                      .low_gain_db = -6,
+                                      .high_gain_db = 2,
+                                      .time_masks = 2,
+                                      .time_width = 50,
+                                      .frequency_masks = 1,
+                                      .frequency_width = 20}));
+  EXPECT_EQ(r.speech, (SpeechRecipe{true, 0.25, true, false, Casing::folded}));
+  EXPECT_EQ(r.batch, (BatchRecipe{BatchRecipe::Unit::seconds, 240, 60}));
+  EXPECT_EQ(r.evaluate, (EvaluateRecipe{0, "", 200, "english", {"upper"}, 0}));
+  const std::string written = to_yaml(r);
+  for (const char* line : {"columns:\n      text: sentence\n      speaker: 'no'", "seconds: 240", "vocabulary: transcripts",
+                           "casing: folded", "noise_snr_db: [3.0, 12.5]", "bad_limit: '3'"})
+    EXPECT_NE(written.find(line), std::string::npos) << line << "\n" << written;
+  EXPECT_EQ(to_yaml(parse_recipe("r.yaml", least)).find("augment:"), std::string::npos) << "text has none";
+}
+
+TEST(Recipe, checks_every_value_of_speech) {
+  const auto wrong = [&](const std::string& override) { return error_of(heard, {override}); };
+  const std::pair<const char*, const char*> cases[] = {
+      {"data.audio.corpus=kaldy",
+       "expected one of auto, librispeech, common_voice, lj_speech, kaldi, jsonl, festvox, table, folders, found kaldy"},
+      {"data.audio.store=mp3", "expected one of i16, flac, found mp3"},
+      {"data.audio.min_seconds=-1", "expected a number of 0 or more, found -1"},
+      {"data.audio.bad_limit=''", "expected text, found \"\""},
+      {"augment.noise=1.5", "expected a number from 0 to 1, found 1.5"},
+      {"augment.noise_snr_db=[5]", "expected a list of two numbers, the lower one first, found a list of 1"},
+      {"augment.gain_db=[2,-2]", "expected the lower number first, found a list of 2"},
+      {"augment.time_masks=-1", "expected a whole number of 0 or more, found -1"},
+      {"augment.time_width=0", "expected a whole number of 1 or more, found 0"},
+      {"speech.timestamps=2", "expected a number from 0 to 1, found 2"},
+      {"speech.vocabulary=own", "expected one of model, transcripts, found own"},
+      {"speech.casing=upper", "expected one of as_written, folded, found upper"},
+      {"evaluate.normalizer=whisper", "expected one of none, basic, english, found whisper"},
+      {"evaluate.max_rows=-5", "expected a whole number of 0 or more, found -5"},
+      {"batch.seconds=2.5", "expected a whole number, found 2.5"},
+      {"batch.tokens=100", "automatic-speech-recognition counts rows (size) or seconds of audio (seconds); leave this key out"},
+      {"data.labels=[a, b]", "automatic-speech-recognition has no classes; leave this key out"},
+      {"data.multi_label=true", "automatic-speech-recognition has no classes; leave this key out"},
+      {"loss.class_weights=balanced", "automatic-speech-recognition has no classes; leave this key out"}};
+  for (const auto& [override, message] : cases) {
+    const std::string key = std::string(override).substr(0, std::string(override).find('='));
+    EXPECT_EQ(wrong(override), fmt::format("command line: {}: {}", key, message));
+  }
+  EXPECT_EQ(wrong("augment.speeds=[1, 20]"), "command line: augment.speeds[1]: expected a number from 0.1 to 10, found 20");
+  EXPECT_EQ(added("batch: {seconds: 9, size: 3}"), "r.yaml:6: batch.seconds: given beside batch.size; keep one of them");
+  EXPECT_EQ(error_of(heard, {"batch.grain=7"}), "command line: batch.grain: expected a divisor of batch.seconds (240), found 7");
+  // What a task of text would pass over in silence.
+  EXPECT_EQ(added("batch: {seconds: 240}"), "r.yaml:6: batch.seconds: text-classification hears no audio; leave this key out");
+  EXPECT_EQ(added("augment: {noise: 0.5}"), "r.yaml:6: augment: text-classification hears no audio; leave this key out");
+  EXPECT_EQ(added("speech:\n  short_rows: true"), "r.yaml:6: speech: text-classification hears no audio; leave this key out");
+  EXPECT_EQ(error_of(least, {"data.audio.language=ru"}),
+            "command line: data.audio: text-classification hears no audio; leave this key out");
+  EXPECT_EQ(added("evaluate: {max_rows: 5}"), "r.yaml:6: evaluate.max_rows: text-classification transcribes nothing; leave this key out");
+  EXPECT_EQ(error_of(heard, {"task=audio-classification", "evaluate.max_rows=null"}).find("command line: evaluate.max_rows: "), 0U);
+  // A misspelt key has the nearest one named, with its line.
+  std::string misspelt = heard;
+  misspelt.replace(misspelt.find("time_masks"), 10, "time_maks_");
+  EXPECT_EQ(error_of(misspelt), "r.yaml:25: augment.time_maks_: unknown key; the nearest key is augment.time_masks");
+}
+
 TEST(Recipe, defaults_are_those_of_the_structs) {
   Recipe expected;
   expected.file = "r.yaml";
@@ -102,7 +213,7 @@ TEST(Recipe, defaults_are_those_of_the_structs) {
 
 TEST(Recipe, resolved_recipe_reads_back_the_same) {
   for (const std::string& yaml :
-       {full, least,
+       {full, least, heard,
         least + "steps: 500\nmax_time: 90.5s\nschedule: {name: slanted_triangular, cut_frac: 0.2, ratio: 8}\nloss: "
                 "{class_weights: balanced}\nbatch: {tokens: 4096, grain: 512}",
         least + "schedule: {name: constant, warmup_steps: 10}\nmax_time: 1d2h\nseed: 18446744073709551615",
@@ -140,7 +251,8 @@ TEST(Recipe, knows_the_words_of_others) {
   EXPECT_EQ(added("schedule: {nmae: linear}"), "r.yaml:6: schedule.nmae: unknown key; the nearest key is schedule.name");
   EXPECT_EQ(added("optimzer: {lr: 1}"), "r.yaml:6: optimzer: unknown key; the nearest key is optimizer");
   EXPECT_EQ(added("lr: 1"), "r.yaml:6: lr: unknown key; the nearest key is optimizer.lr");
-  EXPECT_EQ(added("checkpoint: {zebra: 1}"), "r.yaml:6: checkpoint.zebra: unknown key; the keys here are every_steps, every_minutes, keep, keep_best");
+  EXPECT_EQ(added("checkpoint: {zebra: 1}"),
+            "r.yaml:6: checkpoint.zebra: unknown key; the keys here are every_steps, every_minutes, keep, keep_best");
   EXPECT_EQ(error_of(least, {"data.train=[{path: a, wieght: 2}]"}),
             "command line: data.train[0].wieght: unknown key; the nearest key is data.train[0].weight");
   EXPECT_EQ(added("thaw: {phases: []}"), "r.yaml:6: thaw.phases: expected at least one phase, found none");
@@ -261,6 +373,8 @@ TEST(Recipe, differences_are_of_what_decides_the_numbers) {
             (std::vector<std::string>{"data.labels: [negative, 'no', 'yes', '3'] → [a, b]", "epochs: 2.5 → not given",
                                       "loss.class_weights: {negative: 2.0, 'no': 0.5} → balanced", "optimizer.lr: 3.0e-05 → 1.0e-05",
                                       "seeds.order: 8 → not given", "steps: not given → 10"}));
+  EXPECT_EQ(differences(parse_recipe("r.yaml", heard), parse_recipe("r.yaml", heard, {"augment.noise=0.4", "speech.timestamps=0"})),
+            (std::vector<std::string>{"augment.noise: 0.3 → 0.4", "speech.timestamps: 0.25 → 0.0"}));
   EXPECT_EQ(differences(before, parse_recipe("r.yaml", full, {"data.train=[{path: data/reviews.tsv, weight: 0.5}, m.tsv]"})).size(), 1u);
 }
 

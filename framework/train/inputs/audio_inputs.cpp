@@ -40,6 +40,11 @@ std::uint32_t AudioInputs::size(const ShardSet& shards, std::uint64_t row) const
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(std::lround(shards.seconds()[row] * 100)));
 }
 
+double AudioInputs::speed(const Context& context, std::size_t number) const {
+  if (!context.training || !augmentation_.changes_sound) return 1;
+  return audio::chosen_speed(augmentation_.sound, key_of(context, number, sound_use));
+}
+
 std::vector<float> AudioInputs::samples_of(const RowOfSet& row, const Context& context, std::size_t number) const {
   std::vector<float> samples;
   if (row.shards().audio_codec() == AudioCodec::flac) {
@@ -84,7 +89,8 @@ std::vector<std::int64_t> LogMelInputs::read(const std::vector<RowOfSet>& rows, 
                           features = at::tensor(row.shards().features(row.row)).view({-1, mels});
                         else features = of(samples_of(row, context, i));
                         if (!context.training || !augmentation_.changes_features) return features;
-                        const std::int64_t heard = std::min(features.size(0), std::int64_t{size(row.shards(), row.row)});
+                        const double frames = std::round(size(row.shards(), row.row) / speed(context, i));
+                        const std::int64_t heard = std::clamp(static_cast<std::int64_t>(frames), std::int64_t{1}, features.size(0));
                         const audio::FeatureMasks masks =
                             audio::draw_masks(augmentation_.masks, heard, mels, key_of(context, i, masks_use));
                         const at::Tensor mean = features.narrow(0, 0, heard).mean();

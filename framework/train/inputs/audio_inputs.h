@@ -25,6 +25,7 @@ class AudioInputs : public Inputs {
   explicit AudioInputs(Augmentation augmentation) : augmentation_(std::move(augmentation)) {}
   std::uint32_t size(const ShardSet& shards, std::uint64_t row) const override;
   bool hears() const override { return true; }
+  double speed(const Context& context, std::size_t number) const override;
   bool changes_rows() const override { return augmentation_.changes_sound || augmentation_.changes_features; }
 
   // Of a recording that is in no shard: fp32 [frames, mels] or [samples].

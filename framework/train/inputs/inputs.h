@@ -26,6 +26,9 @@ class Inputs {
 
   virtual bool hears() const = 0;  // audio; else it reads ids of a vocabulary, as the sets' shards hold them
 
+  // How much faster than it was recorded the row of this number in a pass is heard there: times in it are so much earlier.
+  virtual double speed(const Context&, std::size_t) const { return 1; }
+
   // Whether training reads another thing of a row each time: then nothing that layers make of it can be kept.
   virtual bool changes_rows() const { return false; }
 };

@@ -15,6 +15,8 @@ namespace thaw {
 WhisperTranscription::WhisperTranscription(std::shared_ptr<const WhisperTokens> tokens, Options options)
     : tokens_(std::move(tokens)), options_(std::move(options)) {
   if (options_.translate && !tokens_->multilingual()) throw RecipeError("speech.translate: this model knows English alone");
+  if (!options_.language.empty() && !tokens_->multilingual() && tokens_->language_token(options_.language) != tokens_->language_token("en"))
+    throw RecipeError("data.audio.language: '{}': this model knows English alone; choose a multilingual one", options_.language);
   if (!options_.language.empty() && tokens_->multilingual() && !tokens_->language_token(options_.language))
     throw RecipeError("data.audio.language: the model does not know '{}'; write a code such as ru, or a name such as russian",
                       options_.language);
@@ -35,7 +37,8 @@ std::string WhisperTranscription::language_of(const DataSet& set, std::uint64_t 
         "{}: row {}: expected a language that the model knows, found '{}': name it in data.audio.language, or a column of it in "
         "data.audio.columns",
         set.name, set.shards->id(row), language);
-  return language;
+  const auto same = [&](const WhisperLanguage& known) { return known.token == tokens_->language_token(language); };
+  return std::find_if(tokens_->languages().begin(), tokens_->languages().end(), same)->code;
 }
 
 WhisperTokens::Ids WhisperTranscription::prompt_of(const DataSet& set, std::uint64_t row) const {
@@ -73,7 +76,8 @@ Targets WhisperTranscription::targets(const std::vector<RowOfSet>& rows, Context
     ids.insert(ids.end(), text.begin(), text.end());
     labels.insert(labels.end(), text.begin(), text.end());
     if (with_times(set, row)) {
-      ids.push_back(tokens_->timestamp(set.shards->seconds()[row]));
+      const double speed = options_.inputs == nullptr ? 1 : options_.inputs->speed(context, i);
+      ids.push_back(tokens_->timestamp(static_cast<double>(set.shards->seconds()[row]) / speed));
       labels.push_back(ids.back());
     }
     labels.push_back(tokens_->end_of_text);

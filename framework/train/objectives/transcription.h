@@ -22,6 +22,7 @@ class WhisperTranscription final : public Objective {
     double label_smoothing = 0;
     std::int64_t max_tokens = 448;  // that the decoder takes; of longer transcripts the end is cut off
     HeardOptions heard;
+    std::shared_ptr<const Inputs> inputs = nullptr;  // how fast a row of a training pass is heard; null: as it was recorded
   };
   WhisperTranscription(std::shared_ptr<const WhisperTokens> tokens, Options options);
 
@@ -37,7 +38,7 @@ class WhisperTranscription final : public Objective {
 
  private:
   bool with_times(const DataSet& set, std::uint64_t row) const;
-  std::string language_of(const DataSet& set, std::uint64_t row) const;
+  std::string language_of(const DataSet& set, std::uint64_t row) const;       // its code
   WhisperTokens::Ids prompt_of(const DataSet& set, std::uint64_t row) const;  // what decoding is told
   std::size_t text_length(const DataSet& set, std::uint64_t row) const;       // tokens that are kept of it
   at::Tensor by_token(const Packed& output, const Targets& targets) const;    // weighted losses, fp32 [tokens]

@@ -1,0 +1,101 @@
+// thaw train on speech that is not what it should be: counted and named where little is wrong, refused where much is.
+#include <fmt/format.h>
+
+#include "datasets/audio/audio.h"
+#include "tests/launcher/speech_program.h"
+
+namespace thaw::test {
+namespace {
+
+class TrainSpeechRefusal : public SpeechProgram {
+ protected:
+  void sound(const std::string& name, double seconds, float peak) const {
+    std::vector<float> samples(static_cast<std::size_t>(seconds * 16000));
+    for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = i % 40 < 20 ? peak : -peak;
+    shop.write(name, audio::encode_audio(samples, 16000, audio::AudioFormat::wav));
+  }
+  // 24 good rows and some bad ones.
+  void bad_corpus() const {
+    std::string rows = "path\ttext\n";
+    for (int i = 0; i < 24; ++i) {
+      sound(fmt::format("good{}.wav", i), 0.8, 0.2F + 0.01F * static_cast<float>(i));
+      rows += fmt::format("good{}.wav\tabc fed\n", i);
+    }
+    sound("silent.wav", 1, 0);
+    shop.write("empty.wav", "");
+    shop.write("torn.wav", "RIFF nothing of the kind");
+    rows += "silent.wav\tabc\nempty.wav\tabc\ntorn.wav\tabc\ngone.wav\tabc\n";
+    shop.write("bad.tsv", rows);
+  }
+};
+
+TEST_F(TrainSpeechRefusal, BadRecordingsAreCountedAndNamed) {
+  bad_corpus();
+  const std::vector<std::string> faults{"left out, silent: 1 (" + shop.path("bad.tsv:26"), "left out, empty: 1 (" + shop.path("bad.tsv:27"),
+                                        "left out, unreadable: 1 (" + shop.path("bad.tsv:28"),
+                                        "left out, text_without_audio: 1 (" + shop.path("bad.tsv:29")};
+  recipe_for("ctc", "automatic-speech-recognition", made("wav2vec2"), shop.path("bad.tsv"), made("corpus/dev.tsv"),
+             "steps: 1\nevaluate: {every_steps: 1000}");
+  Ran ran = thaw(train("ctc", "run", "data.audio.bad_limit=20%"));
+  expect_said(ran, 0, faults);
+  expect_said(ran, 0, {"24 rows"});
+  EXPECT_EQ(Json::parse(shop.file("run/result.json"))["rows"], 8);
+  // Also where the shards are in the cache already.
+  ran = thaw(train("ctc", "none", "data.audio.bad_limit=0"));
+  expect_said(ran, 65, {"4 of 28 utterances are bad input, expected at most 0", "bad.tsv:26"});
+  expect_said(thaw(train("ctc", "none2", fmt::format("data.audio.bad_limit=0 data.cache_dir={}", shop.path("cache2"))), 1), 65,
+              {"expected at most 0", "bad.tsv:26: silent"});
+  expect_said(thaw(train("ctc", "few"), 2), 65, {"expected at most 1 (5%)"});
+}
+
+// A corpus of the same names, texts and sizes, with other sounds, is another one to the cache.
+TEST_F(TrainSpeechRefusal, ANoisierCopyIsAnotherCorpus) {
+  std::vector<Json> losses;
+  for (const char* copy : {"clean", "noisy"}) {
+    fs::create_directories(shop.path(copy));
+    sound(fmt::format("{}/a.wav", copy), 1, copy == std::string("clean") ? 0.2F : 0.7F);
+    shop.write(fmt::format("{}/rows.tsv", copy), "path\ttext\na.wav\tabc\n");
+    recipe_for(copy, "automatic-speech-recognition", made("whisper"), shop.path(fmt::format("{}/rows.tsv", copy)), made("corpus/dev.tsv"),
+               "steps: 1\nspeech: {short_rows: true}");
+    run(copy, copy, "data.eval=null");
+    losses.push_back(shop.log(copy).front()["loss"]);
+  }
+  EXPECT_NE(losses[0], losses[1]);
+}
+
+// Characters of a set that the vocabulary, made of the training transcripts, does not have; texts that no alignment fits.
+TEST_F(TrainSpeechRefusal, TextsThatCannotBeSpelledOrSpoken) {
+  sound("short.wav", 0.1, 0.3F), sound("long.wav", 1, 0.3F);
+  shop.write("train.tsv", "path\ttext\nlong.wav\tabc\nshort.wav\tabcabcabcabc\n");
+  shop.write("dev.tsv", "path\ttext\nlong.wav\tabc\nlong.wav\tabx\n");
+  recipe_for("ctc", "automatic-speech-recognition", made("wav2vec2"), shop.path("train.tsv"), shop.path("dev.tsv"), "steps: 1");
+  expect_said(thaw(train("ctc", "refused")), 65, {"unspellable", "the vocabulary cannot spell 'abx'"});
+  expect_said(thaw(train("ctc", "run", "data.audio.bad_limit=50%")), 0,
+              {"left out, unspellable: 1", "the vocabulary cannot spell 'abx'", "1 rows are shorter than their texts can be spoken in"});
+}
+
+TEST_F(TrainSpeechRefusal, ATaskThatDoesNotFitTheModel) {
+  recipe("whisper", "whisper", "steps: 1");
+  recipe("many", "multilingual", "steps: 1");
+  recipe("ctc", "wav2vec2", "steps: 1");
+  const auto refuse = [&](const std::string& name, const std::string& overrides, const std::string& said, int code = 65) {
+    expect_said(thaw(train(name, "refused", overrides)), code, {said});
+  };
+  refuse("whisper", "task=text-classification", "this task does not hear audio, but ");
+  refuse("whisper", fmt::format("model={}", shop.path("model")), "this task hears audio, but ");
+  refuse("many", "data.audio.language=xx", "the model does not know 'xx'");
+  refuse("many", "", "expected a language that the model knows, found ''");
+  refuse("whisper", "data.audio.language=ru", "this model knows English alone");
+  refuse("whisper", "speech.translate=true", "this model knows English alone");
+  refuse("whisper", "batch.size=null batch.tokens=100", "counts rows (size) or seconds of audio (seconds)");
+  refuse("whisper", "loss.class_weights=balanced", "has no classes; leave this key out");
+  refuse("ctc", "loss.label_smoothing=0.1", "the loss of a CTC model has none");
+  refuse("ctc", "augment.time_masks=2", "this model has masks of its own");
+  refuse("ctc", fmt::format("augment.noises={}", shop.path("model")), "expected recordings, found none", 66);
+  refuse("whisper", fmt::format("data.train={}", shop.path("nowhere.tsv")), "nowhere.tsv", 66);
+  // A language of the rows' own, or of all.
+  EXPECT_EQ(thaw(train("many", "russian", "data.audio.language=russian evaluate.max_rows=1 speech.short_rows=true")).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace thaw::test
