@@ -84,8 +84,10 @@ void SpeechReport::check(const BadLimit& limit) const {
   std::string reasons;
   for (const CorpusReport& corpus : corpora)
     for (const std::string& line : by_reason(corpus, 3)) reasons += fmt::format("\n  {}: {}", corpus.path, line);
-  throw DataError("{} of {} utterances are bad input, expected at most {} ({}): correct them, or raise the limit (--bad-limit):{}", bad(),
-                  all, allowed, limit.text(), reasons);
+  throw DataError(
+      "{} of {} utterances are bad input, expected at most {} ({}): correct them, or raise the limit (--bad-limit; "
+      "data.audio.bad_limit):{}",
+      bad(), all, allowed, limit.text(), reasons);
 }
 
 std::string SpeechReport::to_text(std::size_t most) const {

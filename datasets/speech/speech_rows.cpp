@@ -206,7 +206,8 @@ std::optional<LeftOut> SpeechRows::complete(Row& row) {
     const std::uint64_t allowed = speech_.bad.of(utterances_ + listed_bad_);
     if (listed_bad_ + ++bad_ > allowed)
       throw DataError(
-          "{} utterances are bad input, expected at most {} ({}): correct them, or raise the limit (--bad-limit). The last one: {}: {} "
+          "{} utterances are bad input, expected at most {} ({}): correct them, or raise the limit (--bad-limit; data.audio.bad_limit). "
+          "The last one: {}: {} "
           "({})",
           listed_bad_ + bad_, allowed, speech_.bad.text(), left->where, left->reason, left->detail);
   }

@@ -54,8 +54,9 @@ Corpus corpus_of(const Recipe& recipe, const RunData& data, const Model& model, 
     }
   for (const DataSet& set : data.eval)
     for (std::uint64_t row = 0; row < set.shards->rows(); ++row) {
-      evaluation[kind_of(set, row)] += 1;
-      corpus.evaluation_size += data.inputs->size(*set.shards, row);
+      const double share = static_cast<double>(recipe.evaluate.rows_of(set.shards->rows())) / static_cast<double>(set.shards->rows());
+      evaluation[kind_of(set, row)] += share;
+      corpus.evaluation_size += share * data.inputs->size(*set.shards, row);
     }
   const auto tokens_read = [&](int layer, const auto& kind) {
     const bool of_decoder = model.decoder >= 0 && layer >= model.decoder;

@@ -142,7 +142,10 @@ Augmentation augmentation_of(const AugmentRecipe& recipe) {
 HeardOptions heard_options(const Recipe& recipe, const DataModel& model) {
   HeardOptions options;
   options.max_rows = recipe.evaluate.max_rows;
-  const auto rules = std::make_shared<const TextRules>(recipe.evaluate.text_rules);
+  std::vector<std::string> names = recipe.evaluate.text_rules;
+  // A folded vocabulary reads small letters alone: capitals of what was said would count as errors.
+  if (!model.is("whisper") && recipe.speech.casing == Casing::folded) names.insert(names.begin(), "lower");
+  const auto rules = std::make_shared<const TextRules>(names);
   if (recipe.evaluate.normalizer == "english")
     options.spelling = [rules, english = std::make_shared<const EnglishTextNormalizer>(read_spelling(model.directory))](
                            const std::string& text) { return (*english)(rules->apply(text)); };

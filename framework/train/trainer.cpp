@@ -281,7 +281,7 @@ bool Trainer::evaluate() {
   Metrics measured;
   for (const DataSet& set : parts_.data.eval) {
     const auto progress = [&](std::int64_t done) {
-      parts_.telemetry.progress("evaluating " + set.name, done, static_cast<std::int64_t>(set.shards->rows()));
+      parts_.telemetry.progress("evaluating " + set.name, done, parts_.recipe.evaluate.rows_of(set.shards->rows()));
       return !agree().stop();
     };
     const auto through_cache = [&](const auto& rows, const auto& context) { return forward(rows, context); };
