@@ -1,7 +1,6 @@
 // thaw predict: a label and its probability for every line or recording, in the order of the input.
 #include "launcher/predict.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <CLI/CLI.hpp>
@@ -9,7 +8,7 @@
 #include <memory>
 
 #include "framework/base/error.h"
-#include "framework/base/machine.h"
+#include "launcher/alone.h"
 #include "launcher/commands.h"
 
 namespace thaw {
@@ -18,8 +17,7 @@ namespace {
 const std::map<std::string, Silence> silences{{"voice", Silence::voice}, {"level", Silence::level}, {"never", Silence::never}};
 
 int predict(const PredictOptions& options) {
-  const Machine machine = this_machine();
-  at::set_num_threads(threads_for_rank(machine, {machine.affinity}));
+  compute_alone(/*threads=*/0);
   const at::NoGradGuard no_grad;
   TrainedModel trained = open_trained_model(options.model);
   if (trained.data.recognises())

@@ -132,9 +132,10 @@ Json result_of(const Recipe& recipe, const RunData& data, const ModelPlace& plac
               {"model_revision", place.revision},
               {"phases", outcome.phases},
               {"version", THAW_VERSION}};
-  data.put_size(result, outcome.tokens);
-  const std::string size = data.inputs->hears() ? "audio_s" : "tokens";
-  result[size + "_per_s"] = outcome.train_s > 0 ? result[size].get<double>() / outcome.train_s : 0;
+  const bool audio = data.inputs->hears();
+  const Json size = size_value(outcome.tokens, audio);
+  result[size_name(audio)] = size;
+  result[fmt::format("{}_per_s", size_name(audio))] = outcome.train_s > 0 ? size.get<double>() / outcome.train_s : 0;
   for (const auto& [name, value] : outcome.last) result["metrics"][name] = value;
   return result;
 }

@@ -43,9 +43,10 @@ class WhisperTranscriber {
     options_.words.heads = model_.heads;
   }
 
-  Transcript operator()(const fs::path& file) {
+  static int sample_rate() { return audio::ReadOptions().sample_rate; }
+
+  Transcript operator()(const audio::Audio& recording, const fs::path&) {
     constexpr double longest_window_s = 30;
-    const audio::Audio recording = audio::read_audio(file);
     const at::Tensor features = model_.features(recording);
     if (!at_pauses_) return transcribe(*model_.decoder, model_.vocabulary, features, options_);
     return transcribe_windows(*model_.decoder, model_.vocabulary, features, windows_of(recording, longest_window_s), batch_, options_);
@@ -65,11 +66,10 @@ class CtcTranscriber {
     options_.word_times = options.word_times;
   }
 
-  Transcript operator()(const fs::path& file) const {
+  int sample_rate() const { return model_.waveform.sample_rate; }
+
+  Transcript operator()(const audio::Audio& recording, const fs::path& file) const {
     constexpr double longest_window_s = 35;  // that of LibriSpeech, which these models are fine-tuned on
-    audio::ReadOptions reading;
-    reading.sample_rate = model_.waveform.sample_rate;
-    const audio::Audio recording = audio::read_audio(file, reading);
     if (model_.lengths.frames_of(static_cast<std::int64_t>(recording.samples.size())) == 0)
       throw audio::AudioError(
           audio::AudioFault::too_short, file.string(),
@@ -87,33 +87,23 @@ class CtcTranscriber {
 };
 
 // All that is voice, also between pauses within a sentence.
-std::vector<TimeSpan> voiced_parts(const fs::path& file) {
-  const audio::Audio recording = audio::read_audio(file);
+std::vector<TimeSpan> voiced_parts(const audio::Audio& recording) {
   audio::VoiceConfig config;
   config.min_silence_s = 0.08;
   config.padding_s = 0;
   return audio::VoiceActivity(recording.samples, recording.sample_rate, config).regions();
 }
 
-Transcriber snapped(Transcriber transcriber) {
-  return [hears = std::move(transcriber)](const fs::path& file) {
-    Transcript transcript = hears(file);
-    snap_to_voice(transcript, voiced_parts(file));
+template <typename Model>
+Transcriber reading(std::shared_ptr<Model> hears, bool snap_words) {
+  return [hears = std::move(hears), snap_words](const fs::path& file) {
+    audio::ReadOptions options;
+    options.sample_rate = hears->sample_rate();
+    const audio::Audio recording = audio::read_audio(file, options);
+    Transcript transcript = (*hears)(recording, file);
+    if (snap_words) snap_to_voice(transcript, voiced_parts(recording));
     return transcript;
   };
-}
-
-Transcriber open_model(const TranscriberOptions& options) {
-  const std::string architecture = architecture_of(options.model);
-  const at::ScalarType precision = options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
-  if (architecture == "whisper")
-    return [hears = std::make_shared<WhisperTranscriber>(options, precision)](const fs::path& file) { return (*hears)(file); };
-  if (!is_ctc_architecture(architecture))
-    throw ModelError("{}: expected a Whisper or a CTC model (hubert, wav2vec2, wavlm), found a {}", options.model, architecture);
-  if (!options.for_whisper.empty())
-    throw UsageError("{}: only a Whisper knows what to do with it, and {} is a {}: leave it out", fmt::join(options.for_whisper, ", "),
-                     options.model, architecture);
-  return [hears = std::make_shared<const CtcTranscriber>(options, precision)](const fs::path& file) { return (*hears)(file); };
 }
 
 }  // namespace
@@ -121,8 +111,15 @@ Transcriber open_model(const TranscriberOptions& options) {
 Transcriber open_transcriber(const TranscriberOptions& given) {
   TranscriberOptions options = given;
   options.model = best_of_run(given.model);
-  Transcriber transcriber = open_model(options);
-  return options.snap_words ? snapped(std::move(transcriber)) : transcriber;
+  const std::string architecture = architecture_of(options.model);
+  const at::ScalarType precision = options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  if (architecture == "whisper") return reading(std::make_shared<WhisperTranscriber>(options, precision), options.snap_words);
+  if (!is_ctc_architecture(architecture))
+    throw ModelError("{}: expected a Whisper or a CTC model (hubert, wav2vec2, wavlm), found a {}", options.model, architecture);
+  if (!options.for_whisper.empty())
+    throw UsageError("{}: only a Whisper knows what to do with it, and {} is a {}: leave it out", fmt::join(options.for_whisper, ", "),
+                     options.model, architecture);
+  return reading(std::make_shared<const CtcTranscriber>(options, precision), options.snap_words);
 }
 
 }  // namespace thaw

@@ -94,6 +94,13 @@ std::string find_entry(const fs::path& cache_dir, const std::string& what) {
   return "build " + entry.string();
 }
 
+// The directory that find_entry says, built by all ranks where it says so.
+fs::path obeyed(const std::string& place, const std::function<void(const fs::path& entry)>& build) {
+  fs::path directory = place.substr(place.find(' ') + 1);
+  if (place.starts_with("build ")) build(directory);
+  return directory;
+}
+
 }  // namespace
 
 fs::path usual_cache_dir() {
@@ -121,9 +128,7 @@ fs::path ensure_sharded(const fs::path& source, const RowEncoder& encoder, const
                                          source.stem().string(), static_cast<int>(format_of(source, options.read.format)));
     return find_entry(cache_dir, what);
   })[0];
-  const fs::path directory = place.substr(place.find(' ') + 1);
-  if (place.starts_with("build ")) write_shards({source}, directory, encoder, options, ranks, {}, WhereBusy::wait);
-  return directory;
+  return obeyed(place, [&](const fs::path& entry) { write_shards({source}, entry, encoder, options, ranks, {}, WhereBusy::wait); });
 }
 
 fs::path ensure_sharded(const std::function<std::unique_ptr<RowSource>()>& open, const RowEncoder* encoder, const ShardOptions& options,
@@ -134,9 +139,7 @@ fs::path ensure_sharded(const std::function<std::unique_ptr<RowSource>()>& open,
     return find_entry(cache_dir, fmt::format("{} {} {} {}", source->identity(), source->identity_of_files(), source->times_of_files(),
                                              options_fingerprint(options, encoder)));
   })[0];
-  const fs::path directory = place.substr(place.find(' ') + 1);
-  if (place.starts_with("build ")) write_shards(open, directory, encoder, options, ranks, {}, WhereBusy::wait);
-  return directory;
+  return obeyed(place, [&](const fs::path& entry) { write_shards(open, entry, encoder, options, ranks, {}, WhereBusy::wait); });
 }
 
 }  // namespace thaw

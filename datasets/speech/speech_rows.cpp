@@ -137,28 +137,29 @@ std::string SpeechRows::identity() const {
   return hash_hex(text);
 }
 
-std::string SpeechRows::identity_of_files() const {
+// XXH3 of what is said of each file; segments of one come one after another.
+template <typename Of>
+std::string SpeechRows::hash_of_files(const Of& of) const {
   Hasher hasher;
   std::string last;
   for (const Corpus& corpus : corpora_)
     for (const Utterance& one : corpus.utterances) {
       if (one.pipe || one.audio == last) continue;
       std::error_code error;  // shows when it is heard
-      hasher.update(fmt::format("{} ", fs::file_size(one.audio, error)));
+      hasher.update(fmt::format("{} ", of(one.audio, error)));
       last = one.audio;
     }
   return hasher.hex();
 }
 
+std::string SpeechRows::identity_of_files() const {
+  return hash_of_files([](const std::string& file, std::error_code& error) { return fs::file_size(file, error); });
+}
+
 // A noisier copy of a corpus has the same names and sizes.
 std::string SpeechRows::times_of_files() const {
-  Hasher hasher;
-  for (const Corpus& corpus : corpora_)
-    for (const Utterance& one : corpus.utterances) {
-      std::error_code error;  // shows when it is heard
-      hasher.update(fmt::format("{} ", one.pipe ? 0 : fs::last_write_time(one.audio, error).time_since_epoch().count()));
-    }
-  return hasher.hex();
+  return hash_of_files(
+      [](const std::string& file, std::error_code& error) { return fs::last_write_time(file, error).time_since_epoch().count(); });
 }
 
 bool SpeechRows::next(Row& row) {

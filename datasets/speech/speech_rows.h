@@ -53,6 +53,8 @@ class SpeechRows final : public RowSource {
  private:
   std::string take_labels(const Utterance& utterance, Row& row) const;  // what is wrong with them; "" where nothing is
   void check_labels(Corpus& corpus);
+  template <typename Of>
+  std::string hash_of_files(const Of& of) const;
   std::optional<LeftOut> complete_text(Row& row) const;
   void store(Row& row, const Listener::Heard& heard) const;
   LeftOut left_out(Fault fault, std::string detail) const;  // of the current utterance

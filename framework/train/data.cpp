@@ -108,11 +108,6 @@ std::vector<float> class_weights(const Recipe& recipe, const RunData& data) {
 
 }  // namespace
 
-void RunData::put_size(Json& json, std::int64_t size) const {
-  if (inputs->hears()) json["audio_s"] = static_cast<double>(size) / 100;
-  else json["tokens"] = size;
-}
-
 Problem problem_of(const Recipe& recipe) {
   if (recipe.task == Task::text_regression) return Problem::regression;
   return recipe.data.multi_label ? Problem::multi_label : Problem::single_label;
@@ -134,6 +129,17 @@ std::shared_ptr<const Inputs> inputs_of(const Recipe& recipe, const DataModel& m
   return std::make_shared<TextInputs>();
 }
 
+// What is known before any row.
+RunData described(const Recipe& recipe, const DataModel& model, const std::vector<std::string>& labels) {
+  RunData data;
+  data.problem = problem_of(recipe);
+  data.labels = labels;
+  if (hears(recipe.task)) data.files = missing_files(model);
+  data.short_rows = recipe.speech.short_rows && model.is("whisper");
+  data.inputs = inputs_of(recipe, model);
+  return data;
+}
+
 DataSet set_of(const std::string& name, const std::string& path, const Recipe& recipe, const RunData& data, const DataModel& model,
                Communicator& comm, const Say& say) {
   DataSet set{name, open_shards(path, recipe, model, data.labels, data.tokenizer.get(), comm, say), {}};
@@ -146,14 +152,9 @@ DataSet set_of(const std::string& name, const std::string& path, const Recipe& r
 }  // namespace
 
 RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say) {
-  RunData data;
-  data.problem = problem_of(recipe);
-  if (hears(recipe.task)) data.files = missing_files(model);
-  else data.tokenizer = load_tokenizer(model.directory);
+  RunData data = described(recipe, model, recipe.data.labels);
   if (recipe.task == Task::speech_recognition) data.tokenizer = recognition_tokenizer(recipe, model, comm, say, data.files);
-  data.inputs = inputs_of(recipe, model);
-  data.short_rows = recipe.speech.short_rows && model.is("whisper");
-  data.labels = recipe.data.labels;
+  else if (!hears(recipe.task)) data.tokenizer = load_tokenizer(model.directory);
   for (const DataSource& source : recipe.data.train) data.train.push_back(set_of(source.path, source.path, recipe, data, model, comm, say));
   if (has_labels(recipe)) {
     if (data.labels.empty()) data.labels = all_labels(data.train);
@@ -167,15 +168,10 @@ RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& co
 }
 
 RunData data_of_model(const Recipe& recipe, const DataModel& model, const std::vector<std::string>& labels) {
-  RunData data;
-  data.problem = problem_of(recipe);
-  data.labels = labels;
-  if (recipe.task != Task::audio_classification) data.tokenizer = load_tokenizer(model.directory);
-  if (hears(recipe.task)) data.files = missing_files(model);
   Recipe without_augmentation = recipe;  // its recordings of noise may be gone
   without_augmentation.augment = {};
-  data.inputs = inputs_of(without_augmentation, model);
-  data.short_rows = recipe.speech.short_rows && model.is("whisper");
+  RunData data = described(without_augmentation, model, labels);
+  if (recipe.task != Task::audio_classification) data.tokenizer = load_tokenizer(model.directory);
   data.objective = objective_of(recipe, model, data, {});
   return data;
 }

@@ -35,7 +35,6 @@ struct RunData {
   bool short_rows = false;                     // a Whisper's encoder runs at a row's own length
   std::shared_ptr<const Inputs> inputs;
   std::shared_ptr<const Objective> objective;
-  void put_size(Json& json, std::int64_t size) const;  // under "tokens", or of audio in seconds under "audio_s"
   bool recognises() const { return labels.empty() && inputs != nullptr && inputs->hears(); }  // speech
 };
 

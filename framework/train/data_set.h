@@ -16,6 +16,7 @@ struct DataSet {
   std::shared_ptr<ShardSet> shards;
   std::vector<int> label_ids;                           // the run's numbers of the shards' labels
   std::shared_ptr<const Transcripts> transcripts = {};  // of speech recognition
+  float weight(std::uint64_t row) const { return shards->weights().empty() ? 1.0F : shards->weights()[row]; }
 };
 
 struct RowOfSet {

@@ -53,10 +53,9 @@ Corpus corpus_of(const Recipe& recipe, const RunData& data, const Model& model, 
       corpus.size += weight * data.inputs->size(*data.train[i].shards, row);
     }
   for (const DataSet& set : data.eval)
-    for (std::uint64_t row = 0; row < set.shards->rows(); ++row) {
-      const double share = static_cast<double>(recipe.evaluate.rows_of(set.shards->rows())) / static_cast<double>(set.shards->rows());
-      evaluation[kind_of(set, row)] += share;
-      corpus.evaluation_size += share * data.inputs->size(*set.shards, row);
+    for (const std::uint64_t row : evaluated_rows(set, recipe.evaluate.max_rows)) {
+      evaluation[kind_of(set, row)] += 1;
+      corpus.evaluation_size += data.inputs->size(*set.shards, row);
     }
   const auto tokens_read = [&](int layer, const auto& kind) {
     const bool of_decoder = model.decoder >= 0 && layer >= model.decoder;
@@ -75,7 +74,7 @@ Corpus corpus_of(const Recipe& recipe, const RunData& data, const Model& model, 
     }
     // Of a decoder the encoder's output is kept.
     for (const auto& [kind, rows] : evaluation)
-      load.evaluation_tokens += rows * static_cast<double>(model.tokens_read(std::min(layer, model.kept_layer(layer)), kind.first));
+      load.evaluation_tokens += rows * static_cast<double>(model.tokens_read(model.kept_layer(layer), kind.first));
   }
   if (look_at_tokens) corpus.ids = ids_of(data, model.vocabulary_size);
   return corpus;

@@ -2,7 +2,6 @@
 // Every error is a RecipeError "FILE:LINE: key.path: expected …, found …" with the nearest known key or other word for it.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -119,9 +118,6 @@ struct EvaluateRecipe {
   std::string normalizer = "none";      // what both texts go through before they are compared: none, basic or english (Whisper's)
   std::vector<std::string> text_rules;  // and these rules of datasets/speech/text_rules.h before it
   std::int64_t patience = 0;            // evaluations without a better metric before training stops; 0: never
-  std::int64_t rows_of(std::uint64_t all) const {  // that an evaluation looks at
-    return max_rows > 0 ? std::min(max_rows, static_cast<std::int64_t>(all)) : static_cast<std::int64_t>(all);
-  }
   bool operator==(const EvaluateRecipe&) const = default;
 };
 

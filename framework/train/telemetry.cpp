@@ -76,8 +76,7 @@ void Telemetry::step(const StepReport& r) {
                {"comm_wait_s", r.comm_wait_s},
                {"comm_hidden_s", r.comm_hidden_s},
                {"comm_bytes", r.comm_bytes}};
-    if (audio_) entry["audio_s"] = static_cast<double>(r.tokens) / 100;
-    else entry["tokens"] = r.tokens;
+    entry[size_name(audio_)] = size_value(r.tokens, audio_);
     run_->append_log(entry);
   }
   if (silent_) return;

@@ -30,6 +30,10 @@ struct Activity {
   double loss = 0;
 };
 
+// How logs and results name the sizes of rows: tokens, or of audio, whose sizes are hundredths of them, seconds.
+inline const char* size_name(bool audio) { return audio ? "audio_s" : "tokens"; }
+inline Json size_value(std::int64_t size, bool audio) { return audio ? Json(static_cast<double>(size) / 100) : Json(size); }
+
 class Telemetry {
  public:
   // `run` is null on ranks that stay silent.

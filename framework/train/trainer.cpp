@@ -280,8 +280,9 @@ bool Trainer::evaluate() {
   const auto start = Clock::now();
   Metrics measured;
   for (const DataSet& set : parts_.data.eval) {
+    const auto all = static_cast<std::int64_t>(evaluated_rows(set, parts_.recipe.evaluate.max_rows).size());
     const auto progress = [&](std::int64_t done) {
-      parts_.telemetry.progress("evaluating " + set.name, done, parts_.recipe.evaluate.rows_of(set.shards->rows()));
+      parts_.telemetry.progress("evaluating " + set.name, done, all);
       return !agree().stop();
     };
     const auto through_cache = [&](const auto& rows, const auto& context) { return forward(rows, context); };

@@ -144,7 +144,8 @@ void Trainer::end_phase(const std::string& by) {
              {"cache_hits", cache_.hits},
              {"cache_misses", cache_.misses},
              {"cache_received", cache_.received}};
-  parts_.data.put_size(ended, phase_.tokens);
+  const bool audio = parts_.data.inputs->hears();
+  ended[size_name(audio)] = size_value(phase_.tokens, audio);
   cache_.hits = cache_.misses = cache_.received = 0;
   for (const auto& [name, value] : outcome_.last) ended["metrics"][name] = value;
   outcome_.phases.push_back(std::move(ended));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "framework/base/network.h"
+#include "framework/base/temporaries.h"
 #include "launcher/doctor/environment.h"
 #include "launcher/doctor/file_system.h"
 #include "launcher/doctor/links.h"
@@ -66,14 +67,11 @@ constexpr const char* seen_file = "thaw-doctor-seen-";
 
 // Those of examinations that were killed; one of the last minute may be under way.
 void remove_abandoned_files() {
-  std::error_code error, ignored;
-  std::vector<fs::path> left;
-  for (fs::directory_iterator entry(".", error), end; !error && entry != end; entry.increment(error)) {
+  remove_files(".", [](const fs::directory_entry& entry) {
     std::error_code gone;
-    const auto age = fs::file_time_type::clock::now() - entry->last_write_time(gone);
-    if (!gone && entry->path().filename().string().starts_with(seen_file) && age > std::chrono::minutes(1)) left.push_back(entry->path());
-  }
-  for (const fs::path& path : left) fs::remove(path, ignored);
+    const auto age = fs::file_time_type::clock::now() - entry.last_write_time(gone);
+    return !gone && entry.path().filename().string().starts_with(seen_file) && age > std::chrono::minutes(1);
+  });
 }
 
 // The first rank leaves a file there; the others look whether they see it. Network file systems may take a moment.

@@ -79,11 +79,10 @@ Targets Classification::targets(const std::vector<RowOfSet>& rows, Context&) con
   Targets targets{loss_.problem == Problem::multi_label    ? at::zeros({count, outputs()})
                   : loss_.problem == Problem::single_label ? at::zeros({count}, at::kLong)
                                                            : at::zeros({count}),
-                  at::ones({count})};
+                  weights_of(rows)};
   for (std::int64_t at = 0; at < count; ++at) {
     const auto& [set, row] = rows[static_cast<std::size_t>(at)];
     const ShardSet& shards = *set->shards;
-    if (!shards.weights().empty()) targets.weights.data_ptr<float>()[at] = shards.weights()[row];
     switch (loss_.problem) {
       case Problem::single_label: targets.labels.data_ptr<std::int64_t>()[at] = set->label_ids[index(shards.labels()[row])]; break;
       case Problem::multi_label:
@@ -97,8 +96,7 @@ Targets Classification::targets(const std::vector<RowOfSet>& rows, Context&) con
 }
 
 double Classification::share(const DataSet& set, std::uint64_t row) const {
-  const std::vector<float>& weights = set.shards->weights();
-  const double weight = weights.empty() ? 1.0 : weights[row];
+  const double weight = set.weight(row);
   if (loss_.problem != Problem::single_label || loss_.class_weights.empty()) return weight;
   return loss_.share(weight, set.label_ids[index(set.shards->labels()[row])]);
 }

@@ -9,12 +9,11 @@ HeadSpec Ctc::head() const { return {.outputs = static_cast<std::int64_t>(vocabu
 
 Targets Ctc::targets(const std::vector<RowOfSet>& rows, Context&) const {
   std::vector<std::int64_t> labels;
-  Targets targets{{}, at::ones({static_cast<std::int64_t>(rows.size())}), {0}};
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto ids = (*rows[i].set->transcripts)[rows[i].row];
+  Targets targets{{}, weights_of(rows), {0}};
+  for (const RowOfSet& row : rows) {
+    const auto ids = (*row.set->transcripts)[row.row];
     labels.insert(labels.end(), ids.begin(), ids.end());
     targets.cu_seqlens.push_back(static_cast<std::int64_t>(labels.size()));
-    if (const auto& weights = rows[i].shards().weights(); !weights.empty()) targets.weights.data_ptr<float>()[i] = weights[rows[i].row];
   }
   targets.labels = at::tensor(labels, at::kLong);
   return targets;
@@ -23,12 +22,11 @@ Targets Ctc::targets(const std::vector<RowOfSet>& rows, Context&) const {
 at::Tensor Ctc::loss(const Packed& output, const Targets& targets) const { return loss_.sum(output.values, output.cu_seqlens, targets); }
 
 double Ctc::share(const DataSet& set, std::uint64_t row) const {
-  const std::vector<float>& weights = set.shards->weights();
-  return (weights.empty() ? 1.0 : weights[row]) * static_cast<double>((*set.transcripts)[row].size());
+  return static_cast<double>(set.weight(row)) * static_cast<double>((*set.transcripts)[row].size());
 }
 
 std::optional<Metrics> Ctc::measure(const DataSet& set, const Evaluation& evaluation) const {
-  return measure_heard(*this, set, evaluation, options_, [&](const std::vector<RowOfSet>& batch) {
+  return measure_heard(set, evaluation, [&](const std::vector<RowOfSet>& batch) {
     Context context;
     const Targets expected = targets(batch, context);
     const Packed output = run_batch(evaluation, batch);

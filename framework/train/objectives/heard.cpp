@@ -7,9 +7,8 @@
 
 namespace thaw {
 
-std::optional<Metrics> measure_heard(const Objective& objective, const DataSet& set, const Evaluation& evaluation,
-                                     const HeardOptions& options, const Hear& hear) {
-  const std::vector<std::uint64_t> rows = evaluated_rows(set, options.max_rows);
+std::optional<Metrics> Recognition::measure_heard(const DataSet& set, const Evaluation& evaluation, const Hear& hear) const {
+  const std::vector<std::uint64_t> rows = evaluated_rows(set, options_.max_rows);
   const auto found = find_of_rows(set, rows, evaluation, [&](const std::vector<RowOfSet>& batch) {
     std::vector<std::string> bytes;
     for (const HeardRow& row : hear(batch))
@@ -18,14 +17,14 @@ std::optional<Metrics> measure_heard(const Objective& objective, const DataSet& 
   });
   if (!found) return {};
 
-  const auto spelled = [&](const std::string& text) { return options.spelling ? options.spelling(text) : text; };
+  const auto spelled = [&](const std::string& text) { return options_.spelling ? options_.spelling(text) : text; };
   std::vector<TranscriptPair> pairs;
   double loss = 0, divisor = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     double of_row = 0;
     std::memcpy(&of_row, (*found)[i].data(), sizeof of_row);
     loss += of_row;
-    divisor += objective.share(set, rows[i]);
+    divisor += share(set, rows[i]);
     const ShardSet& shards = *set.shards;
     TranscriptPair& pair = pairs.emplace_back(
         TranscriptPair{shards.id(rows[i]), spelled(shards.text(rows[i])), spelled((*found)[i].substr(sizeof of_row)), {}});

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/train/objectives/objective.h"
@@ -20,12 +22,20 @@ struct HeardRow {
   std::string text;
 };
 
-// loss, wer, cer; and wer/speaker/NAME, wer/language/NAME where a set has 2 to 20 of them. Writes eval/NAME.wer.txt where there is a run
-// directory. Nothing where `progress` ended it. Collective.
-using Hear = std::function<std::vector<HeardRow>(const std::vector<RowOfSet>& batch)>;
-std::optional<Metrics> measure_heard(const Objective& objective, const DataSet& set, const Evaluation& evaluation,
-                                     const HeardOptions& options, const Hear& hear);
+class Recognition : public Objective {
+ public:
+  explicit Recognition(HeardOptions options) : options_(std::move(options)) {}
+  std::vector<std::string> metrics() const override { return {"loss", "wer", "cer"}; }
+  std::string usual_metric() const override { return "wer"; }
 
-inline const std::vector<std::string> heard_metrics{"loss", "wer", "cer"};
+ protected:
+  // loss, wer, cer; and wer/speaker/NAME, wer/language/NAME where a set has 2 to 20 of them. Writes eval/NAME.wer.txt where there is a
+  // run directory. Nothing where `progress` ended it. Collective.
+  using Hear = std::function<std::vector<HeardRow>(const std::vector<RowOfSet>& batch)>;
+  std::optional<Metrics> measure_heard(const DataSet& set, const Evaluation& evaluation, const Hear& hear) const;
+
+ private:
+  HeardOptions options_;
+};
 
 }  // namespace thaw

@@ -35,6 +35,13 @@ struct Evaluation {
   std::function<void(const at::Tensor& outputs, const Targets& targets)> see = {};
 };
 
+// The rows' weights: fp32 [rows].
+inline at::Tensor weights_of(const std::vector<RowOfSet>& rows) {
+  at::Tensor weights = at::empty({static_cast<std::int64_t>(rows.size())});
+  for (std::size_t i = 0; i < rows.size(); ++i) weights.data_ptr<float>()[i] = rows[i].set->weight(rows[i].row);
+  return weights;
+}
+
 class Objective {
  public:
   virtual ~Objective() = default;

@@ -13,7 +13,7 @@
 namespace thaw {
 
 WhisperTranscription::WhisperTranscription(std::shared_ptr<const WhisperTokens> tokens, Options options)
-    : tokens_(std::move(tokens)), options_(std::move(options)) {
+    : Recognition(options.heard), tokens_(std::move(tokens)), vocabulary_(whisper_vocabulary(tokens_)), options_(std::move(options)) {
   if (options_.translate && !tokens_->multilingual()) throw RecipeError("speech.translate: this model knows English alone");
   if (!options_.language.empty() && !tokens_->multilingual() && tokens_->language_token(options_.language) != tokens_->language_token("en"))
     throw RecipeError("data.audio.language: '{}': this model knows English alone; choose a multilingual one", options_.language);
@@ -57,14 +57,13 @@ std::int64_t WhisperTranscription::decoder_length(const DataSet& set, std::uint6
 }
 
 double WhisperTranscription::share(const DataSet& set, std::uint64_t row) const {
-  const std::vector<float>& weights = set.shards->weights();
-  return (weights.empty() ? 1.0 : weights[row]) * static_cast<double>(text_length(set, row) + 1 + (with_times(set, row) ? 1 : 0));
+  return static_cast<double>(set.weight(row)) * static_cast<double>(text_length(set, row) + 1 + (with_times(set, row) ? 1 : 0));
 }
 
 Targets WhisperTranscription::targets(const std::vector<RowOfSet>& rows, Context& context) const {
   constexpr std::int64_t nothing = -100;
   std::vector<std::int64_t> ids, labels;
-  Targets targets{{}, at::ones({static_cast<std::int64_t>(rows.size())}), {0}};
+  Targets targets{{}, weights_of(rows), {0}};
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const DataSet& set = *rows[i].set;
     const std::uint64_t row = rows[i].row;
@@ -82,7 +81,6 @@ Targets WhisperTranscription::targets(const std::vector<RowOfSet>& rows, Context
     }
     labels.push_back(tokens_->end_of_text);
     targets.cu_seqlens.push_back(static_cast<std::int64_t>(ids.size()));
-    if (const auto& weights = set.shards->weights(); !weights.empty()) targets.weights.data_ptr<float>()[i] = weights[row];
   }
   targets.labels = at::tensor(labels, at::kLong);
   context.input_ids = at::tensor(ids, at::kLong);
@@ -105,7 +103,6 @@ at::Tensor WhisperTranscription::loss(const Packed& output, const Targets& targe
 // Greedily, without times, each row in its own language.
 std::vector<std::string> WhisperTranscription::decode(const std::vector<RowOfSet>& rows, const Packed& memory,
                                                       SpeechDecoder& decoder) const {
-  const WhisperVocabulary vocabulary = whisper_vocabulary(tokens_);
   std::vector<at::Tensor> encoded;
   for (std::size_t row = 0; row < rows.size(); ++row)
     encoded.push_back(memory.values.slice(0, memory.cu_seqlens[row], memory.cu_seqlens[row + 1]));
@@ -119,7 +116,7 @@ std::vector<std::string> WhisperTranscription::decode(const std::vector<RowOfSet
     options.language = language;
     options.translate = options_.translate;
     options.timestamps = false;
-    const std::vector<WhisperResult> results = decode_windows(decoder, vocabulary, windows, options);
+    const std::vector<WhisperResult> results = decode_windows(decoder, vocabulary_, windows, options);
     for (std::size_t i = 0; i < windows.size(); ++i) texts[static_cast<std::size_t>(windows[i].index)] = results[i].text;
   }
   return texts;
@@ -127,7 +124,7 @@ std::vector<std::string> WhisperTranscription::decode(const std::vector<RowOfSet
 
 std::optional<Metrics> WhisperTranscription::measure(const DataSet& set, const Evaluation& evaluation) const {
   const std::unique_ptr<SpeechDecoder> decoder = whisper_decoder(evaluation.model, evaluation.model.flow_type());
-  return measure_heard(*this, set, evaluation, options_.heard, [&](const std::vector<RowOfSet>& batch) {
+  return measure_heard(set, evaluation, [&](const std::vector<RowOfSet>& batch) {
     Context context;
     const Targets expected = targets(batch, context);
     const Packed output = run_batch(evaluation, batch, context);

@@ -5,6 +5,7 @@
 
 #include "datasets/tokenizers/whisper_tokens.h"
 #include "framework/tasks/transcription/speech_decoder.h"
+#include "framework/tasks/transcription/whisper_vocabulary.h"
 #include "framework/train/objectives/heard.h"
 
 namespace thaw {
@@ -12,7 +13,7 @@ namespace thaw {
 // A row is taught as Whisper writes it: <|startoftranscript|>, of a multilingual model language and task, then either
 // <|notimestamps|> and the text, or the text between the times at which it begins and ends, and <|endoftext|>. The loss is the mean over
 // text, the time of the end and <|endoftext|>; what decoding is told (language, task, whether times are wanted) is not learnt.
-class WhisperTranscription final : public Objective {
+class WhisperTranscription final : public Recognition {
  public:
   struct Options {
     std::string language;     // of rows whose shards do not say; of a multilingual model
@@ -32,8 +33,6 @@ class WhisperTranscription final : public Objective {
   at::Tensor loss(const Packed& output, const Targets& targets) const override;
   double share(const DataSet& set, std::uint64_t row) const override;
   std::optional<Metrics> measure(const DataSet& set, const Evaluation& evaluation) const override;
-  std::vector<std::string> metrics() const override { return heard_metrics; }
-  std::string usual_metric() const override { return "wer"; }
   std::string words() const override;
 
  private:
@@ -45,6 +44,7 @@ class WhisperTranscription final : public Objective {
   std::vector<std::string> decode(const std::vector<RowOfSet>& rows, const Packed& memory, SpeechDecoder& decoder) const;
 
   std::shared_ptr<const WhisperTokens> tokens_;
+  WhisperVocabulary vocabulary_;
   Options options_;
 };
 
