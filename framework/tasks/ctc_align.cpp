@@ -43,7 +43,7 @@ CtcAlignment ctc_align(const at::Tensor& log_probs, const std::vector<std::int64
     for (std::size_t state = states; state-- > 0;) {  // downwards: what is read is still of the frame before
       const bool may_skip = state % 2 == 1 && state > 1 && ids[state / 2] != ids[state / 2 - 1];
       const double stay = best[state], next = state > 0 ? best[state - 1] : impossible, skip = may_skip ? best[state - 2] : impossible;
-      const std::uint8_t step = skip > next && skip > stay ? 2 : next > stay && next > skip ? 1 : 0;
+      const std::uint8_t step = stay >= next && stay >= skip ? 0 : next >= skip ? 1 : 2;
       steps[t * states + state] = step;
       best[state] = (step == 2 ? skip : step == 1 ? next : stay) + frames[static_cast<std::int64_t>(t)][label_of(state)];
     }

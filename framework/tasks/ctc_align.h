@@ -17,9 +17,9 @@ struct CtcAlignment {
 };
 
 // log_probs: [frames, vocabulary], any float dtype; ids: labels without blanks. Of equal paths the one that stays longest where
-// it is, from the end on, as torchaudio's forced_align. Memory: frames × (2 × labels + 1) bytes. DataError where there are fewer
-// frames than the labels need (ctc_frames_needed), where an id is the blank or none of the vocabulary, or where no path is
-// possible at all.
+// it is, from the end on, as torchaudio's forced_align (which stays as well where two ways of leaving are better and equal).
+// Memory: frames × (2 × labels + 1) bytes. DataError where there are fewer frames than the labels need (ctc_frames_needed), where an id
+// is the blank or none of the vocabulary, or where no path is possible at all.
 CtcAlignment ctc_align(const at::Tensor& log_probs, const std::vector<std::int64_t>& ids, std::int64_t blank);
 
 // A stretch of frames, and the geometric mean of the probabilities of what they are aligned with.
