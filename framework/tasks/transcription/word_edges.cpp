@@ -1,6 +1,7 @@
 #include "framework/tasks/transcription/word_edges.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 
@@ -37,9 +38,7 @@ std::optional<TimeSpan> pause_within(const std::vector<TimeSpan>& pauses, double
 
 void snap_to_voice(Transcript& transcript, const std::vector<TimeSpan>& voiced) {
   if (voiced.empty()) return;
-  std::vector<TimedWord*> words;
-  for (Segment& segment : transcript.segments)
-    for (TimedWord& word : segment.words) words.push_back(&word);
+  const std::vector<TimedWord*> words = words_of(transcript);
   const std::vector<TimeSpan> pauses = pauses_between(voiced);
   // Middles as they were given, so that a word that moves does not move what is asked of the next one.
   std::vector<double> middles;
@@ -48,13 +47,24 @@ void snap_to_voice(Transcript& transcript, const std::vector<TimeSpan>& voiced) 
     TimedWord *const before = i > 0 ? words[i - 1] : nullptr, *const after = i < words.size() ? words[i] : nullptr;
     const auto pause =
         pause_within(pauses, before != nullptr ? middles[i - 1] : 0, after != nullptr ? middles[i] : std::numeric_limits<double>::max());
-    if (!pause) continue;
+    if (!pause || (after != nullptr && std::isinf(pause->end_s))) continue;  // a word behind all voice stays where it is
     if (before != nullptr) before->end = std::max(pause->begin_s, before->start + shortest_word);
     if (after != nullptr) after->start = pause->end_s;
   }
   for (TimedWord* word : words) word->end = std::max(word->end, word->start + shortest_word);
+  bound_by_words(transcript);
+}
+
+void bound_by_words(Transcript& transcript) {
   for (Segment& segment : transcript.segments)
     if (!segment.words.empty()) segment.start = segment.words.front().start, segment.end = segment.words.back().end;
+}
+
+std::vector<TimedWord*> words_of(Transcript& transcript) {
+  std::vector<TimedWord*> words;
+  for (Segment& segment : transcript.segments)
+    for (TimedWord& word : segment.words) words.push_back(&word);
+  return words;
 }
 
 }  // namespace thaw

@@ -13,4 +13,7 @@ namespace thaw {
 // longest one of 40 ms or more parts them. Words without a pause at an edge keep it; segments begin and end with their words.
 void snap_to_voice(Transcript& transcript, const std::vector<TimeSpan>& voiced);
 
+std::vector<TimedWord*> words_of(Transcript& transcript);  // of all segments, in order
+void bound_by_words(Transcript& transcript);               // segments begin and end with their words
+
 }  // namespace thaw

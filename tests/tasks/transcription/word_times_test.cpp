@@ -130,6 +130,9 @@ TEST(WordEdges, WithoutVoiceOrPauseNothingMoves) {
   EXPECT_EQ(transcript.segments[0].words[0].start, 0.5);
   EXPECT_EQ(transcript.segments[0].words[0].end, 1);
   EXPECT_EQ(transcript.segments[0].words[1].start, 1);
+  // A word behind all voice has nowhere to begin.
+  snap_to_voice(transcript, {{0, 0.6}});
+  EXPECT_EQ(transcript.segments[0].words[1].start, 1);
 }
 
 }  // namespace
