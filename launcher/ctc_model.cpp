@@ -1,11 +1,18 @@
 #include "launcher/ctc_model.h"
 
 #include <algorithm>
+#include <array>
 
+#include "datasets/audio/normalize.h"
+#include "datasets/tokenizers/python_text.h"
+#include "datasets/tokenizers/utf8.h"
 #include "framework/base/error.h"
 #include "framework/base/file.h"
+#include "framework/base/text.h"
 #include "framework/models/hub.h"
 #include "framework/models/registry.h"
+#include "framework/train/export.h"
+#include "framework/train/speech.h"
 
 namespace thaw {
 namespace {
@@ -24,16 +31,14 @@ void check_head(const fs::path& directory, const LoadReport& report) {
 }  // namespace
 
 at::Tensor CtcModel::log_probs(std::span<const float> samples) const {
-  std::vector<float> prepared(samples.begin(), samples.end());
-  if (waveform.do_normalize) audio::zero_mean_unit_variance(prepared);
-  const auto count = static_cast<std::int64_t>(prepared.size());
   Context context;
-  context.features = at::from_blob(prepared.data(), {count});
-  return at::log_softmax(model->forward({0, count}, context), 1);
+  const std::vector<std::int64_t> row = AudioInputs::join({inputs->of({samples.begin(), samples.end()})}, context);
+  const at::Tensor frames = model->forward(row, context);  // a window's silence behind the samples is left out
+  return at::log_softmax(frames.slice(0, 0, lengths.frames_of(static_cast<std::int64_t>(samples.size()))), 1);
 }
 
 CtcAcousticModel CtcModel::acoustics() const {
-  return {lengths, waveform.sample_rate, [this](std::span<const float> samples) { return log_probs(samples); }};
+  return {lengths, sample_rate, [this](std::span<const float> samples) { return log_probs(samples); }};
 }
 
 CtcAlphabet CtcModel::alphabet() const {
@@ -49,17 +54,45 @@ CtcAlphabet CtcModel::alphabet() const {
   return out;
 }
 
-bool is_ctc_architecture(const std::string& architecture) {
+CtcSpelling CtcModel::spelling() const {
+  CtcSpelling out;
+  out.blank = vocabulary->blank();
+  out.delimiter = vocabulary->delimiter();
+  out.labels = [this](const std::string& word) {
+    const std::string text = in_case_of(*vocabulary, std::string(trim(word)));
+    std::string spelt;
+    for (std::size_t at = 0, begin = 0; at < text.size(); begin = at) {
+      next_code_point(text, at);
+      const std::string character = text.substr(begin, at - begin);
+      if (vocabulary->unspellable(character).empty()) spelt += character;
+    }
+    const std::vector<std::uint32_t> ids = vocabulary->encode_plain(spelt);
+    return std::vector<std::int64_t>(ids.begin(), ids.end());
+  };
+  return out;
+}
+
+std::string in_case_of(const CtcVocabulary& vocabulary, const std::string& text) {
+  const std::array texts{text, upper_case(text), lower_case(text)};
+  return *std::min_element(texts.begin(), texts.end(), [&](const std::string& a, const std::string& b) {
+    return vocabulary.unspellable(a).size() < vocabulary.unspellable(b).size();
+  });
+}
+
+bool hears_by_ctc(const Json& config) {
   constexpr const char* known[] = {"hubert", "wav2vec2", "wavlm"};
-  return std::find(std::begin(known), std::end(known), architecture) != std::end(known);
+  const std::string architecture = config.value("model_type", "");
+  return std::find(std::begin(known), std::end(known), architecture) != std::end(known) ||
+         (architecture == "whisper" && has_ctc_head(config));
 }
 
 CtcModel open_ctc_model(const std::string& model, at::ScalarType precision) {
   const fs::path directory = find_model(model).directory;
   const JsonFile config(directory / "config.json");
   const std::string architecture = config.view()["model_type"].text();
-  if (!is_ctc_architecture(architecture))
-    throw ModelError("{}: expected a CTC model (hubert, wav2vec2 or wavlm), found a {}", directory.string(), architecture);
+  if (!hears_by_ctc(config.view().raw()))
+    throw ModelError("{}: expected a CTC model (hubert, wav2vec2, wavlm, or a Whisper trained with speech.head: ctc), found a {}",
+                     directory.string(), architecture);
   CtcModel out;
   out.name = directory.string();
   out.vocabulary = load_ctc_vocabulary(directory);
@@ -68,10 +101,13 @@ CtcModel open_ctc_model(const std::string& model, at::ScalarType precision) {
     throw ModelError("{}: the blank has the id {} in vocab.json, but config.json's vocab_size is {}: are they of one model?", out.name,
                      out.vocabulary->blank(), outputs);
   LoadReport report;
-  out.model = load_model(directory, {.outputs = outputs, .kind = Head::ctc}, 0, &report);
+  const bool short_rows = config.view().boolean_or(short_rows_key, false);
+  out.model = load_model(directory, {.outputs = outputs, .kind = Head::ctc, .short_rows = short_rows}, 0, &report);
   check_head(directory, report);
   out.model->set_precision(precision);
-  out.waveform = audio::WaveformConfig::read(directory);
+  out.inputs = audio_inputs({directory, config.view().raw()}, short_rows, {});
+  if (architecture == "whisper") out.longest_s = 30;
+  else out.sample_rate = audio::WaveformConfig::read(directory).sample_rate;
   out.lengths = frame_lengths(config.view());
   return out;
 }

@@ -9,15 +9,16 @@
 #include "framework/thaw/selection.h"
 #include "framework/thaw/shared_weights.h"
 #include "framework/train/batches.h"
+#include "framework/train/speech.h"
 
 namespace thaw {
 
 namespace {
 
 // Which layers there are depends on what the model ends in.
-HeadSpec usual_head(Task task, const Json& config) {
-  if (task != Task::speech_recognition) return {};
-  return {.kind = config.value("model_type", "") == "whisper" ? Head::language : Head::ctc};
+HeadSpec usual_head(const Recipe& recipe, const Json& config) {
+  if (recipe.task != Task::speech_recognition) return {};
+  return {.kind = spells_by_ctc(recipe, config) ? Head::ctc : Head::language};
 }
 
 }  // namespace
@@ -34,7 +35,7 @@ Job resolve_job(const std::string& recipe_file, const std::vector<std::string>& 
     throw RecipeError("{}: task: {}: this task {} audio, but {} is a {}, which {}", job.recipe.file.string(), name_of(job.recipe.task),
                       hears(job.recipe.task) ? "hears" : "does not hear", job.place.name, built->architecture,
                       built->hears ? "hears" : "reads text");
-  const std::unique_ptr<Model> built = build_model(config, usual_head(job.recipe.task, job.config));
+  const std::unique_ptr<Model> built = build_model(config, usual_head(job.recipe, job.config));
   expand_thaw(job.recipe, names_of(*built));
   if (!built->hears) {
     job.cut = job.recipe.data.max_length > built->max_positions;

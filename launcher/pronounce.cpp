@@ -3,13 +3,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
 #include <cstdio>
 #include <memory>
 
 #include "datasets/audio/audio.h"
 #include "datasets/speech/corpus.h"
-#include "datasets/tokenizers/python_text.h"
 #include "framework/base/error.h"
 #include "framework/tasks/ctc.h"
 #include "launcher/alone.h"
@@ -50,15 +48,11 @@ std::vector<Sentence> sentences_in(const std::string& table, std::size_t& failed
   return sentences;
 }
 
-// The sentence in small letters or capitals, where the vocabulary has no others. DataError where it cannot be spelled.
-std::string in_own_case(const CtcVocabulary& vocabulary, const Sentence& sentence) {
-  const std::array texts{sentence.text, upper_case(sentence.text), lower_case(sentence.text)};
-  std::vector<std::string> missing = vocabulary.unspellable(texts[0]);
-  for (const std::string& text : texts) {
-    std::vector<std::string> of_this = vocabulary.unspellable(text);
-    if (of_this.empty()) return text;
-    if (of_this.size() < missing.size()) missing = std::move(of_this);
-  }
+// The sentence in the vocabulary's case. DataError where it cannot be spelled.
+std::string spelt(const CtcVocabulary& vocabulary, const Sentence& sentence) {
+  const std::string text = in_case_of(vocabulary, sentence.text);
+  const std::vector<std::string> missing = vocabulary.unspellable(text);
+  if (missing.empty()) return text;
   throw DataError("{}: the model cannot spell {} of \"{}\": leave it out, and write numbers and signs as the words that are said",
                   sentence.recording, listed(missing), sentence.text);
 }
@@ -76,12 +70,12 @@ audio::Audio heard(const std::string& recording, int sample_rate) {
 }
 
 PronouncedSentence judge(const CtcModel& model, const Sentence& sentence) {
-  PronouncedSentence out{sentence.recording, in_own_case(*model.vocabulary, sentence), {}, {}, model.acoustics().frame_s()};
+  PronouncedSentence out{sentence.recording, spelt(*model.vocabulary, sentence), {}, {}, model.acoustics().frame_s()};
   const std::vector<std::uint32_t> ids = model.vocabulary->encode_plain(out.text);
   out.ids.assign(ids.begin(), ids.end());
   if (word_ranges(out.ids, model.vocabulary->delimiter()).empty())
     throw DataError("{}: expected a sentence, found no words in \"{}\"", sentence.recording, sentence.text);
-  const audio::Audio audio = heard(sentence.recording, model.waveform.sample_rate);
+  const audio::Audio audio = heard(sentence.recording, model.sample_rate);
   const std::int64_t frames = model.lengths.frames_of(static_cast<std::int64_t>(audio.samples.size())), needed = ctc_frames_needed(out.ids);
   if (frames < needed)
     throw DataError("{}: too short for the sentence: its {} characters need at least {:.2f} s, found {:.2f} s", sentence.recording,
@@ -130,7 +124,11 @@ int pronounce(const PronounceArguments& arguments) {
 void add_pronounce(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("pronounce", "How well a known sentence was said, word by word and sound by sound");
   auto arguments = std::make_shared<PronounceArguments>();
-  command->add_option("model", arguments->model, "A wav2vec 2.0, HuBERT or WavLM with a CTC head: a directory or a hub name")->required();
+  command
+      ->add_option(
+          "model", arguments->model,
+          "A wav2vec 2.0, HuBERT or WavLM with a CTC head, or a Whisper trained with speech.head: ctc: a directory, a run or a hub name")
+      ->required();
   command->add_option("recording", arguments->recording, "A file (WAV, FLAC, OGG, MP3) of up to a minute");
   command->add_option("-t,--text", arguments->text, "The sentence that should be said in it");
   command->add_option("--sentences", arguments->sentences, "A file of lines RECORDING<TAB>SENTENCE; paths begin where the file lies");

@@ -53,7 +53,8 @@ int transcribe_all(TranscribeArguments arguments) {
     captions.max_line_width = captions.max_line_width.value_or(42);
     captions.max_line_count = captions.max_line_count.value_or(2);
   }
-  arguments.transcriber.word_times |= arguments.transcriber.snap_words || captions.max_line_width || captions.max_words_per_line ||
+  arguments.transcriber.word_times |= arguments.transcriber.snap_words || !arguments.transcriber.aligner.empty() ||
+                                      captions.max_line_width || captions.max_words_per_line ||
                                       captions.highlight_words;  // lines within segments are cut where words end
   if (arguments.output.empty() && arguments.formats.size() > 1)
     throw UsageError("--format {}: several formats are files: name their folder with --output", fmt::join(arguments.formats, ","));
@@ -122,6 +123,7 @@ void add_transcribe(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"text", "json", "srt", "vtt", "tsv"}));
   command->add_option("-o,--output", arguments->output, "A folder: a file for each recording and format (standard output)");
   command->add_flag("--word-times", hearing.word_times, "When each word is said");
+  command->add_option("--aligner", hearing.aligner, "A CTC model (a directory, a run, a hub name) that says when each word is said");
   command->add_flag("--snap-words", hearing.snap_words, "Words beside a pause begin and end with the voice");
   command->add_option("--beams", hearing.beams, "Beam search with so many (0: the most probable token, or label, each time)")
       ->check(CLI::NonNegativeNumber);

@@ -7,6 +7,7 @@
 #include "framework/models/hub.h"
 #include "framework/models/pretrained.h"
 #include "framework/tasks/transcription/batched_transcription.h"
+#include "framework/tasks/transcription/ctc_word_times.h"
 #include "framework/tasks/transcription/word_edges.h"
 #include "launcher/ctc_model.h"
 #include "launcher/speech_model.h"
@@ -15,9 +16,8 @@
 namespace thaw {
 namespace {
 
-std::string architecture_of(const std::string& model) {
-  const fs::path path = fs::is_regular_file(model) ? fs::path(model) : find_model(model).directory;
-  return JsonView(open_pretrained(path).config, (path / "config.json").string())["model_type"].text();
+Json config_of(const std::string& model) {
+  return open_pretrained(fs::is_regular_file(model) ? fs::path(model) : find_model(model).directory).config;
 }
 
 std::vector<TimeSpan> windows_of(const audio::Audio& recording, double longest_s) {
@@ -66,17 +66,16 @@ class CtcTranscriber {
     options_.word_times = options.word_times;
   }
 
-  int sample_rate() const { return model_.waveform.sample_rate; }
+  int sample_rate() const { return model_.sample_rate; }
 
   Transcript operator()(const audio::Audio& recording, const fs::path& file) const {
-    constexpr double longest_window_s = 35;  // that of LibriSpeech, which these models are fine-tuned on
     if (model_.lengths.frames_of(static_cast<std::int64_t>(recording.samples.size())) == 0)
       throw audio::AudioError(
           audio::AudioFault::too_short, file.string(),
           fmt::format("{} samples, of which the model needs {}", recording.samples.size(), model_.lengths.samples_needed(1)));
     // A recording that fits is heard whole, as the model was trained and is judged.
-    const bool fits = recording.seconds() <= longest_window_s;
-    const std::vector<TimeSpan> windows = fits ? std::vector{TimeSpan{0, recording.seconds()}} : windows_of(recording, longest_window_s);
+    const bool fits = recording.seconds() <= model_.longest_s;
+    const std::vector<TimeSpan> windows = fits ? std::vector{TimeSpan{0, recording.seconds()}} : windows_of(recording, model_.longest_s);
     const CtcAcousticModel acoustics = model_.acoustics();
     return ctc_transcript(ctc_emissions(acoustics, recording.samples, windows), model_.alphabet(), acoustics.frame_s(), options_);
   }
@@ -94,13 +93,24 @@ std::vector<TimeSpan> voiced_parts(const audio::Audio& recording) {
   return audio::VoiceActivity(recording.samples, recording.sample_rate, config).regions();
 }
 
+// Of the words' times, those of the aligner, where there is one.
+std::shared_ptr<const CtcModel> open_aligner(const TranscriberOptions& options, int sample_rate) {
+  if (options.aligner.empty()) return nullptr;
+  auto aligner = std::make_shared<const CtcModel>(open_ctc_model(best_of_run(options.aligner), at::kFloat));
+  if (aligner->sample_rate != sample_rate)
+    throw UsageError("--aligner {}: hears {} samples a second, but {} hears {}", options.aligner, aligner->sample_rate, options.model,
+                     sample_rate);
+  return aligner;
+}
+
 template <typename Model>
-Transcriber reading(std::shared_ptr<Model> hears, bool snap_words) {
-  return [hears = std::move(hears), snap_words](const fs::path& file) {
-    audio::ReadOptions options;
-    options.sample_rate = hears->sample_rate();
-    const audio::Audio recording = audio::read_audio(file, options);
+Transcriber reading(std::shared_ptr<Model> hears, const TranscriberOptions& options) {
+  return [hears, snap_words = options.snap_words, aligner = open_aligner(options, hears->sample_rate())](const fs::path& file) {
+    audio::ReadOptions reading;
+    reading.sample_rate = hears->sample_rate();
+    const audio::Audio recording = audio::read_audio(file, reading);
     Transcript transcript = (*hears)(recording, file);
+    if (aligner != nullptr) align_words(transcript, aligner->acoustics(), aligner->spelling(), recording.samples, aligner->longest_s);
     if (snap_words) snap_to_voice(transcript, voiced_parts(recording));
     return transcript;
   };
@@ -111,15 +121,16 @@ Transcriber reading(std::shared_ptr<Model> hears, bool snap_words) {
 Transcriber open_transcriber(const TranscriberOptions& given) {
   TranscriberOptions options = given;
   options.model = best_of_run(given.model);
-  const std::string architecture = architecture_of(options.model);
+  const Json config = config_of(options.model);
+  const std::string architecture = config.value("model_type", "model of no known type");
   const at::ScalarType precision = options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
-  if (architecture == "whisper") return reading(std::make_shared<WhisperTranscriber>(options, precision), options.snap_words);
-  if (!is_ctc_architecture(architecture))
+  if (architecture == "whisper" && !hears_by_ctc(config)) return reading(std::make_shared<WhisperTranscriber>(options, precision), options);
+  if (!hears_by_ctc(config))
     throw ModelError("{}: expected a Whisper or a CTC model (hubert, wav2vec2, wavlm), found a {}", options.model, architecture);
   if (!options.for_whisper.empty())
-    throw UsageError("{}: only a Whisper knows what to do with it, and {} is a {}: leave it out", fmt::join(options.for_whisper, ", "),
-                     options.model, architecture);
-  return reading(std::make_shared<const CtcTranscriber>(options, precision), options.snap_words);
+    throw UsageError("{}: only a Whisper's decoder knows what to do with it, and {} is a {} with a CTC head: leave it out",
+                     fmt::join(options.for_whisper, ", "), options.model, architecture);
+  return reading(std::make_shared<const CtcTranscriber>(options, precision), options);
 }
 
 }  // namespace thaw

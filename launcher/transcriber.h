@@ -12,8 +12,9 @@ namespace thaw {
 
 struct TranscriberOptions {
   std::string model, precision = "fp32";
-  std::int64_t beams = 0;  // 0: the most probable token, or label, each time
+  std::int64_t beams = 0;                       // 0: the most probable token, or label, each time
   bool word_times = false, snap_words = false;  // snapped: words beside a pause begin and end with the voice
+  std::string aligner;                          // a CTC model that says when words are said; empty: the model itself
   // What only Whisper knows.
   std::string language, prompt, windows = "text";
   std::vector<double> temperatures;

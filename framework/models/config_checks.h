@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 #include "framework/base/json.h"
 
 namespace thaw {
@@ -27,5 +31,16 @@ inline double probability_or(const JsonView& json, const std::string& key, doubl
 }
 
 constexpr std::int64_t most_layers = 1000;
+
+// A list of positive integers, one a convolution; `otherwise` where there is none.
+inline std::vector<std::int64_t> positive_list(const JsonView& json, const char* key, std::vector<std::int64_t> otherwise) {
+  constexpr std::int64_t most_convolutions = 64;
+  if (!json.has(key)) return otherwise;
+  const JsonView list = json[key];
+  if (!list.raw().is_array() || list.size() == 0 || list.size() > most_convolutions) list.fail("a list of numbers, one a convolution");
+  std::vector<std::int64_t> values;
+  for (std::size_t i = 0; i < list.size(); ++i) values.push_back(checked_positive(list[i], 1'000'000));
+  return values;
+}
 
 }  // namespace thaw

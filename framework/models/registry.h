@@ -33,4 +33,7 @@ void reinitialise(Model& model, std::int64_t top, std::uint64_t init_seed);
 // Builds from a config alone; values are still without memory (meta).
 std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head);
 
+// Whether the class that config.json names ends in CTC's head.
+bool has_ctc_head(const Json& config);
+
 }  // namespace thaw

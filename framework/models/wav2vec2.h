@@ -7,7 +7,6 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include "framework/models/head.h"
 #include "framework/models/model.h"
@@ -17,13 +16,5 @@ namespace thaw {
 std::unique_ptr<Model> build_wav2vec2(const JsonView& config, const HeadSpec& head);
 std::unique_ptr<Model> build_hubert(const JsonView& config, const HeadSpec& head);
 std::unique_ptr<Model> build_wavlm(const JsonView& config, const HeadSpec& head);
-
-// How the convolutions shorten a row: for batching, and for the lengths that the CTC loss is given.
-struct FrameLengths {
-  std::vector<std::int64_t> kernels, strides;              // of the convolutions, lowest first
-  std::int64_t frames_of(std::int64_t samples) const;      // 0: the row is too short
-  std::int64_t samples_needed(std::int64_t frames) const;  // the fewest that give so many: 400 give one
-};
-FrameLengths frame_lengths(const JsonView& config);  // of any of the three
 
 }  // namespace thaw

@@ -8,18 +8,6 @@
 namespace thaw {
 namespace {
 
-constexpr std::int64_t most_convolutions = 64, most_samples_a_frame = 1'000'000;
-
-// A list of positive integers, one a convolution.
-std::vector<std::int64_t> list_of(const JsonView& json, const char* key, std::vector<std::int64_t> otherwise) {
-  if (!json.has(key)) return otherwise;
-  const JsonView list = json[key];
-  if (!list.raw().is_array() || list.size() == 0 || list.size() > most_convolutions) list.fail("a list of numbers, one a convolution");
-  std::vector<std::int64_t> values;
-  for (std::size_t i = 0; i < list.size(); ++i) values.push_back(checked_positive(list[i], 1'000'000));
-  return values;
-}
-
 void refuse(const JsonView& json, const char* key, const char* expected) {
   if (json.boolean_or(key, false)) json[key].fail(expected);
 }
@@ -35,7 +23,7 @@ SpanMask mask_of(const JsonView& json, const std::string& axis, double share, st
 }
 
 void read_convolutions(const JsonView& json, Wav2Vec2Config& c) {
-  c.channels = list_of(json, "conv_dim", {512, 512, 512, 512, 512, 512, 512});
+  c.channels = positive_list(json, "conv_dim", {512, 512, 512, 512, 512, 512, 512});
   c.convolutions = frame_lengths(json);
   if (c.channels.size() != c.convolutions.kernels.size())
     json["conv_dim"].fail(fmt::format("{} numbers, as conv_kernel has", c.convolutions.kernels.size()));
@@ -80,29 +68,6 @@ void refuse_others(const JsonView& json, const HeadSpec& head, const Wav2Vec2Con
 }
 
 }  // namespace
-
-FrameLengths frame_lengths(const JsonView& json) {
-  FrameLengths lengths{list_of(json, "conv_kernel", {10, 3, 3, 3, 3, 2, 2}), list_of(json, "conv_stride", {5, 2, 2, 2, 2, 2, 2})};
-  if (lengths.strides.size() != lengths.kernels.size())
-    json["conv_stride"].fail(fmt::format("{} numbers, as conv_kernel has", lengths.kernels.size()));
-  std::int64_t samples = 1;  // a frame
-  for (const std::int64_t stride : lengths.strides)
-    if ((samples *= stride) > most_samples_a_frame) json["conv_stride"].fail("strides whose product is at most 1,000,000");
-  return lengths;
-}
-
-std::int64_t FrameLengths::frames_of(std::int64_t samples) const {
-  for (std::size_t i = 0; i < kernels.size(); ++i) {
-    if (samples < kernels[i]) return 0;
-    samples = (samples - kernels[i]) / strides[i] + 1;
-  }
-  return samples;
-}
-
-std::int64_t FrameLengths::samples_needed(std::int64_t frames) const {
-  for (std::size_t i = kernels.size(); i-- > 0;) frames = (frames - 1) * strides[i] + kernels[i];
-  return frames;
-}
 
 Wav2Vec2Config read_wav2vec2_config(const JsonView& json, const HeadSpec& head, const std::string& architecture) {
   Wav2Vec2Config c{};

@@ -3,8 +3,9 @@
 
 #include <string>
 
+#include "framework/models/frame_lengths.h"
+#include "framework/models/head.h"
 #include "framework/models/spec_augment.h"
-#include "framework/models/wav2vec2.h"
 #include "framework/nn/ops.h"
 
 namespace thaw {

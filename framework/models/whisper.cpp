@@ -124,15 +124,15 @@ Layer convolutions(Model& model, const WhisperConfig& c, const std::string& pref
           }};
 }
 
-// The last of them holds the encoder's final norm.
-Layer encoder_layer(Model& model, const WhisperConfig& c, const std::string& prefix, int index) {
+// The last of them holds the encoder's final norm, where there is one.
+Layer encoder_layer(Model& model, const WhisperConfig& c, const std::string& prefix, int index, bool with_final_norm) {
   const int group = index + 1;
   const Declare declare{model, fmt::format("{}layers.{}.", prefix, index), group};
   const Attention self(declare, "self_attn", c.width, c.encoder.heads);
   const Norm self_norm = declare.norm("self_attn_layer_norm", c.width, whisper_norm_eps);
   const Linear up = declare.linear("fc1", c.width, c.encoder.inner), down = declare.linear("fc2", c.encoder.inner, c.width);
   const Norm norm = declare.norm("final_layer_norm", c.width, whisper_norm_eps);
-  const bool last = index + 1 == c.encoder.layers;
+  const bool last = with_final_norm && index + 1 == c.encoder.layers;
   const Norm final_norm = last ? Declare{model, prefix, group}.norm("layer_norm", c.width, whisper_norm_eps) : Norm{};
   return {fmt::format("encoder.layers.{}", index), [=, &model](const Packed& in, const Context& context) {
             const Block block{c, context, group, c.source_positions};
@@ -221,6 +221,21 @@ Layer audio_head(Model& model, const WhisperConfig& c, std::int64_t projected, s
           }};
 }
 
+// Symbols of each of the encoder's frames, in fp32. The norm stands in the place of the encoder's final one, whose scales were learnt for
+// the decoder and differ so much that a map of what they give learns little.
+Layer symbols_head(Model& model, const WhisperConfig& c, std::int64_t outputs) {
+  const Declare declare{model, "", static_cast<int>(model.layers.size()), /*keep_fp32=*/true};
+  const Norm norm = declare.norm("lm_head_norm", c.width, whisper_norm_eps);
+  const Linear symbols = declare.linear("lm_head", c.width, outputs);
+  return {"head", [=](const Packed& in, const Context&) {
+            return Packed{symbols(norm(in.values.to(at::kFloat))).narrow(0, 0, in.cu_seqlens.back()), in.cu_seqlens, in.max_length};
+          }};
+}
+
+const char* class_ending_in(Head head) {
+  return head == Head::language ? "WhisperForConditionalGeneration" : head == Head::ctc ? "WhisperForCTC" : "WhisperForAudioClassification";
+}
+
 }  // namespace
 
 std::unique_ptr<Model> build_whisper(const JsonView& json, const HeadSpec& head) {
@@ -229,8 +244,9 @@ std::unique_ptr<Model> build_whisper(const JsonView& json, const HeadSpec& head)
   const bool transcribes = head.kind == Head::language;
   auto model = std::make_unique<Model>();
   model->architecture = "whisper";
-  model->export_class = transcribes ? "WhisperForConditionalGeneration" : "WhisperForAudioClassification";
+  model->export_class = class_ending_in(head.kind);
   model->config = json.raw();
+  if (head.kind == Head::ctc) model->config["vocab_size"] = config.vocabulary = head.outputs;
   model->vocabulary_size = config.vocabulary;
   model->max_positions = config.target_positions;
   model->width = config.width;
@@ -240,7 +256,12 @@ std::unique_ptr<Model> build_whisper(const JsonView& json, const HeadSpec& head)
   model->row_tokens = [](int layer, std::int64_t frames) { return layer == 0 ? frames : (frames + 1) / 2; };
   const std::string prefix = transcribes ? "model.encoder." : "encoder.";
   model->layers.push_back(convolutions(*model, config, prefix, head.short_rows));
-  for (int index = 0; index < config.encoder.layers; ++index) model->layers.push_back(encoder_layer(*model, config, prefix, index));
+  for (int index = 0; index < config.encoder.layers; ++index)
+    model->layers.push_back(encoder_layer(*model, config, prefix, index, head.kind != Head::ctc));
+  if (head.kind == Head::ctc) {
+    model->layers.push_back(symbols_head(*model, config, head.outputs));
+    return model;
+  }
   if (!transcribes) {
     if (json.boolean_or("use_weighted_layer_sum", false)) json["use_weighted_layer_sum"].fail("false: the last layer's output alone");
     const std::int64_t projected = json.integer_or("classifier_proj_size", 256);

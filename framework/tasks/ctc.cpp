@@ -27,7 +27,9 @@ at::Tensor padded_places(const std::vector<std::int64_t>& cu_seqlens, const std:
 }  // namespace
 
 at::Tensor CtcLoss::by_row(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const Targets& targets) const {
-  const std::vector<std::int64_t> frames = lengths_of(cu_seqlens), labels = lengths_of(targets.cu_seqlens);
+  const std::vector<std::int64_t> labels = lengths_of(targets.cu_seqlens);
+  std::vector<std::int64_t> frames = lengths_of(cu_seqlens);
+  for (std::size_t row = 0; row < targets.frames.size(); ++row) frames[row] = std::min(frames[row], targets.frames[row]);
   const auto rows = static_cast<std::int64_t>(frames.size());
   if (rows == 0) return logits.narrow(0, 0, 0).to(at::kFloat).sum(1);
   const std::int64_t longest = *std::max_element(frames.begin(), frames.end());

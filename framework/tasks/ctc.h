@@ -19,7 +19,7 @@ struct CtcLoss {
 
   // The loss of each row: −log of the sum over all alignments; fp32 [rows], with gradients. No label is the blank.
   // logits: [tokens, vocabulary], any float dtype: frames of all rows, one after another as cu_seqlens says; those past the last row
-  // are not read. Softmax and loss in fp32.
+  // and behind targets.frames are not read. Softmax and loss in fp32.
   at::Tensor by_row(const at::Tensor& logits, const std::vector<std::int64_t>& cu_seqlens, const Targets& targets) const;
 
   // The sum over rows of weight × loss; a scalar, fp32.

@@ -14,6 +14,7 @@ struct Targets {
   at::Tensor labels;
   at::Tensor weights;                         // fp32 [rows]
   std::vector<std::int64_t> cu_seqlens = {};  // of sequences
+  std::vector<std::int64_t> frames = {};      // of CTC: each row's that are not padding; empty: all are not
 
   void to(const at::Device& device) {
     for (at::Tensor* tensor : {&labels, &weights})

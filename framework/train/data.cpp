@@ -144,8 +144,8 @@ DataSet set_of(const std::string& name, const std::string& path, const Recipe& r
                Communicator& comm, const Say& say) {
   DataSet set{name, open_shards(path, recipe, model, data.labels, data.tokenizer.get(), comm, say), {}};
   if (recipe.task != Task::speech_recognition) return set;
-  set.transcripts = transcripts_of(*set.shards, *data.tokenizer, model);
-  if (const std::string said = never_learnt(set, model); !said.empty()) say(said);
+  set.transcripts = transcripts_of(*set.shards, *data.tokenizer);
+  if (const std::string said = never_learnt(set, *data.tokenizer, model); !said.empty()) say(said);
   return set;
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::array tokenizer_files{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json",
                                      "merges.txt",     "normalizer.json",       "added_tokens.json"};
-constexpr std::array other_files{"preprocessor_config.json", "processor_config.json", "generation_config.json"};
+constexpr std::array other_files{"preprocessor_config.json", "processor_config.json"};
 
 // Label names in the order of their numbers, which a plain JSON object would lose for readers ("10" before "2").
 OrderedJson config_of(const Model& model, const RunData& data) {
@@ -54,6 +54,7 @@ void export_model(const Model& model, const RunData& data, std::int64_t max_leng
   };
   if (!data.files.contains("vocab.json")) std::for_each(tokenizer_files.begin(), tokenizer_files.end(), copy);
   std::for_each(other_files.begin(), other_files.end(), copy);
+  if (model.decoder >= 0) copy("generation_config.json");
   for (const auto& [name, content] : data.files) write_file_atomically(temporary / name, content);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   std::set<std::string> mapped;

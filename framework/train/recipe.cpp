@@ -123,6 +123,7 @@ void describe(const Io& io, AugmentRecipe& r) {
 
 template <typename Io>
 void describe(const Io& io, SpeechRecipe& r) {
+  io("head", r.head, Names<SpeechHead>{{"model", SpeechHead::of_model}, {"decoder", SpeechHead::decoder}, {"ctc", SpeechHead::ctc}});
   io("translate", r.translate);
   io("timestamps", r.timestamps, ratio);
   io("short_rows", r.short_rows);
@@ -252,6 +253,7 @@ void describe(const Io& io, EvaluateRecipe& r) {
   io("every_steps", r.every_steps, count_or_0);
   io("metric", r.metric);
   io("max_rows", r.max_rows, count_or_0);
+  io("beams", r.beams, count_or_0);
   io("normalizer", r.normalizer, Names<std::string>{{"none", "none"}, {"basic", "basic"}, {"english", "english"}});
   texts(io, "text_rules", r.text_rules);
   io("patience", r.patience, count_or_0);

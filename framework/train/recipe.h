@@ -60,12 +60,15 @@ struct AugmentRecipe {
 
 enum class Casing { as_written, folded };  // folded: spelled in capitals, read in small letters
 
+enum class SpeechHead { of_model, decoder, ctc };  // of_model: what the model was published with
+
 struct SpeechRecipe {
-  bool translate = false;              // into English: what the transcripts of a Whisper's training are
-  double timestamps = 0.5;             // share of rows that a Whisper is taught with their times, so that it goes on giving them
-  bool short_rows = false;             // a Whisper's encoder runs at a row's own length, not at 30 s
-  bool vocabulary_of_model = true;     // a CTC model's own, where it has one; else that of the training transcripts
-  Casing casing = Casing::as_written;  // of a vocabulary that is built
+  SpeechHead head = SpeechHead::of_model;  // what hears: a Whisper's decoder, or letters of frames on its encoder
+  bool translate = false;                  // into English: what the transcripts of a Whisper's training are
+  double timestamps = 0.5;                 // share of rows that a Whisper is taught with their times, so that it goes on giving them
+  bool short_rows = false;                 // a Whisper's encoder runs at a row's own length, not at 30 s
+  bool vocabulary_of_model = true;         // a CTC model's own, where it has one; else that of the training transcripts
+  Casing casing = Casing::as_written;      // of a vocabulary that is built
   bool operator==(const SpeechRecipe&) const = default;
 };
 
@@ -115,6 +118,7 @@ struct EvaluateRecipe {
   std::int64_t every_steps = 0;         // 0: at the end of every epoch
   std::string metric;                   // "dev/accuracy"; empty: the first set's accuracy (or, for regression, -mse)
   std::int64_t max_rows = 0;            // of speech recognition: transcribed of each set, evenly spaced; 0: all
+  std::int64_t beams = 0;               // of speech recognition: beam search with so many; 0: the most probable token, or label, each time
   std::string normalizer = "none";      // what both texts go through before they are compared: none, basic or english (Whisper's)
   std::vector<std::string> text_rules;  // and these rules of datasets/speech/text_rules.h before it
   std::int64_t patience = 0;            // evaluations without a better metric before training stops; 0: never

@@ -15,7 +15,8 @@
 #include "datasets/tokenizers/ctc_vocabulary.h"
 #include "datasets/tokenizers/ctc_vocabulary_builder.h"
 #include "framework/base/error.h"
-#include "framework/models/wav2vec2.h"
+#include "framework/models/frame_lengths.h"
+#include "framework/models/registry.h"
 #include "framework/tasks/ctc.h"
 #include "framework/tasks/text/text_normalizer.h"
 #include "framework/train/encoder.h"
@@ -139,12 +140,15 @@ Augmentation augmentation_of(const AugmentRecipe& recipe) {
   return out;
 }
 
-HeardOptions heard_options(const Recipe& recipe, const DataModel& model) {
+bool is_ctc(const Tokenizer& tokenizer) { return dynamic_cast<const CtcVocabulary*>(&tokenizer) != nullptr; }
+
+HeardOptions heard_options(const Recipe& recipe, const DataModel& model, const Tokenizer& tokenizer) {
   HeardOptions options;
   options.max_rows = recipe.evaluate.max_rows;
+  options.beams = recipe.evaluate.beams;
   std::vector<std::string> names = recipe.evaluate.text_rules;
   // A folded vocabulary reads small letters alone: capitals of what was said would count as errors.
-  if (!model.is("whisper") && recipe.speech.casing == Casing::folded) names.insert(names.begin(), "lower");
+  if (is_ctc(tokenizer) && recipe.speech.casing == Casing::folded) names.insert(names.begin(), "lower");
   const auto rules = std::make_shared<const TextRules>(names);
   if (recipe.evaluate.normalizer == "english")
     options.spelling = [rules, english = std::make_shared<const EnglishTextNormalizer>(read_spelling(model.directory))](
@@ -193,6 +197,15 @@ void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel&
 
 }  // namespace
 
+bool spells_by_ctc(const Recipe& recipe, const Json& config) {
+  if (config.value("model_type", "") != "whisper") {
+    if (recipe.speech.head == SpeechHead::decoder)
+      throw RecipeError("{}: speech.head: decoder: a {} has none; leave it out", recipe.file.string(), config.value("model_type", "model"));
+    return true;
+  }
+  return recipe.speech.head == SpeechHead::of_model ? has_ctc_head(config) : recipe.speech.head == SpeechHead::ctc;
+}
+
 std::map<std::string, std::string> missing_files(const DataModel& model) {
   for (const char* file : {"preprocessor_config.json", "processor_config.json"})
     if (fs::exists(model.directory / file)) return {};
@@ -201,8 +214,10 @@ std::map<std::string, std::string> missing_files(const DataModel& model) {
 
 std::shared_ptr<const Tokenizer> recognition_tokenizer(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say,
                                                        std::map<std::string, std::string>& files) {
-  if (model.is("whisper")) return load_tokenizer(model.directory);
-  const bool own = recipe.speech.vocabulary_of_model && fs::exists(model.directory / "vocab.json");
+  if (!spells_by_ctc(recipe, model.config)) return load_tokenizer(model.directory);
+  // A Whisper's vocab.json is that of its decoder, unless it has been taught to spell.
+  const bool spells = !model.is("whisper") || has_ctc_head(model.config);
+  const bool own = recipe.speech.vocabulary_of_model && spells && fs::exists(model.directory / "vocab.json");
   if (own) return load_ctc_vocabulary(model.directory);
   const ShardRanks ranks{comm.rank(), comm.size(), [&](const std::string& mine) { return comm.all_gather_text(mine); }, say};
   const std::string built =
@@ -245,15 +260,15 @@ std::shared_ptr<ShardSet> open_speech(const std::string& path, const Recipe& rec
   return shards;
 }
 
-std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer, const DataModel& model) {
-  // Whisper's own transcripts begin with a blank, as words within a sentence do.
-  const bool blank = model.is("whisper");
+std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer) {
+  // Those of Whisper's decoder begin with a blank, as words within a sentence do.
+  const bool blank = !is_ctc(tokenizer);
   return std::make_shared<const Transcripts>(
       shards, [&](const std::string& text) { return tokenizer.encode_plain(blank ? fmt::format(" {}", trim(text)) : text); });
 }
 
-std::string never_learnt(const DataSet& set, const DataModel& model) {
-  if (model.is("whisper")) return "";
+std::string never_learnt(const DataSet& set, const Tokenizer& tokenizer, const DataModel& model) {
+  if (!is_ctc(tokenizer)) return "";
   const FrameLengths lengths = frame_lengths(JsonView(model.config, (model.directory / "config.json").string()));
   std::uint64_t rows = 0, first = 0;
   for (std::uint64_t row = set.shards->rows(); row-- > 0;) {
@@ -266,26 +281,39 @@ std::string never_learnt(const DataSet& set, const DataModel& model) {
                      set.shards->id(first));
 }
 
-std::shared_ptr<const Inputs> speech_inputs(const Recipe& recipe, const DataModel& model) {
-  if (!model.is("whisper")) {
-    if (recipe.augment.time_masks + recipe.augment.frequency_masks > 0)
-      throw RecipeError(
-          "{}: augment.time_masks, frequency_masks: this model has masks of its own (config.json: mask_time_prob, "
-          "mask_feature_prob); leave them out",
-          recipe.file.string());
-    return std::make_shared<WaveformInputs>(audio::WaveformConfig::read(model.directory).do_normalize, augmentation_of(recipe.augment));
-  }
+std::unique_ptr<AudioInputs> audio_inputs(const DataModel& model, bool short_rows, Augmentation augmentation) {
+  if (!model.is("whisper"))
+    return std::make_unique<WaveformInputs>(audio::WaveformConfig::read(model.directory).do_normalize, std::move(augmentation));
   audio::LogMelConfig config = audio::LogMelConfig::read(model.directory);
   config.mels = model.config.value("num_mel_bins", config.mels);
-  return std::make_shared<LogMelInputs>(config, recipe.speech.short_rows, augmentation_of(recipe.augment));
+  return std::make_unique<LogMelInputs>(config, short_rows, std::move(augmentation));
+}
+
+std::shared_ptr<const Inputs> speech_inputs(const Recipe& recipe, const DataModel& model) {
+  if (!model.is("whisper") && recipe.augment.time_masks + recipe.augment.frequency_masks > 0)
+    throw RecipeError(
+        "{}: augment.time_masks, frequency_masks: this model has masks of its own (config.json: mask_time_prob, "
+        "mask_feature_prob); leave them out",
+        recipe.file.string());
+  return audio_inputs(model, recipe.speech.short_rows, augmentation_of(recipe.augment));
 }
 
 std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataModel& model,
                                              const std::shared_ptr<const Tokenizer>& tokenizer, std::shared_ptr<const Inputs> inputs) {
-  const HeardOptions heard = heard_options(recipe, model);
-  if (!model.is("whisper") && recipe.loss.label_smoothing > 0)
+  const HeardOptions heard = heard_options(recipe, model, *tokenizer);
+  const auto vocabulary = std::dynamic_pointer_cast<const CtcVocabulary>(tokenizer);
+  if (vocabulary != nullptr && recipe.loss.label_smoothing > 0)
     throw RecipeError("{}: loss.label_smoothing: the loss of a CTC model has none; leave it out", recipe.file.string());
-  if (!model.is("whisper")) return std::make_shared<Ctc>(std::dynamic_pointer_cast<const CtcVocabulary>(tokenizer), heard);
+  if (vocabulary != nullptr) {
+    Ctc::Options options{heard};
+    if (model.is("whisper")) {
+      options.frames = [lengths = frame_lengths(JsonView(model.config, (model.directory / "config.json").string()))](std::int64_t samples) {
+        return lengths.frames_of(samples);
+      };
+      options.inputs = std::move(inputs);
+    }
+    return std::make_shared<Ctc>(vocabulary, options);
+  }
   WhisperTranscription::Options options;
   options.language = recipe.data.audio.language;
   options.translate = recipe.speech.translate;

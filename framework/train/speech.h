@@ -9,9 +9,14 @@
 #include "datasets/shards/options.h"
 #include "framework/base/file.h"
 #include "framework/train/data.h"
+#include "framework/train/inputs/audio_inputs.h"
 #include "framework/train/objectives/transcripts.h"
 
 namespace thaw {
+
+// Whether recognition by this model is CTC's: letters of frames, else a decoder's text. `config`: of the model. RecipeError where it has
+// no decoder.
+bool spells_by_ctc(const Recipe& recipe, const Json& config);
 
 // What the directory of a model that hears lacks of what transformers needs to feed it: name and content.
 std::map<std::string, std::string> missing_files(const DataModel& model);
@@ -27,11 +32,13 @@ std::shared_ptr<ShardSet> open_speech(const std::string& path, const Recipe& rec
                                       const std::vector<std::string>& labels, const Tokenizer* tokenizer, const ShardRanks& ranks,
                                       const fs::path& cache_dir);
 
-std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer, const DataModel& model);
+std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer);
 
 // Says how many rows of a CTC model have fewer frames than their texts' characters need; empty where none has.
-std::string never_learnt(const DataSet& set, const DataModel& model);
+std::string never_learnt(const DataSet& set, const Tokenizer& tokenizer, const DataModel& model);
 
+// What the model reads of recordings.
+std::unique_ptr<AudioInputs> audio_inputs(const DataModel& model, bool short_rows, Augmentation augmentation);
 std::shared_ptr<const Inputs> speech_inputs(const Recipe& recipe, const DataModel& model);
 std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataModel& model,
                                              const std::shared_ptr<const Tokenizer>& tokenizer, std::shared_ptr<const Inputs> inputs);

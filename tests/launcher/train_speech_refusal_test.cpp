@@ -90,6 +90,7 @@ TEST_F(TrainSpeechRefusal, ATaskThatDoesNotFitTheModel) {
   refuse("whisper", "batch.size=null batch.tokens=100", "counts rows (size) or seconds of audio (seconds)");
   refuse("whisper", "loss.class_weights=balanced", "has no classes; leave this key out");
   refuse("ctc", "loss.label_smoothing=0.1", "the loss of a CTC model has none");
+  refuse("ctc", "speech.head=decoder", "a wav2vec2 has none");
   refuse("ctc", "augment.time_masks=2", "this model has masks of its own");
   refuse("ctc", fmt::format("augment.noises={}", shop.path("model")), "expected recordings, found none", 66);
   refuse("whisper", fmt::format("data.train={}", shop.path("nowhere.tsv")), "nowhere.tsv", 66);

@@ -88,6 +88,16 @@ TEST_F(TrainSpeech, ErrorReports) {
   EXPECT_NEAR(100 * judge["wer"].get<double>(), judge["said_wer"].get<double>(), 0.0051);
   EXPECT_NEAR(100 * judge["cer"].get<double>(), judge["said_cer"].get<double>(), 0.0051);
 
+  // With a beam search as thaw transcribe searches.
+  const auto measured = [&](const std::string& more) {
+    const Ran ran = thaw("eval " + shop.path("all") + " --json --data " + made("corpus/dev.tsv") + " " + more + " 2>/dev/null");
+    EXPECT_EQ(ran.exit_code, 0) << ran.output;
+    return Json::parse(ran.output)["metrics"];
+  };
+  EXPECT_NEAR(measured("evaluate.beams=1")["wer"].get<double>(), metrics["dev/wer"].get<double>(), 1e-12);
+  EXPECT_NE(measured("evaluate.beams=4")["cer"].get<double>(), metrics["dev/cer"].get<double>());
+  EXPECT_NEAR(measured("evaluate.beams=4")["loss"].get<double>(), metrics["dev/loss"].get<double>(), 1e-9);
+
   run("whisper", "some", at_the_end + "evaluate.max_rows=3");
   EXPECT_NE(shop.file("some/eval/dev.wer.txt").find("utterances            3,"), std::string::npos);
   // A finished model is measured on all rows; the recipe's bound was training's.
@@ -163,6 +173,67 @@ TEST_F(TrainSpeech, ACtcModelSpellsTheSameInTransformers) {
   for (const char* metric : {"loss", "wer", "cer"})
     EXPECT_NEAR(Json::parse(all.output)["metrics"][metric].get<double>(),
                 result("run")["metrics"][fmt::format("dev/{}", metric)].get<double>(), 1e-6);
+}
+
+// A head of CTC on Whisper's encoder, which sleeps and is kept. What is heard in training's evaluation, thaw transcribe hears as well,
+// and the model says when a Whisper's words are said.
+TEST_F(TrainSpeech, AWhisperIsTaughtToSpell) {
+  recipe("letters", "whisper", "speech: {head: ctc}\nthaw: {phases: [{trainable: [head], until: {epochs: 40}}]}");
+  const Ran ran = run("letters", "run", at_the_end + "optimizer.lr=0.03 batch.size=4");
+  expect_said(ran, 0,
+              {"vocabulary 9 characters of the training transcripts", "CTC: 9 characters", "activations before head",
+               "new, to be learnt: lm_head_norm.weight, lm_head_norm.bias, lm_head.weight, lm_head.bias"});
+  const auto [first, last] = first_and_last("run", 4);
+  EXPECT_LT(last, 0.7 * first);
+  EXPECT_EQ(JsonFile(fs::path(shop.path("run/best/config.json"))).raw()["architectures"][0], "WhisperForCTC");
+  EXPECT_TRUE(fs::exists(shop.path("run/best/vocab.json")));
+  EXPECT_FALSE(fs::exists(shop.path("run/best/tokenizer.json")));
+
+  const Json report = judged(fmt::format("report {} {}", made("corpus/dev.tsv"), shop.path("run/eval/dev.wer.txt")));
+  std::string recordings, heard;
+  for (const auto& [name, text] : report["hypotheses"].items()) {
+    recordings += fmt::format(" {}/{}.wav", made("corpus"), name);
+    heard += fmt::format("{}/{}.wav\t{}\n", made("corpus"), name, text.get<std::string>());
+  }
+  EXPECT_GT(std::count_if(heard.begin(), heard.end(), [](char c) { return c >= 'a' && c <= 'f'; }), 8);
+  EXPECT_EQ(thaw(fmt::format("transcribe {}{} 2>/dev/null", shop.path("run"), recordings)).output, heard);
+  const Ran all = thaw("eval " + shop.path("run") + " --json --data " + made("corpus/dev.tsv") + " 2>/dev/null");
+  ASSERT_EQ(all.exit_code, 0) << all.output;
+  for (const char* metric : {"loss", "wer", "cer"})
+    EXPECT_NEAR(Json::parse(all.output)["metrics"][metric].get<double>(),
+                result("run")["metrics"][fmt::format("dev/{}", metric)].get<double>(), 1e-6);
+  expect_said(thaw(fmt::format("pronounce {} {} --text abcd", shop.path("run"), made("corpus/dev00.wav"))), 0, {"abcd", "heard"});
+
+  recipe_for("again", "automatic-speech-recognition", shop.path("run/best"), made("corpus/train.tsv"), made("corpus/dev.tsv"), "steps: 1");
+  const Ran again = run("again", "again");
+  EXPECT_EQ(again.output.find("to be learnt"), std::string::npos);
+  EXPECT_NE(again.output.find("CTC: 9 characters"), std::string::npos) << again.output;
+
+  recipe("writes", "whisper", "steps: 1");
+  run("writes", "writes");
+  const std::string transcribe =
+      fmt::format("transcribe {} {}/dev00.wav --temperatures 0 --word-times --format json ", shop.path("writes"), made("corpus"));
+  const auto words = [&](const std::string& more) {
+    Json found = Json::array();
+    const Ran said = thaw(transcribe + more + " 2>/dev/null");
+    EXPECT_EQ(said.exit_code, 0) << said.output;
+    const Json transcript = Json::parse(said.output);
+    for (const Json& segment : transcript["segments"])
+      for (const Json& word : segment["words"]) found.push_back(word);
+    return found;
+  };
+  const Json own = words(""), aligned = words("--aligner " + shop.path("run"));
+  ASSERT_EQ(own.size(), aligned.size());
+  ASSERT_GT(own.size(), 0U);
+  EXPECT_NE(own, aligned);
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    EXPECT_EQ(own[i]["word"], aligned[i]["word"]);
+    EXPECT_LE(aligned[i]["start"], aligned[i]["end"]);
+    EXPECT_LE(i > 0 ? aligned[i - 1]["start"].get<double>() : 0, aligned[i]["start"].get<double>());
+  }
+  expect_said(thaw(transcribe + "--aligner " + made("whisper")), 65, {"expected a CTC model", "found a whisper"});
+  expect_said(thaw(fmt::format("transcribe {} {}/dev00.wav --language en", shop.path("run"), made("corpus"))), 64,
+              {"--language: only a Whisper's decoder knows"});
 }
 
 TEST_F(TrainSpeech, SoundsAreToldApart) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "framework/base/error.h"
+#include "framework/models/frame_lengths.h"
 #include "framework/models/registry.h"
 #include "framework/models/spec_augment.h"
 #include "framework/tensor/safetensors.h"

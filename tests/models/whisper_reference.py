@@ -10,11 +10,27 @@ import pathlib, sys
 
 import torch
 from safetensors.torch import save_file
-from transformers import WhisperConfig, WhisperForAudioClassification, WhisperForConditionalGeneration
+from transformers import WhisperConfig, WhisperForAudioClassification, WhisperForConditionalGeneration, WhisperPreTrainedModel
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 out = pathlib.Path(sys.argv[1])
 
-LANGUAGE, AUDIO = WhisperForConditionalGeneration, WhisperForAudioClassification
+
+class WhisperForCTC(WhisperPreTrainedModel):
+    """transformers has none: its encoder, with a norm of the head's, and wav2vec 2.0's linear map to symbols."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.encoder, self.lm_head_norm = WhisperEncoder(config), torch.nn.LayerNorm(config.d_model)
+        self.lm_head = torch.nn.Linear(config.d_model, config.vocab_size)
+        self.encoder.layer_norm = torch.nn.Identity()
+        self.post_init()
+
+    def forward(self, input_features):
+        return self.lm_head(self.lm_head_norm(self.encoder(input_features).last_hidden_state))
+
+
+LANGUAGE, AUDIO, CTC = WhisperForConditionalGeneration, WhisperForAudioClassification, WhisperForCTC
 CASES = {
     "plain": (LANGUAGE, dict()),
     "odd": (LANGUAGE, dict(d_model=42, encoder_attention_heads=3, decoder_attention_heads=7, encoder_ffn_dim=55, decoder_ffn_dim=33,
@@ -22,6 +38,8 @@ CASES = {
     "untied": (LANGUAGE, dict(tie_word_embeddings=False, max_source_positions=40, activation_function="gelu_new")),
     "short_rows": (LANGUAGE, dict()),
     "audio": (AUDIO, dict(num_labels=5, classifier_proj_size=20)),
+    "ctc": (CTC, dict(vocab_size=11)),
+    "ctc_short_rows": (CTC, dict(vocab_size=6, encoder_layers=1)),
     "audio_short_rows": (AUDIO, dict(num_labels=3, classifier_proj_size=20, encoder_layers=1)),
 }
 BASE = dict(vocab_size=101, d_model=48, encoder_layers=2, decoder_layers=2, encoder_attention_heads=6, decoder_attention_heads=4,
@@ -72,6 +90,9 @@ def reference(model, directory, seed, short):
             target = torch.randint(0, vocabulary, (text,), generator=g)
             result = model(input_features=row.T[None], decoder_input_ids=tokens[None]).logits[0]
             ids.append(tokens)
+        elif isinstance(model, CTC):
+            result = model(row.T[None])[0]
+            target = torch.randint(0, vocabulary, (len(result),), generator=g)
         else:
             target = torch.randint(0, c.num_labels, (1,), generator=g)
             result = model(input_features=row.T[None]).logits

@@ -42,7 +42,8 @@ double relative_error(const at::Tensor& ours, const at::Tensor& theirs, double f
 struct Case {
   explicit Case(const fs::path& directory) : expected(directory / "reference.safetensors") {
     HeadSpec head{expected.tensor("logits").size(1)};
-    head.kind = expected.has("ids") ? Head::language : Head::classification;
+    const bool ctc = directory.filename().string().starts_with("ctc");
+    head.kind = expected.has("ids") ? Head::language : ctc ? Head::ctc : Head::classification;
     head.short_rows = directory.string().find("short_rows") != std::string::npos;
     model = load_model(directory, head, 1, &report);
     frames = cumulated(expected.tensor("frames"));
@@ -102,7 +103,7 @@ TEST_P(WhisperParity, LogitsLossAndEveryGradient) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Transformers, WhisperParity,
-                         ::testing::Values("plain", "odd", "untied", "short_rows", "audio", "audio_short_rows"),
+                         ::testing::Values("plain", "odd", "untied", "short_rows", "audio", "audio_short_rows", "ctc", "ctc_short_rows"),
                          [](const auto& tested) { return std::string(tested.param); });
 
 class Whisper : public ::testing::Test {

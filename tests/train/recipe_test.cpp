@@ -77,9 +77,9 @@ augment:
   time_width: 50
   frequency_masks: 1
   frequency_width: 20
-speech: {translate: true, timestamps: 0.25, short_rows: true, vocabulary: transcripts, casing: folded}
+speech: {head: ctc, translate: true, timestamps: 0.25, short_rows: true, vocabulary: transcripts, casing: folded}
 batch: {seconds: 240, grain: 60}
-evaluate: {max_rows: 200, normalizer: english, text_rules: [upper]}
+evaluate: {max_rows: 200, beams: 4, normalizer: english, text_rules: [upper]}
 )";
 
 std::string error_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
@@ -119,7 +119,7 @@ TEST(Recipe, reads_every_key) {
   EXPECT_EQ(r.optimizer, (OptimizerRecipe{"adamw", 3e-5, 0, 0.8, 0.95, 1e-6, 0}));
   EXPECT_EQ(r.schedule, (ScheduleRecipe{ScheduleKind::cosine, {Duration::Unit::epochs, 0.5}, 0.1, 32}));
   EXPECT_EQ(r.loss, (LossRecipe{false, {{"negative", 2}, {"no", 0.5}}, 0.1}));
-  EXPECT_EQ(r.evaluate, (EvaluateRecipe{200, "other/f1", 0, "none", {}, 3}));
+  EXPECT_EQ(r.evaluate, (EvaluateRecipe{200, "other/f1", 0, 0, "none", {}, 3}));
   EXPECT_EQ(r.checkpoint, (CheckpointRecipe{50, 10, 2}));
 }
 
@@ -147,11 +147,11 @@ TEST(Recipe, reads_every_key_of_speech) {
                                       .time_width = 50,
                                       .frequency_masks = 1,
                                       .frequency_width = 20}));
-  EXPECT_EQ(r.speech, (SpeechRecipe{true, 0.25, true, false, Casing::folded}));
+  EXPECT_EQ(r.speech, (SpeechRecipe{SpeechHead::ctc, true, 0.25, true, false, Casing::folded}));
   EXPECT_EQ(r.batch, (BatchRecipe{BatchRecipe::Unit::seconds, 240, 60}));
-  EXPECT_EQ(r.evaluate, (EvaluateRecipe{0, "", 200, "english", {"upper"}, 0}));
+  EXPECT_EQ(r.evaluate, (EvaluateRecipe{0, "", 200, 4, "english", {"upper"}, 0}));
   const std::string written = to_yaml(r);
-  for (const char* line : {"columns:\n      text: sentence\n      speaker: 'no'", "seconds: 240", "vocabulary: transcripts",
+  for (const char* line : {"columns:\n      text: sentence\n      speaker: 'no'", "seconds: 240", "vocabulary: transcripts", "head: ctc",
                            "casing: folded", "noise_snr_db: [3.0, 12.5]", "bad_limit: '3'"})
     EXPECT_NE(written.find(line), std::string::npos) << line << "\n" << written;
   EXPECT_EQ(to_yaml(parse_recipe("r.yaml", least)).find("augment:"), std::string::npos) << "text has none";
@@ -193,6 +193,7 @@ TEST(Recipe, checks_every_value_of_speech) {
   EXPECT_EQ(added("speech:\n  short_rows: true"), "r.yaml:6: speech: text-classification hears no audio; leave this key out");
   EXPECT_EQ(error_of(least, {"data.audio.language=ru"}),
             "command line: data.audio: text-classification hears no audio; leave this key out");
+  EXPECT_EQ(added("evaluate: {beams: 5}"), "r.yaml:6: evaluate.beams: text-classification transcribes nothing; leave this key out");
   EXPECT_EQ(added("evaluate: {max_rows: 5}"), "r.yaml:6: evaluate.max_rows: text-classification transcribes nothing; leave this key out");
   EXPECT_EQ(error_of(heard, {"task=audio-classification", "evaluate.max_rows=null"}).find("command line: evaluate.max_rows: "), 0U);
   // A misspelt key has the nearest one named, with its line.

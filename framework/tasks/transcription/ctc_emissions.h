@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "framework/base/time_span.h"
-#include "framework/models/wav2vec2.h"
+#include "framework/models/frame_lengths.h"
 
 namespace thaw {
 

@@ -1,5 +1,8 @@
 #include "framework/train/objectives/ctc.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "framework/tasks/ctc_decode.h"
 #include "framework/train/evaluator.h"
 
@@ -7,13 +10,16 @@ namespace thaw {
 
 HeadSpec Ctc::head() const { return {.outputs = static_cast<std::int64_t>(vocabulary_->vocabulary_size()), .kind = Head::ctc}; }
 
-Targets Ctc::targets(const std::vector<RowOfSet>& rows, Context&) const {
+Targets Ctc::targets(const std::vector<RowOfSet>& rows, Context& context) const {
   std::vector<std::int64_t> labels;
   Targets targets{{}, weights_of(rows), {0}};
-  for (const RowOfSet& row : rows) {
-    const auto ids = (*row.set->transcripts)[row.row];
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto ids = (*rows[i].set->transcripts)[rows[i].row];
     labels.insert(labels.end(), ids.begin(), ids.end());
     targets.cu_seqlens.push_back(static_cast<std::int64_t>(labels.size()));
+    if (!options_.frames) continue;
+    const double speed = options_.inputs == nullptr ? 1 : options_.inputs->speed(context, i);
+    targets.frames.push_back(options_.frames(std::lround(rows[i].shards().seconds()[rows[i].row] * 16000 / speed)));
   }
   targets.labels = at::tensor(labels, at::kLong);
   return targets;
@@ -25,6 +31,12 @@ double Ctc::share(const DataSet& set, std::uint64_t row) const {
   return static_cast<double>(set.weight(row)) * static_cast<double>((*set.transcripts)[row].size());
 }
 
+std::vector<std::int64_t> Ctc::labels_in(const at::Tensor& frames) const {
+  const std::int64_t beams = options_.heard.beams;
+  if (beams == 0) return ctc_greedy(frames, vocabulary_->blank()).ids;
+  return ctc_beam_search(at::log_softmax(frames, 1, at::kFloat), {vocabulary_->blank(), static_cast<std::size_t>(beams)}).front().ids;
+}
+
 std::optional<Metrics> Ctc::measure(const DataSet& set, const Evaluation& evaluation) const {
   return measure_heard(set, evaluation, [&](const std::vector<RowOfSet>& batch) {
     Context context;
@@ -33,9 +45,11 @@ std::optional<Metrics> Ctc::measure(const DataSet& set, const Evaluation& evalua
     const at::Tensor losses = loss_.by_row(output.values, output.cu_seqlens, expected) * expected.weights;
     std::vector<HeardRow> heard;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      const at::Tensor frames = output.values.slice(0, output.cu_seqlens[i], output.cu_seqlens[i + 1]);
-      heard.push_back({losses[static_cast<std::int64_t>(i)].item<double>(),
-                       vocabulary_->decode_labels(ctc_greedy(frames, vocabulary_->blank()).ids, /*collapse=*/false)});
+      const std::int64_t end = expected.frames.empty() ? output.cu_seqlens[i + 1]
+                                                       : std::min(output.cu_seqlens[i + 1], output.cu_seqlens[i] + expected.frames[i]);
+      const at::Tensor frames = output.values.slice(0, output.cu_seqlens[i], end);
+      heard.push_back(
+          {losses[static_cast<std::int64_t>(i)].item<double>(), vocabulary_->decode_labels(labels_in(frames), /*collapse=*/false)});
     }
     return heard;
   });

@@ -13,8 +13,17 @@ namespace thaw {
 // ctc_loss_reduction: mean divides each row's by its own labels, and takes the mean of rows.)
 class Ctc final : public Recognition {
  public:
-  Ctc(std::shared_ptr<const CtcVocabulary> vocabulary, HeardOptions options)
-      : Recognition(std::move(options)), vocabulary_(std::move(vocabulary)), loss_{vocabulary_->blank(), /*zero_infinity=*/true} {}
+  struct Options {
+    HeardOptions heard;
+    // Of a model that hears windows, Whisper: how many of a row's frames are not padding, of so many samples; else null.
+    std::function<std::int64_t(std::int64_t samples)> frames = nullptr;
+    std::shared_ptr<const Inputs> inputs = nullptr;  // how fast a row of a training pass is heard; null: as it was recorded
+  };
+  Ctc(std::shared_ptr<const CtcVocabulary> vocabulary, Options options)
+      : Recognition(options.heard),
+        vocabulary_(std::move(vocabulary)),
+        options_(std::move(options)),
+        loss_{vocabulary_->blank(), /*zero_infinity=*/true} {}
 
   HeadSpec head() const override;
   Targets targets(const std::vector<RowOfSet>& rows, Context& context) const override;
@@ -24,7 +33,10 @@ class Ctc final : public Recognition {
   std::string words() const override;
 
  private:
+  std::vector<std::int64_t> labels_in(const at::Tensor& frames) const;  // logits [frames, vocabulary]
+
   std::shared_ptr<const CtcVocabulary> vocabulary_;
+  Options options_;
   CtcLoss loss_;
 };
 

@@ -14,6 +14,7 @@ namespace thaw {
 
 struct HeardOptions {
   std::int64_t max_rows = 0;                                     // of each set, evenly spaced; 0: all
+  std::int64_t beams = 0;                                        // of the search; 0: the most probable token, or label, each time
   std::function<std::string(const std::string&)> spelling = {};  // what both texts go through before they are compared
 };
 

@@ -100,7 +100,7 @@ at::Tensor WhisperTranscription::by_token(const Packed& output, const Targets& t
 
 at::Tensor WhisperTranscription::loss(const Packed& output, const Targets& targets) const { return by_token(output, targets).sum(); }
 
-// Greedily, without times, each row in its own language.
+// Without times, each row in its own language.
 std::vector<std::string> WhisperTranscription::decode(const std::vector<RowOfSet>& rows, const Packed& memory,
                                                       SpeechDecoder& decoder) const {
   std::vector<at::Tensor> encoded;
@@ -116,6 +116,7 @@ std::vector<std::string> WhisperTranscription::decode(const std::vector<RowOfSet
     options.language = language;
     options.translate = options_.translate;
     options.timestamps = false;
+    options.beam_size = options_.heard.beams;
     const std::vector<WhisperResult> results = decode_windows(decoder, vocabulary_, windows, options);
     for (std::size_t i = 0; i < windows.size(); ++i) texts[static_cast<std::size_t>(windows[i].index)] = results[i].text;
   }

@@ -1,13 +1,15 @@
 """What word_times.sh judges by: when each word of a festvox voice is said, from its own labels of phones.
 
-    word_times.py sentences VOICE COUNT OUT               COUNT sentences, spread over the voice: their wav/ files, a name a line
+    word_times.py sentences VOICE COUNT OUT               COUNT of those that no recipe trains on, evenly spaced: their wav/ files, a name a line
     word_times.py openai-whisper MODEL OUT WAV…           openai-whisper's words of each, as `thaw transcribe --format json` writes them
-    word_times.py judge VOICE OURS PEER                   folders of NAME.json; prints one JSON object
+    word_times.py judge VOICE SIDE…                       folders of NAME.json; prints one JSON object
+
+VOICE is what recipes/data/russian.sh made: dev.tsv and test.tsv, wav and lab.
 
 Labels name phones, not words: letters and phones of a sentence are aligned (the least cost of reading each letter as none, one or two
 phones), and a word is said from its first phone's start to its last one's end. A word of a transcript counts where it stands in the text as well (the longest common subsequence of both).
 """
-import difflib, functools, json, pathlib, re, statistics, sys
+import csv, difflib, functools, json, pathlib, re, statistics, sys
 
 VOWELS = {"а": "a aa ay ae", "о": "oo a ay ae aa", "у": "u uu ur", "ы": "y yy ay ae", "э": "e ee y i", "и": "i ii y yy",
           "е": "e ee i ii ay ae y yy", "ё": "oo", "ю": "u uu ur", "я": "a aa i ii ay ae"}
@@ -25,9 +27,9 @@ def words_in(text):
 
 
 def prompts(voice):
-    """Name → text, of all sentences that have audio and labels."""
-    lines = re.findall(r'\(\s*(\S+)\s+"(.*)"\s*\)', (voice / "etc/txt.done.data").read_text())
-    return {name: text for name, text in lines if (voice / f"lab/{name}.lab").exists() and (voice / f"wav/{name}.wav").exists()}
+    """Name → text, of the sentences of dev and test."""
+    rows = [row for part in ("dev", "test") for row in csv.DictReader(open(voice / f"{part}.tsv"), delimiter="\t", quoting=csv.QUOTE_NONE)]
+    return {pathlib.Path(row["path"]).stem: row["sentence"] for row in rows}
 
 
 def phones_of(voice, name):
@@ -106,7 +108,7 @@ def figures(found):
 
 def sentences(voice, count, out):
     names = sorted(prompts(pathlib.Path(voice)))
-    chosen = names[::max(1, len(names) // int(count))][:int(count)]
+    chosen = [names[i * len(names) // int(count)] for i in range(int(count))]
     pathlib.Path(out).write_text("".join(f"{voice}/wav/{name}.wav\n" for name in chosen))
 
 
@@ -151,8 +153,8 @@ def judge(voice, *sides):
             into |= {(path.stem, number): pair for number, pair in deviations(reference, timed_words(heard)).items()}
     both = sorted(set.intersection(*(set(into) for into in found)))
     sides = {pathlib.Path(side).name: figures([into[key] for key in both]) for side, into in zip(sides, found)}
-    same = sum(all(into[key] == found[0][key] for into in found) for key in both)
-    print(json.dumps({"words": total, "heard by all": len(both), "same times": same, **sides}, ensure_ascii=False))
+    same = sum(found[0][key] == found[-1][key] for key in both)
+    print(json.dumps({"words": total, "heard by all": len(both), "first and last with the same times": same, **sides}, ensure_ascii=False))
 
 
 if __name__ == "__main__":
