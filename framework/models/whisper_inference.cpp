@@ -1,12 +1,11 @@
 #include "framework/models/whisper_inference.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "framework/base/error.h"
 #include "framework/nn/cpu/kernels.h"
+#include "framework/nn/parallel.h"
 
 namespace thaw {
 namespace {
@@ -83,7 +82,7 @@ at::Tensor WhisperEncoder::attend(const at::Tensor& qkv) const {
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
   const auto pairs = bf16 ? cpu::kernels().attention_bf16 : nullptr;
   const std::int64_t needed = pairs != nullptr ? cpu::attention_bf16_scratch(tokens, dim) : cpu::attention_scratch(tokens, tokens, dim);
-  at::parallel_for(0, heads, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(0, heads, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> scratch(static_cast<std::size_t>(needed));
     for (std::int64_t head = begin; head < end; ++head) {
       const char *const q = from + head * dim * bytes, *const k = q + width * bytes, *const v = k + width * bytes;

@@ -1,9 +1,9 @@
 #include "framework/nn/inference_linear.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include "framework/nn/cpu/kernels.h"
+#include "framework/nn/parallel.h"
 
 namespace thaw {
 namespace {
@@ -76,7 +76,7 @@ at::Tensor PanelLinear::operator()(const at::Tensor& given, const at::Tensor& re
   const float *const from = x.const_data_ptr<float>(), *const bias = bias_.const_data_ptr<float>();
   const float* const add = residual.defined() ? residual.const_data_ptr<float>() : nullptr;
   float* const to = out.mutable_data_ptr<float>();
-  at::parallel_for(0, panels_.size(0), 4, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(0, panels_.size(0), 4, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t panel = begin; panel < end; ++panel) {
       const std::int64_t column = panel * width;
       cpu::kernels().panel_product(bf16, from, rows, depth, panels + panel * panel_bytes, bias + column,

@@ -1,10 +1,9 @@
 #include "framework/nn/key_value_cache.h"
 
-#include <ATen/Parallel.h>
-
 #include <type_traits>
 
 #include "framework/nn/cpu/kernels.h"
+#include "framework/nn/parallel.h"
 
 namespace thaw {
 
@@ -31,7 +30,7 @@ void KeyValueCache::write_as(std::int64_t layer, std::int64_t first, const at::T
   constexpr bool from_bf16 = std::is_same_v<From, at::BFloat16>, to_bf16 = std::is_same_v<To, at::BFloat16>;
   constexpr std::int64_t few = 16;
   const std::int64_t count = k.size(0), heads = keys_.size(1), dim = keys_.size(2), ldk = keys_.size(3), ldv = values_.size(3);
-  at::parallel_for(0, heads, count > few ? 1 : heads, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(0, heads, count > few ? 1 : heads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t head = begin; head < end; ++head) {
       const From *const from_keys = k.const_data_ptr<From>() + head * dim, *const from_values = v.const_data_ptr<From>() + head * dim;
       To* const to_keys = keys_.mutable_data_ptr<To>() + (layer * heads + head) * dim * ldk + first;

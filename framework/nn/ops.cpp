@@ -1,6 +1,5 @@
 #include "framework/nn/ops.h"
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
@@ -9,6 +8,7 @@
 #include "framework/base/error.h"
 #include "framework/nn/composed.h"
 #include "framework/nn/cpu/kernels.h"
+#include "framework/nn/parallel.h"
 #include "framework/nn/product.h"
 
 namespace thaw {
@@ -178,7 +178,7 @@ class AttentionFunction : public Function<AttentionFunction> {
   template <typename Work>
   static void for_heads(const at::Tensor& q, const AttentionRows& rows, double scale, const RandomSite& site, const Work& work) {
     const std::int64_t heads = q.size(1), dim = q.size(2), row_count = static_cast<std::int64_t>(rows.keys.size()) - 1;
-    at::parallel_for(0, row_count * heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(0, row_count * heads, 1, [&](std::int64_t begin, std::int64_t end) {
       std::vector<float> scratch;
       for (std::int64_t i = begin; i < end; ++i) {
         const std::int64_t head = i % heads;

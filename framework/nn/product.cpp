@@ -1,9 +1,9 @@
 #include "framework/nn/product.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include "framework/nn/cpu/kernels.h"
+#include "framework/nn/parallel.h"
 
 namespace thaw {
 
@@ -21,7 +21,7 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const std::opt
 
 void for_blocks(std::int64_t rows, const std::function<void(std::int64_t block, std::int64_t begin, std::int64_t end)>& work) {
   const std::int64_t blocks = (rows + block_rows - 1) / block_rows;
-  at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
+  parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t block = first; block < last; ++block) work(block, block * block_rows, std::min(rows, (block + 1) * block_rows));
   });
 }

@@ -1,12 +1,12 @@
 #include "framework/train/optimizer.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "framework/base/error.h"
+#include "framework/nn/parallel.h"
 
 namespace thaw {
 namespace {
@@ -131,7 +131,7 @@ void AdamW::step(double factor, double gradient_scale) {
     const Span span(parameter, moments.m, moments.v, own.begin);
     const auto rows = static_cast<std::int64_t>(moments.started.size());
     if (rows == 0) {
-      at::parallel_for(0, (own.count() + chunk - 1) / chunk, 1, [&](std::int64_t first, std::int64_t last) {
+      parallel_for(0, (own.count() + chunk - 1) / chunk, 1, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t k = first; k < last; ++k) span.step(own.begin + k * chunk, std::min(own.end, own.begin + (k + 1) * chunk), c);
       });
       continue;
@@ -140,7 +140,7 @@ void AdamW::step(double factor, double gradient_scale) {
     for (std::int64_t k = 0; k < touched.size(0); ++k) moments.started[static_cast<std::size_t>(touched.data_ptr<std::int64_t>()[k])] = 1;
     // Rows without moments every rank decays by itself, whoever's they are: they need no gathering.
     const std::int64_t width = width_of(parameter.master);
-    at::parallel_for(0, rows, std::max<std::int64_t>(1, chunk / width), [&](std::int64_t first, std::int64_t last) {
+    parallel_for(0, rows, std::max<std::int64_t>(1, chunk / width), [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t row = first; row < last; ++row) {
         const std::int64_t begin = row * width, end = begin + width;
         if (moments.started[static_cast<std::size_t>(row)] == 0) span.decay(begin, end, c);
@@ -208,7 +208,7 @@ void AdamW::gather() {
       for (std::int64_t i = begin; i < end; ++i)
         call(parameters_[runs[static_cast<std::size_t>(i)].parameter], runs[static_cast<std::size_t>(i)]);
     };
-    if (parameters_.front().master.is_cpu()) at::parallel_for(0, count, 1, some);
+    if (parameters_.front().master.is_cpu()) parallel_for(0, count, 1, some);
     else some(0, count);
   };
   const std::int64_t round = std::min(longest, std::max<std::int64_t>(1 << 12, (std::int64_t{4} << 20) / ranks()));
@@ -318,7 +318,7 @@ double global_norm(const std::vector<at::Tensor>& gradients) {
     }
     const std::int64_t count = gradient.numel(), chunks = (count + chunk - 1) / chunk;
     std::vector<double> parts(static_cast<std::size_t>(chunks));
-    at::parallel_for(0, chunks, 1, [&](std::int64_t first, std::int64_t last) {
+    parallel_for(0, chunks, 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t k = first; k < last; ++k)
         parts[static_cast<std::size_t>(k)] = sum_of_squares(gradient.data_ptr<float>() + k * chunk, std::min(chunk, count - k * chunk));
     });

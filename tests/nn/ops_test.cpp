@@ -6,14 +6,35 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <functional>
 
 #include "framework/nn/composed.h"
 #include "framework/nn/cpu/kernels.h"
+#include "framework/nn/parallel.h"
 
 namespace thaw {
 namespace {
+
+// Two parts that wait for each other: on one thread they never meet.
+TEST(Parallel, ThreadsShareTheWork) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer knows nothing of OpenMP's threads, and the build has none";
+#endif
+  const int threads = at::get_num_threads();
+  at::set_num_threads(2);
+  std::atomic<int> here = 0;
+  std::atomic<bool> met = true;
+  parallel_for(0, 2, 1, [&](std::int64_t, std::int64_t) {
+    ++here;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (here < 2 && met) met = std::chrono::steady_clock::now() < until;
+  });
+  at::set_num_threads(threads);
+  EXPECT_TRUE(met);
+}
 
 using Tensors = std::vector<at::Tensor>;
 using Operation = std::function<at::Tensor(const Tensors&)>;

@@ -12,6 +12,7 @@
 #include "framework/models/whisper_inference.h"
 #include "framework/nn/cpu/kernels.h"
 #include "framework/nn/key_value_cache.h"
+#include "framework/nn/parallel.h"
 
 namespace thaw {
 namespace {
@@ -129,7 +130,7 @@ void WhisperDecoder::cache_audio(std::int64_t windows, const std::function<at::T
     for (std::int64_t i = next++; i < windows; i = next++) cache_one(static_cast<std::size_t>(i));
   };
   const std::int64_t threads = at::get_num_threads();
-  if (windows >= threads) at::parallel_for(0, threads, 1, cache_some);
+  if (windows >= threads) parallel_for(0, threads, 1, cache_some);
   else cache_some(0, 1);
 }
 
@@ -181,7 +182,7 @@ at::Tensor WhisperDecoder::attend_to_text(const at::Tensor& qkv, std::int64_t la
   at::Tensor out = at::empty({sequences * n, width}, at::kFloat);
   const float* const q = qkv.const_data_ptr<float>();
   float* const to = out.mutable_data_ptr<float>();
-  at::parallel_for(0, sequences, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(0, sequences, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> probabilities(static_cast<std::size_t>(cpu::padded(length_ + n)));
     for (std::int64_t sequence = begin; sequence < end; ++sequence) {
       KeyValueCache& cache = text_caches_[static_cast<std::size_t>(sequence)];
@@ -207,7 +208,7 @@ at::Tensor WhisperDecoder::attend_to_audio(const at::Tensor& queries, std::int64
   at::Tensor out = at::empty({queries.size(0), width}, at::kFloat);
   const float* const q = queries.const_data_ptr<float>();
   float* const to = out.mutable_data_ptr<float>();
-  at::parallel_for(0, static_cast<std::int64_t>(groups.size()) * heads, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(0, static_cast<std::int64_t>(groups.size()) * heads, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> probabilities(static_cast<std::size_t>(cpu::padded(config_.source_positions)));
     for (std::int64_t item = begin; item < end; ++item) {
       const auto& [window, sequences] = groups[static_cast<std::size_t>(item / heads)];
