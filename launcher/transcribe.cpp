@@ -94,6 +94,9 @@ std::vector<CLI::Option*> add_for_whisper(CLI::App& group, TranscriberOptions& h
       group.add_option("-l,--language", hearing.language, "What is spoken: en, de, … (found out from the first 30 s)"),
       group.add_flag("--translate", hearing.translate, "Into English"),
       group.add_option("--patience", hearing.patience, "Of beam search (1)"),
+      group.add_option("--words", hearing.words, "A file of words, one a line, all forms: a beam search prefers them"),
+      group.add_option("--unknown-word", hearing.unknown_word, "Log-probability that any other word costs, of --words (4)")
+          ->check(CLI::NonNegativeNumber),
       group.add_option("--best-of", hearing.best_of, "Texts sampled at a temperature above 0 (5)"),
       group.add_option("--temperatures", hearing.temperatures, "Tried in turn while a text fails (0,0.2,0.4,0.6,0.8,1)")->delimiter(','),
       group.add_option("--prompt", hearing.prompt, "What was said before: names, and how they are written"),

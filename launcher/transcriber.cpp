@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "datasets/audio/voice.h"
+#include "datasets/speech/word_list.h"
 #include "framework/base/error.h"
 #include "framework/models/hub.h"
 #include "framework/models/pretrained.h"
@@ -34,6 +35,13 @@ class WhisperTranscriber {
     options_.decoding.translate = options.translate;
     options_.decoding.beam_size = options.beams;
     options_.decoding.patience = options.patience;
+    if (!options.words.empty()) {
+      if (options.beams == 0) throw UsageError("--words: it is for a beam search: set --beams, or leave it out");
+      options_.decoding.known_word = [list = std::make_shared<const WordList>(options.words)](const std::string& word) {
+        return list->knows(word);
+      };
+      options_.decoding.unknown_word = options.unknown_word;
+    }
     options_.decoding.best_of = options.best_of;
     options_.decoding.timestamps = !options.no_timestamps;
     if (!options.prompt.empty()) options_.decoding.prompt = model_.encode(" " + options.prompt);

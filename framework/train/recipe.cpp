@@ -254,6 +254,8 @@ void describe(const Io& io, EvaluateRecipe& r) {
   io("metric", r.metric);
   io("max_rows", r.max_rows, count_or_0);
   io("beams", r.beams, count_or_0);
+  io("words", r.words);
+  io("unknown_word", r.unknown_word, not_negative);
   io("normalizer", r.normalizer, Names<std::string>{{"none", "none"}, {"basic", "basic"}, {"english", "english"}});
   texts(io, "text_rules", r.text_rules);
   io("patience", r.patience, count_or_0);

@@ -98,6 +98,7 @@ class Checker {
     if (r_.task != Task::speech_recognition) {
       leave_out(r_.evaluate.max_rows > 0, "evaluate.max_rows", "transcribes nothing");
       leave_out(r_.evaluate.beams > 0, "evaluate.beams", "transcribes nothing");
+      leave_out(!r_.evaluate.words.empty(), "evaluate.words", "transcribes nothing");
       leave_out(r_.evaluate.normalizer != "none", "evaluate.normalizer", "transcribes nothing");
       leave_out(!r_.evaluate.text_rules.empty(), "evaluate.text_rules", "transcribes nothing");
       return;

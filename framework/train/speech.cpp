@@ -12,6 +12,7 @@
 #include "datasets/shards/cache.h"
 #include "datasets/speech/readers.h"
 #include "datasets/speech/speech_rows.h"
+#include "datasets/speech/word_list.h"
 #include "datasets/tokenizers/ctc_vocabulary.h"
 #include "datasets/tokenizers/ctc_vocabulary_builder.h"
 #include "framework/base/error.h"
@@ -146,6 +147,15 @@ HeardOptions heard_options(const Recipe& recipe, const DataModel& model, const T
   HeardOptions options;
   options.max_rows = recipe.evaluate.max_rows;
   options.beams = recipe.evaluate.beams;
+  if (!recipe.evaluate.words.empty()) {
+    if (recipe.evaluate.beams == 0 || is_ctc(tokenizer))
+      throw RecipeError("{}: evaluate.words: it is for the beam search of a Whisper's decoder: {}", recipe.file.string(),
+                        is_ctc(tokenizer) ? "leave it out" : "set evaluate.beams, or leave it out");
+    options.known_word = [list = std::make_shared<const WordList>(recipe.evaluate.words)](const std::string& word) {
+      return list->knows(word);
+    };
+    options.unknown_word = recipe.evaluate.unknown_word;
+  }
   std::vector<std::string> names = recipe.evaluate.text_rules;
   // A folded vocabulary reads small letters alone: capitals of what was said would count as errors.
   if (is_ctc(tokenizer) && recipe.speech.casing == Casing::folded) names.insert(names.begin(), "lower");

@@ -89,6 +89,9 @@ TEST_F(TrainSpeechRefusal, ATaskThatDoesNotFitTheModel) {
   refuse("whisper", "speech.translate=true", "this model knows English alone");
   refuse("whisper", "batch.size=null batch.tokens=100", "counts rows (size) or seconds of audio (seconds)");
   refuse("whisper", "loss.class_weights=balanced", "has no classes; leave this key out");
+  refuse("whisper", "evaluate.words=words.txt", "set evaluate.beams, or leave it out");
+  refuse("whisper", "evaluate.words=nowhere.txt evaluate.beams=2", "nowhere.txt", 66);
+  refuse("ctc", "evaluate.words=words.txt evaluate.beams=2", "for the beam search of a Whisper's decoder: leave it out");
   refuse("ctc", "loss.label_smoothing=0.1", "the loss of a CTC model has none");
   refuse("ctc", "speech.head=decoder", "a wav2vec2 has none");
   refuse("ctc", "augment.time_masks=2", "this model has masks of its own");

@@ -95,7 +95,6 @@ TEST_F(TrainSpeech, ErrorReports) {
     return Json::parse(ran.output)["metrics"];
   };
   EXPECT_NEAR(measured("evaluate.beams=1")["wer"].get<double>(), metrics["dev/wer"].get<double>(), 1e-12);
-  EXPECT_NE(measured("evaluate.beams=4")["cer"].get<double>(), metrics["dev/cer"].get<double>());
   EXPECT_NEAR(measured("evaluate.beams=4")["loss"].get<double>(), metrics["dev/loss"].get<double>(), 1e-9);
 
   run("whisper", "some", at_the_end + "evaluate.max_rows=3");

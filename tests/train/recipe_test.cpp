@@ -79,7 +79,7 @@ augment:
   frequency_width: 20
 speech: {head: ctc, translate: true, timestamps: 0.25, short_rows: true, vocabulary: transcripts, casing: folded}
 batch: {seconds: 240, grain: 60}
-evaluate: {max_rows: 200, beams: 4, normalizer: english, text_rules: [upper]}
+evaluate: {max_rows: 200, beams: 4, words: /data/words.txt, unknown_word: 2.5, normalizer: english, text_rules: [upper]}
 )";
 
 std::string error_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
@@ -119,7 +119,7 @@ TEST(Recipe, reads_every_key) {
   EXPECT_EQ(r.optimizer, (OptimizerRecipe{"adamw", 3e-5, 0, 0.8, 0.95, 1e-6, 0}));
   EXPECT_EQ(r.schedule, (ScheduleRecipe{ScheduleKind::cosine, {Duration::Unit::epochs, 0.5}, 0.1, 32}));
   EXPECT_EQ(r.loss, (LossRecipe{false, {{"negative", 2}, {"no", 0.5}}, 0.1}));
-  EXPECT_EQ(r.evaluate, (EvaluateRecipe{200, "other/f1", 0, 0, "none", {}, 3}));
+  EXPECT_EQ(r.evaluate, (EvaluateRecipe{200, "other/f1", 0, 0, "", 4, "none", {}, 3}));
   EXPECT_EQ(r.checkpoint, (CheckpointRecipe{50, 10, 2}));
 }
 
@@ -149,7 +149,7 @@ TEST(Recipe, reads_every_key_of_speech) {
                                       .frequency_width = 20}));
   EXPECT_EQ(r.speech, (SpeechRecipe{SpeechHead::ctc, true, 0.25, true, false, Casing::folded}));
   EXPECT_EQ(r.batch, (BatchRecipe{BatchRecipe::Unit::seconds, 240, 60}));
-  EXPECT_EQ(r.evaluate, (EvaluateRecipe{0, "", 200, 4, "english", {"upper"}, 0}));
+  EXPECT_EQ(r.evaluate, (EvaluateRecipe{0, "", 200, 4, "/data/words.txt", 2.5, "english", {"upper"}, 0}));
   const std::string written = to_yaml(r);
   for (const char* line : {"columns:\n      text: sentence\n      speaker: 'no'", "seconds: 240", "vocabulary: transcripts", "head: ctc",
                            "casing: folded", "noise_snr_db: [3.0, 12.5]", "bad_limit: '3'"})
@@ -193,6 +193,7 @@ TEST(Recipe, checks_every_value_of_speech) {
   EXPECT_EQ(added("speech:\n  short_rows: true"), "r.yaml:6: speech: text-classification hears no audio; leave this key out");
   EXPECT_EQ(error_of(least, {"data.audio.language=ru"}),
             "command line: data.audio: text-classification hears no audio; leave this key out");
+  EXPECT_EQ(added("evaluate: {words: w.txt}"), "r.yaml:6: evaluate.words: text-classification transcribes nothing; leave this key out");
   EXPECT_EQ(added("evaluate: {beams: 5}"), "r.yaml:6: evaluate.beams: text-classification transcribes nothing; leave this key out");
   EXPECT_EQ(added("evaluate: {max_rows: 5}"), "r.yaml:6: evaluate.max_rows: text-classification transcribes nothing; leave this key out");
   EXPECT_EQ(error_of(heard, {"task=audio-classification", "evaluate.max_rows=null"}).find("command line: evaluate.max_rows: "), 0U);

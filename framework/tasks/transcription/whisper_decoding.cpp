@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <unordered_map>
 
 #include "framework/base/error.h"
 #include "framework/tasks/transcription/blanks.h"
@@ -29,6 +30,8 @@ void check(const WhisperOptions& options, std::int64_t max_tokens) {
   if (options.beam_size > 0 && !(std::nearbyint(static_cast<double>(options.beam_size) * options.patience) >= 1))
     throw UsageError("expected patience that lets at least one of {} beams end, found {}; 1.0 is usual", options.beam_size,
                      options.patience);
+  if (options.known_word && options.beam_size == 0)
+    throw UsageError("a list of words is for beam search: set beam_size, or leave the list out");
   if (options.length_penalty && !(*options.length_penalty >= 0 && *options.length_penalty <= 1))
     throw UsageError("expected length_penalty from 0 to 1, found {}", *options.length_penalty);
   if (options.max_new_tokens < 0 || options.max_new_tokens > max_tokens)
@@ -82,6 +85,22 @@ class Decoding {
     return rules;
   }
 
+  WordCost words() const {
+    if (!options_.known_word) return {};
+    WordCost cost;
+    cost.begins_word = [this, known = std::make_shared<std::unordered_map<std::int64_t, bool>>()](std::int64_t token) {
+      const auto [found, fresh] = known->try_emplace(token, true);
+      if (fresh) found->second = token >= vocabulary_.eot || vocabulary_.decode({token}).starts_with(' ');
+      return found->second;
+    };
+    cost.of = [this](const TokenIds& word) {
+      TokenIds text = word;
+      std::erase_if(text, [&](std::int64_t token) { return token >= vocabulary_.eot; });
+      return text.empty() || options_.known_word(vocabulary_.decode(text)) ? 0.0F : static_cast<float>(options_.unknown_word);
+    };
+    return cost;
+  }
+
   std::vector<std::int64_t> indices() const {
     std::vector<std::int64_t> all;
     for (const DecodingWindow& window : windows_) all.push_back(window.index);
@@ -119,7 +138,7 @@ class Decoding {
       const auto [first, second] = prompt_of(i);
       before.insert(before.end(), first.begin(), first.end());
       after.insert(after.end(), second.begin(), second.end());
-      searches_.push_back(options_.beam_size > 0 ? beam_search(vocabulary_.eot, options_.beam_size, options_.patience)
+      searches_.push_back(options_.beam_size > 0 ? beam_search(vocabulary_.eot, options_.beam_size, options_.patience, words())
                                                  : greedy_search(vocabulary_.eot, options_.temperature, options_.best_of, windows_[i].key));
     }
     const auto rows = static_cast<std::int64_t>(windows_.size());

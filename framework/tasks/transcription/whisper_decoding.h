@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,11 +14,14 @@
 namespace thaw {
 
 struct WhisperOptions {
-  std::string language;                  // a code such as "en"; empty: each window's most probable one
-  bool translate = false;                // into English
-  double temperature = 0;                // 0: the most probable token
-  std::int64_t beam_size = 0;            // above 0: beam search
-  double patience = 1;                   // of beam search
+  std::string language;        // a code such as "en"; empty: each window's most probable one
+  bool translate = false;      // into English
+  double temperature = 0;      // 0: the most probable token
+  std::int64_t beam_size = 0;  // above 0: beam search
+  double patience = 1;         // of beam search
+  // Of beam search: whether a word, as it was written, is one; and the log-probability that it costs a text where it is none.
+  std::function<bool(const std::string& word)> known_word = nullptr;
+  double unknown_word = 0;
   std::int64_t best_of = 1;              // texts that are sampled, at a temperature above 0
   std::optional<double> length_penalty;  // in [0, 1]; none: log-probabilities are divided by the length
   std::int64_t max_new_tokens = 0;       // 0: half of the decoder's

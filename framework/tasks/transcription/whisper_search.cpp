@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "framework/base/random.h"
 
@@ -85,8 +86,9 @@ class GreedySearch : public WhisperSearch {
 
 class BeamSearch : public WhisperSearch {
  public:
-  BeamSearch(std::int64_t eot, std::int64_t beams, double patience)
-      : eot_(eot),
+  BeamSearch(std::int64_t eot, std::int64_t beams, double patience, WordCost words)
+      : words_(std::move(words)),
+        eot_(eot),
         beams_(static_cast<std::size_t>(beams)),
         enough_(static_cast<std::size_t>(std::nearbyint(static_cast<double>(beams) * patience))) {}
 
@@ -97,6 +99,8 @@ class BeamSearch : public WhisperSearch {
     for (const Extension& extension : ranked(logits, old)) {
       Hypothesis next = old[static_cast<std::size_t>(extension.parent)];
       next.sum_logprob = extension.sum_logprob;
+      next.word_cost = extension.word_cost;
+      if (extension.begins_word) next.word_begin = next.tokens.size();
       if (extension.token == eot_) {
         if (finished_.size() < enough_) finished_.push_back(std::move(next));
         continue;
@@ -125,11 +129,12 @@ class BeamSearch : public WhisperSearch {
  private:
   struct Extension {
     std::int64_t parent, token;
-    float sum_logprob;
+    float sum_logprob, word_cost = 0;
+    bool begins_word = false;
   };
   template <typename Scored>
   static bool by_sum(const Scored& a, const Scored& b) {
-    return a.sum_logprob > b.sum_logprob;
+    return a.sum_logprob - a.word_cost > b.sum_logprob - b.word_cost;
   }
 
   // One more than `beams_` from each, since one of them may be the end of text.
@@ -145,10 +150,27 @@ class BeamSearch : public WhisperSearch {
       extensions.push_back(
           {parent, tokens.data_ptr<std::int64_t>()[k], old[static_cast<std::size_t>(parent)].sum_logprob + values.data_ptr<float>()[k]});
     }
+    if (words_.of) charge(extensions, old);
     std::stable_sort(extensions.begin(), extensions.end(), by_sum<Extension>);
     return extensions;
   }
 
+  // Where a token begins a word, the one before it is whole.
+  void charge(std::vector<Extension>& extensions, const std::vector<Hypothesis>& old) const {
+    std::vector<std::optional<float>> costs(old.size());  // of each one's last word
+    for (Extension& extension : extensions) {
+      const auto parent = static_cast<std::size_t>(extension.parent);
+      const Hypothesis& before = old[parent];
+      extension.word_cost = before.word_cost;
+      extension.begins_word = words_.begins_word(extension.token);
+      if (!extension.begins_word || before.word_begin == before.tokens.size()) continue;
+      if (!costs[parent])
+        costs[parent] = words_.of(TokenIds(before.tokens.begin() + static_cast<std::ptrdiff_t>(before.word_begin), before.tokens.end()));
+      extension.word_cost += *costs[parent];
+    }
+  }
+
+  WordCost words_;
   std::int64_t eot_;
   std::size_t beams_, enough_;
   std::vector<Hypothesis> finished_, cut_off_;
@@ -160,15 +182,15 @@ std::unique_ptr<WhisperSearch> greedy_search(std::int64_t eot, double temperatur
   return std::make_unique<GreedySearch>(eot, temperature, samples, key);
 }
 
-std::unique_ptr<WhisperSearch> beam_search(std::int64_t eot, std::int64_t beams, double patience) {
-  return std::make_unique<BeamSearch>(eot, beams, patience);
+std::unique_ptr<WhisperSearch> beam_search(std::int64_t eot, std::int64_t beams, double patience, WordCost words) {
+  return std::make_unique<BeamSearch>(eot, beams, patience, std::move(words));
 }
 
 std::size_t most_likely(const std::vector<Hypothesis>& candidates, std::optional<double> length_penalty) {
   const auto score = [&](const Hypothesis& candidate) {
     const auto length = static_cast<double>(candidate.tokens.size());
     const double penalty = length_penalty ? std::pow((5 + length) / 6, *length_penalty) : std::max(length, 1.0);
-    return candidate.sum_logprob / penalty;
+    return (candidate.sum_logprob - candidate.word_cost) / penalty;
   };
   std::size_t best = 0;
   for (std::size_t i = 1; i < candidates.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -15,9 +16,17 @@
 namespace thaw {
 
 struct Hypothesis {
-  TokenIds tokens;          // those sampled; the end of text is not among them
-  float sum_logprob = 0;    // of these, and of the end of text where it was said
-  std::int64_t number = 0;  // of the sample, within its window
+  TokenIds tokens;             // those sampled; the end of text is not among them
+  float sum_logprob = 0;       // of these, and of the end of text where it was said
+  std::int64_t number = 0;     // of the sample, within its window
+  float word_cost = 0;         // of its whole words that are not known, which counts against it
+  std::size_t word_begin = 0;  // of the last word, in `tokens`
+};
+
+// What words of a text cost a beam search that they are not known. Without `of`, nothing.
+struct WordCost {
+  std::function<bool(std::int64_t token)> begins_word;  // and so ends the one before; the end of text, too
+  std::function<float(const TokenIds& word)> of;
 };
 
 class WhisperSearch {
@@ -39,10 +48,10 @@ class WhisperSearch {
 std::unique_ptr<WhisperSearch> greedy_search(std::int64_t eot, double temperature, std::int64_t samples, std::uint64_t key);
 
 // `beams` hypotheses at a time, until round(beams × patience) are finished (Kasai et al., "A call for clarity in beam search",
-// 2022).
-std::unique_ptr<WhisperSearch> beam_search(std::int64_t eot, std::int64_t beams, double patience);
+// 2022). `words`: taken from a hypothesis's log-probability as soon as a word is whole.
+std::unique_ptr<WhisperSearch> beam_search(std::int64_t eot, std::int64_t beams, double patience, WordCost words = {});
 
-// The candidate with the highest log-probability by length, or by Google NMT's penalty ((5 + length) / 6)^length_penalty
+// The candidate with the highest log-probability, less what its words cost, by length, or by Google NMT's penalty ((5 + length) / 6)^length_penalty
 // (Wu et al., 2016).
 std::size_t most_likely(const std::vector<Hypothesis>& candidates, std::optional<double> length_penalty);
 

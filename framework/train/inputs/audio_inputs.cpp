@@ -1,13 +1,12 @@
 #include "framework/train/inputs/audio_inputs.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <span>
 
 #include "datasets/audio/audio.h"
 #include "datasets/audio/normalize.h"
+#include "framework/nn/parallel.h"
 
 namespace thaw {
 namespace {
@@ -28,7 +27,7 @@ at::Tensor tensor_of(const std::vector<float>& values, at::IntArrayRef shape) {
 // Of each row, by as many threads as the rank has.
 std::vector<at::Tensor> of_each(const std::vector<RowOfSet>& rows, const std::function<at::Tensor(std::size_t)>& of) {
   std::vector<at::Tensor> parts(rows.size());
-  at::parallel_for(0, static_cast<std::int64_t>(rows.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(0, static_cast<std::int64_t>(rows.size()), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) parts[static_cast<std::size_t>(row)] = of(static_cast<std::size_t>(row));
   });
   return parts;

@@ -15,6 +15,8 @@ namespace thaw {
 struct HeardOptions {
   std::int64_t max_rows = 0;                                     // of each set, evenly spaced; 0: all
   std::int64_t beams = 0;                                        // of the search; 0: the most probable token, or label, each time
+  std::function<bool(const std::string& word)> known_word = {};  // of the search by a decoder: words that cost nothing; all, if null
+  double unknown_word = 0;                                       // log-probability that others cost
   std::function<std::string(const std::string&)> spelling = {};  // what both texts go through before they are compared
 };
 

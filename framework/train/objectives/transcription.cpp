@@ -117,6 +117,8 @@ std::vector<std::string> WhisperTranscription::decode(const std::vector<RowOfSet
     options.translate = options_.translate;
     options.timestamps = false;
     options.beam_size = options_.heard.beams;
+    options.known_word = options_.heard.known_word;
+    options.unknown_word = options_.heard.unknown_word;
     const std::vector<WhisperResult> results = decode_windows(decoder, vocabulary_, windows, options);
     for (std::size_t i = 0; i < windows.size(); ++i) texts[static_cast<std::size_t>(windows[i].index)] = results[i].text;
   }

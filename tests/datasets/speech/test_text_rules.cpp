@@ -1,7 +1,12 @@
 // Rules for transcripts, judged by Python's str and unicodedata.
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "datasets/speech/text_rules.h"
+#include "datasets/speech/word_list.h"
+#include "framework/base/error.h"
+#include "framework/base/file.h"
 #include "tests/datasets/speech/speech_testing.h"
 
 namespace thaw {
@@ -46,6 +51,20 @@ TEST(TextRules, AsPython) {
     ++lines;
   }
   EXPECT_GT(lines, 5000u);
+}
+
+TEST(WordList, KnowsWordsAsTheyAreWritten) {
+  const fs::path file = fs::path(::testing::TempDir()) / fmt::format("words.{}", ::getpid());
+  write_file_atomically(file, "Ёлка\r\ndon't\n\nкто\nто\nвсё-таки\n");
+  const WordList words(file);
+  EXPECT_EQ(words.size(), 5U);
+  for (const char* known : {" елка,", "ЁЛКА!", "Don't", "кто-то", "все-таки", "1,5", "42nd", "—", "", " «то»"})
+    EXPECT_TRUE(words.knows(known)) << known;
+  for (const char* unknown : {"елки", "dont", "кто-нибудь", "таки"}) EXPECT_FALSE(words.knows(unknown)) << unknown;
+  write_file_atomically(file, "\n.\n");
+  EXPECT_THROW(WordList{file}, DataError);
+  fs::remove(file);
+  EXPECT_THROW(WordList{file}, FileError);
 }
 
 }  // namespace

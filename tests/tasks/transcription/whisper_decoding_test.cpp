@@ -176,6 +176,7 @@ TEST(WhisperDecoding, ContradictionsAreRefused) {
   refused([](WhisperOptions& o) { o.beam_size = 2, o.temperature = 0.2; });
   refused([](WhisperOptions& o) { o.best_of = 2; });
   refused([](WhisperOptions& o) { o.beam_size = 2, o.patience = 0.1; });
+  refused([](WhisperOptions& o) { o.known_word = [](const std::string&) { return true; }; });
   refused([](WhisperOptions& o) { o.length_penalty = 1.5; });
   refused([](WhisperOptions& o) { o.language = "xx"; });
   refused([](WhisperOptions& o) { o.prefix = TokenIds(70, 256); });
@@ -189,6 +190,32 @@ TEST(WhisperDecoding, LogitsThatAreNotNumbers) {
     EXPECT_EQ(search->advance(logits).size(), 2u);
     for (const Hypothesis& hypothesis : search->live()) EXPECT_LT(hypothesis.tokens.back(), 8);
   }
+}
+
+// Tokens: 0 begins a word that 1 goes on with, 2 is a word, 3 ends the text. "01" is more probable than "2", and no word.
+TEST(WhisperSearch, AWordThatIsNotKnownCostsItsText) {
+  const auto logits = [](const std::vector<std::vector<float>>& rows) {
+    std::vector<at::Tensor> all;
+    for (const std::vector<float>& row : rows) all.push_back(at::tensor(row).log().clamp_min(-30));
+    return at::stack(all);
+  };
+  const auto said = [&](float cost) {
+    WordCost words{[](std::int64_t token) { return token != 1; },
+                   [&](const TokenIds& word) {
+                     return word == TokenIds{0, 1} ? cost : 0.0F;
+                   }};
+    const auto search = beam_search(3, 2, 1, words);
+    search->advance(logits({{0.6F, 0, 0.4F, 0, 0, 0}}));
+    EXPECT_EQ(search->advance(logits({{0, 1, 0, 0, 1e-6F, 1e-6F}, {0, 0, 0, 1, 1e-6F, 1e-6F}})).size(), 2U);
+    EXPECT_TRUE(search->advance(logits({{0, 0, 0, 1, 0, 0}, {0, 0, 0, 1, 0, 0}})).empty());
+    const std::vector<Hypothesis> candidates = search->candidates();
+    const Hypothesis& best = candidates[most_likely(candidates, {})];
+    EXPECT_NEAR(best.sum_logprob, std::log(best.tokens.size() == 2 ? 0.6 : 0.4), 1e-5);  // what it costs is no probability
+    return best.tokens;
+  };
+  EXPECT_EQ(said(0), (TokenIds{0, 1}));
+  EXPECT_EQ(said(1), (TokenIds{0, 1}));  // (log 0.6 - 1) / 2 is more than log 0.4
+  EXPECT_EQ(said(2), (TokenIds{2}));
 }
 
 }  // namespace

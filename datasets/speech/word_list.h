@@ -1,0 +1,26 @@
+// The words of a language, for a search that prefers them: a file of one a line, all their forms.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <unordered_set>
+
+#include "datasets/speech/text_rules.h"
+
+namespace thaw {
+
+class WordList {
+ public:
+  // FileError where there is no such file, DataError where it holds no word.
+  explicit WordList(const std::filesystem::path& file);
+  std::size_t size() const { return words_.size(); }
+  // As it was written, with its punctuation; small letters and capitals are alike, and so are е and ё. Numbers are known, and words of which
+  // all parts between hyphens are.
+  bool knows(const std::string& word) const;
+
+ private:
+  TextRules rules_;
+  std::unordered_set<std::string> words_;
+};
+
+}  // namespace thaw
