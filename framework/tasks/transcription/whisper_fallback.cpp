@@ -28,7 +28,7 @@ std::vector<WhisperResult> decode_with_fallback(SpeechDecoder& decoder, const Wh
   for (std::size_t attempt = 0; attempt < fallback.temperatures.size() && !open.empty(); ++attempt) {
     WhisperOptions at_temperature = options;
     at_temperature.temperature = fallback.temperatures[attempt];
-    if (at_temperature.temperature > 0) at_temperature.beam_size = 0;
+    if (at_temperature.temperature > 0) at_temperature.beam_size = 0, at_temperature.known_word = nullptr;
     else at_temperature.best_of = 1;
     std::vector<DecodingWindow> these;
     for (const std::size_t i : open) these.push_back({windows[i].index, random_key(windows[i].key, attempt)});

@@ -20,7 +20,7 @@ struct FallbackOptions {
 };
 
 // Decodes all windows at the first temperature, those that failed at the next, and so on; the last one's result stands.
-// Beams and patience are for temperature 0 alone, best_of for the others.
+// Beams, patience and known words are for temperature 0 alone, best_of for the others.
 std::vector<WhisperResult> decode_with_fallback(SpeechDecoder& decoder, const WhisperVocabulary& vocabulary,
                                                 const std::vector<DecodingWindow>& windows, const WhisperOptions& options,
                                                 const FallbackOptions& fallback);

@@ -182,6 +182,24 @@ TEST(WhisperDecoding, ContradictionsAreRefused) {
   refused([](WhisperOptions& o) { o.prefix = TokenIds(70, 256); });
 }
 
+// A beam search whose text fails is followed by sampling, which has no words to prefer.
+TEST(WhisperDecoding, AListOfWordsDoesNotStandInTheWayOfSampling) {
+  THAW_NEEDS_PYTHON();
+  Windows w;
+  WhisperOptions options;
+  options.language = "en";
+  options.beam_size = 2;
+  options.known_word = [](const std::string&) { return true; };
+  FallbackOptions fallback;
+  fallback.temperatures = {0, 0.5};
+  fallback.logprob_threshold = 0;  // every text fails
+  fallback.no_speech_threshold = 2;
+  const std::vector<WhisperResult> results =
+      decode_with_fallback(w.decoder, test::vocabulary_of(test::fake_tokens()), w.windows, options, fallback);
+  ASSERT_EQ(results.size(), w.windows.size());
+  for (const WhisperResult& result : results) EXPECT_EQ(result.temperature, 0.5);
+}
+
 // Weights that are not numbers end in some text, not in a crash.
 TEST(WhisperDecoding, LogitsThatAreNotNumbers) {
   for (const bool beams : {false, true}) {
