@@ -37,9 +37,7 @@ class WhisperTranscriber {
     options_.decoding.patience = options.patience;
     if (!options.words.empty()) {
       if (options.beams == 0) throw UsageError("--words: it is for a beam search: set --beams, or leave it out");
-      options_.decoding.known_word = [list = std::make_shared<const WordList>(options.words)](const std::string& word) {
-        return list->knows(word);
-      };
+      options_.decoding.known_word = known_words(options.words);
       options_.decoding.unknown_word = options.unknown_word;
     }
     options_.decoding.best_of = options.best_of;

@@ -1,6 +1,6 @@
 #include "datasets/speech/word_list.h"
 
-#include <algorithm>
+#include <memory>
 #include <sstream>
 
 #include "framework/base/error.h"
@@ -24,6 +24,10 @@ bool WordList::knows(const std::string& word) const {
   for (std::string part; std::getline(parts, part, '-');)
     if (!part.empty() && !words_.contains(part)) return false;
   return true;
+}
+
+std::function<bool(const std::string& word)> known_words(const std::filesystem::path& file) {
+  return [list = std::make_shared<const WordList>(file)](const std::string& word) { return list->knows(word); };
 }
 
 }  // namespace thaw

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <unordered_set>
 
@@ -22,5 +23,8 @@ class WordList {
   TextRules rules_;
   std::unordered_set<std::string> words_;
 };
+
+// Of a list that is read once, and shared by the copies of what is returned.
+std::function<bool(const std::string& word)> known_words(const std::filesystem::path& file);
 
 }  // namespace thaw

@@ -151,9 +151,7 @@ HeardOptions heard_options(const Recipe& recipe, const DataModel& model, const T
     if (recipe.evaluate.beams == 0 || is_ctc(tokenizer))
       throw RecipeError("{}: evaluate.words: it is for the beam search of a Whisper's decoder: {}", recipe.file.string(),
                         is_ctc(tokenizer) ? "leave it out" : "set evaluate.beams, or leave it out");
-    options.known_word = [list = std::make_shared<const WordList>(recipe.evaluate.words)](const std::string& word) {
-      return list->knows(word);
-    };
+    options.known_word = known_words(recipe.evaluate.words);
     options.unknown_word = recipe.evaluate.unknown_word;
   }
   std::vector<std::string> names = recipe.evaluate.text_rules;

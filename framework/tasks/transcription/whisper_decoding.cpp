@@ -134,11 +134,12 @@ class Decoding {
   // Reads the prompts; the logits of each window's first token, [windows, vocabulary].
   at::Tensor begin() {
     TokenIds before, after;
+    const WordCost cost = words();
     for (std::size_t i = 0; i < windows_.size(); ++i) {
       const auto [first, second] = prompt_of(i);
       before.insert(before.end(), first.begin(), first.end());
       after.insert(after.end(), second.begin(), second.end());
-      searches_.push_back(options_.beam_size > 0 ? beam_search(vocabulary_.eot, options_.beam_size, options_.patience, words())
+      searches_.push_back(options_.beam_size > 0 ? beam_search(vocabulary_.eot, options_.beam_size, options_.patience, cost)
                                                  : greedy_search(vocabulary_.eot, options_.temperature, options_.best_of, windows_[i].key));
     }
     const auto rows = static_cast<std::int64_t>(windows_.size());

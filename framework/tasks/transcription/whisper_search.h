@@ -51,8 +51,8 @@ std::unique_ptr<WhisperSearch> greedy_search(std::int64_t eot, double temperatur
 // 2022). `words`: taken from a hypothesis's log-probability as soon as a word is whole.
 std::unique_ptr<WhisperSearch> beam_search(std::int64_t eot, std::int64_t beams, double patience, WordCost words = {});
 
-// The candidate with the highest log-probability, less what its words cost, by length, or by Google NMT's penalty ((5 + length) / 6)^length_penalty
-// (Wu et al., 2016).
+// The candidate with the highest log-probability, less what its words cost, by length, or by Google NMT's penalty
+// ((5 + length) / 6)^length_penalty (Wu et al., 2016).
 std::size_t most_likely(const std::vector<Hypothesis>& candidates, std::optional<double> length_penalty);
 
 }  // namespace thaw
