@@ -22,7 +22,7 @@ struct TranscriberOptions {
   std::int64_t best_of = 5, batch = 8;
   double patience = 1;
   std::string words;  // a file of words that the beam search prefers
-  double unknown_word = 4;
+  double unknown_word = 3;
   std::vector<std::string> for_whisper;  // those of them that the user gave, as typed: "--language"
 };
 

@@ -120,7 +120,7 @@ struct EvaluateRecipe {
   std::int64_t max_rows = 0;            // of speech recognition: transcribed of each set, evenly spaced; 0: all
   std::int64_t beams = 0;               // of speech recognition: beam search with so many; 0: the most probable token, or label, each time
   std::string words;                    // a file of words (datasets/speech/word_list.h) that the beam search prefers
-  double unknown_word = 4;              // log-probability that another word costs
+  double unknown_word = 3;              // log-probability that another word costs
   std::string normalizer = "none";      // what both texts go through before they are compared: none, basic or english (Whisper's)
   std::vector<std::string> text_rules;  // and these rules of datasets/speech/text_rules.h before it
   std::int64_t patience = 0;            // evaluations without a better metric before training stops; 0: never

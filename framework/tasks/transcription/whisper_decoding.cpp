@@ -93,10 +93,10 @@ class Decoding {
       if (fresh) found->second = token >= vocabulary_.eot || vocabulary_.decode({token}).starts_with(' ');
       return found->second;
     };
-    cost.of = [this](const TokenIds& word) {
+    cost.of = [this](const TokenIds& word, bool whole) {
       TokenIds text = word;
       std::erase_if(text, [&](std::int64_t token) { return token >= vocabulary_.eot; });
-      return text.empty() || options_.known_word(vocabulary_.decode(text)) ? 0.0F : static_cast<float>(options_.unknown_word);
+      return text.empty() || options_.known_word(vocabulary_.decode(text), whole) ? 0.0F : static_cast<float>(options_.unknown_word);
     };
     return cost;
   }

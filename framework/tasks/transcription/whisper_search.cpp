@@ -100,6 +100,7 @@ class BeamSearch : public WhisperSearch {
       Hypothesis next = old[static_cast<std::size_t>(extension.parent)];
       next.sum_logprob = extension.sum_logprob;
       next.word_cost = extension.word_cost;
+      next.last_word_cost = extension.last_word_cost;
       if (extension.begins_word) next.word_begin = next.tokens.size();
       if (extension.token == eot_) {
         if (finished_.size() < enough_) finished_.push_back(std::move(next));
@@ -129,7 +130,7 @@ class BeamSearch : public WhisperSearch {
  private:
   struct Extension {
     std::int64_t parent, token;
-    float sum_logprob, word_cost = 0;
+    float sum_logprob, word_cost = 0, last_word_cost = 0;
     bool begins_word = false;
   };
   template <typename Scored>
@@ -157,16 +158,24 @@ class BeamSearch : public WhisperSearch {
 
   // Where a token begins a word, the one before it is whole.
   void charge(std::vector<Extension>& extensions, const std::vector<Hypothesis>& old) const {
-    std::vector<std::optional<float>> costs(old.size());  // of each one's last word
+    std::vector<std::optional<float>> whole(old.size());  // what each one's last word costs
     for (Extension& extension : extensions) {
       const auto parent = static_cast<std::size_t>(extension.parent);
       const Hypothesis& before = old[parent];
+      TokenIds word(before.tokens.begin() + static_cast<std::ptrdiff_t>(before.word_begin), before.tokens.end());
       extension.word_cost = before.word_cost;
+      extension.last_word_cost = before.last_word_cost;
       extension.begins_word = words_.begins_word(extension.token);
-      if (!extension.begins_word || before.word_begin == before.tokens.size()) continue;
-      if (!costs[parent])
-        costs[parent] = words_.of(TokenIds(before.tokens.begin() + static_cast<std::ptrdiff_t>(before.word_begin), before.tokens.end()));
-      extension.word_cost += *costs[parent];
+      if (extension.begins_word) {
+        if (!whole[parent]) whole[parent] = word.empty() ? 0 : words_.of(word, /*whole=*/true);
+        extension.word_cost += *whole[parent] - before.last_word_cost;
+        extension.last_word_cost = 0;
+        word.clear();
+      }
+      if (extension.last_word_cost > 0) continue;
+      word.push_back(extension.token);
+      extension.last_word_cost = words_.of(word, /*whole=*/false);
+      extension.word_cost += extension.last_word_cost;
     }
   }
 

@@ -19,14 +19,15 @@ struct Hypothesis {
   TokenIds tokens;             // those sampled; the end of text is not among them
   float sum_logprob = 0;       // of these, and of the end of text where it was said
   std::int64_t number = 0;     // of the sample, within its window
-  float word_cost = 0;         // of its whole words that are not known, which counts against it
+  float word_cost = 0;         // of its words that are not known, which counts against it
+  float last_word_cost = 0;    // of that, the last word's
   std::size_t word_begin = 0;  // of the last word, in `tokens`
 };
 
 // What words of a text cost a beam search that they are not known. Without `of`, nothing.
 struct WordCost {
-  std::function<bool(std::int64_t token)> begins_word;  // and so ends the one before; the end of text, too
-  std::function<float(const TokenIds& word)> of;
+  std::function<bool(std::int64_t token)> begins_word;        // and so ends the one before; the end of text, too
+  std::function<float(const TokenIds& word, bool whole)> of;  // not whole: what it costs however it goes on
 };
 
 class WhisperSearch {
@@ -48,7 +49,7 @@ class WhisperSearch {
 std::unique_ptr<WhisperSearch> greedy_search(std::int64_t eot, double temperature, std::int64_t samples, std::uint64_t key);
 
 // `beams` hypotheses at a time, until round(beams × patience) are finished (Kasai et al., "A call for clarity in beam search",
-// 2022). `words`: taken from a hypothesis's log-probability as soon as a word is whole.
+// 2022). `words`: taken from a hypothesis's log-probability as soon as a word cannot become a known one.
 std::unique_ptr<WhisperSearch> beam_search(std::int64_t eot, std::int64_t beams, double patience, WordCost words = {});
 
 // The candidate with the highest log-probability, less what its words cost, by length, or by Google NMT's penalty

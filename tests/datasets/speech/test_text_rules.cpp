@@ -55,13 +55,19 @@ TEST(TextRules, AsPython) {
 
 TEST(WordList, KnowsWordsAsTheyAreWritten) {
   const fs::path file = fs::path(::testing::TempDir()) / fmt::format("words.{}", ::getpid());
-  write_file_atomically(file, "Ёлка\r\ndon't\n\nкто\nто\nвсё-таки\n");
+  write_file_atomically(file, "\uFEFFЁлка\r\ndon't\n\nкто\nто\nвсё-таки\n");
   const WordList words(file);
   EXPECT_EQ(words.size(), 5U);
-  for (const char* known : {" елка,", "ЁЛКА!", "Don't", "кто-то", "все-таки", "1,5", "42nd", "—", "", " «то»"})
+  for (const char* known :
+       {" елка,", "ЁЛКА!", "Don't", "кто-то", "все-таки", "1,5", "42nd", "—", "", " «то»", "'то'", "don’t", "“Don’t”", "-то-"})
     EXPECT_TRUE(words.knows(known)) << known;
   for (const char* unknown : {"елки", "dont", "кто-нибудь", "таки"}) EXPECT_FALSE(words.knows(unknown)) << unknown;
+  for (const char* part : {" е", "ЁЛ", "don", "кто-т", "кто-", "елка-", "все-та", "ёл\uFFFD", "\uFFFD", "", "42", "«т"})
+    EXPECT_TRUE(words.begins(part)) << part;
+  for (const char* part : {"лка", "кот", "кт-", "ктот", "ел\uFFFDк", "то-а", "елки"}) EXPECT_FALSE(words.begins(part)) << part;
   write_file_atomically(file, "\n.\n");
+  EXPECT_THROW(WordList{file}, DataError);
+  write_file_atomically(file, "то\n\xD1\n");
   EXPECT_THROW(WordList{file}, DataError);
   fs::remove(file);
   EXPECT_THROW(WordList{file}, FileError);

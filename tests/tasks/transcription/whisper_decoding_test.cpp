@@ -176,7 +176,7 @@ TEST(WhisperDecoding, ContradictionsAreRefused) {
   refused([](WhisperOptions& o) { o.beam_size = 2, o.temperature = 0.2; });
   refused([](WhisperOptions& o) { o.best_of = 2; });
   refused([](WhisperOptions& o) { o.beam_size = 2, o.patience = 0.1; });
-  refused([](WhisperOptions& o) { o.known_word = [](const std::string&) { return true; }; });
+  refused([](WhisperOptions& o) { o.known_word = [](const std::string&, bool) { return true; }; });
   refused([](WhisperOptions& o) { o.length_penalty = 1.5; });
   refused([](WhisperOptions& o) { o.language = "xx"; });
   refused([](WhisperOptions& o) { o.prefix = TokenIds(70, 256); });
@@ -189,7 +189,7 @@ TEST(WhisperDecoding, AListOfWordsDoesNotStandInTheWayOfSampling) {
   WhisperOptions options;
   options.language = "en";
   options.beam_size = 2;
-  options.known_word = [](const std::string&) { return true; };
+  options.known_word = [](const std::string&, bool) { return true; };
   FallbackOptions fallback;
   fallback.temperatures = {0, 0.5};
   fallback.logprob_threshold = 0;  // every text fails
@@ -210,17 +210,18 @@ TEST(WhisperDecoding, LogitsThatAreNotNumbers) {
   }
 }
 
+at::Tensor logits(const std::vector<std::vector<float>>& rows) {
+  std::vector<at::Tensor> all;
+  for (const std::vector<float>& row : rows) all.push_back(at::tensor(row).log().clamp_min(-30));
+  return at::stack(all);
+}
+
 // Tokens: 0 begins a word that 1 goes on with, 2 is a word, 3 ends the text. "01" is more probable than "2", and no word.
 TEST(WhisperSearch, AWordThatIsNotKnownCostsItsText) {
-  const auto logits = [](const std::vector<std::vector<float>>& rows) {
-    std::vector<at::Tensor> all;
-    for (const std::vector<float>& row : rows) all.push_back(at::tensor(row).log().clamp_min(-30));
-    return at::stack(all);
-  };
   const auto said = [&](float cost) {
     WordCost words{[](std::int64_t token) { return token != 1; },
-                   [&](const TokenIds& word) {
-                     return word == TokenIds{0, 1} ? cost : 0.0F;
+                   [&](const TokenIds& word, bool whole) {
+                     return whole && word == TokenIds{0, 1} ? cost : 0.0F;
                    }};
     const auto search = beam_search(3, 2, 1, words);
     search->advance(logits({{0.6F, 0, 0.4F, 0, 0, 0}}));
@@ -234,6 +235,28 @@ TEST(WhisperSearch, AWordThatIsNotKnownCostsItsText) {
   EXPECT_EQ(said(0), (TokenIds{0, 1}));
   EXPECT_EQ(said(1), (TokenIds{0, 1}));  // (log 0.6 - 1) / 2 is more than log 0.4
   EXPECT_EQ(said(2), (TokenIds{2}));
+}
+
+// 1 and 4 go on with the word that 0 begins, 5 with that of 2. No word begins with "01": it leaves its place to "04" at once, and costs
+// its text once, whatever follows.
+TEST(WhisperSearch, AWordIsGivenUpAsSoonAsNoneBeginsSo) {
+  const auto said = [](bool as_part) {  // whether a part may cost
+    WordCost words{[](std::int64_t token) { return token == 0 || token == 2 || token == 3; },
+                   [&](const TokenIds& word, bool whole) {
+                     const bool unknown = word.size() > 1 && word[0] == 0 && word[1] == 1;
+                     return unknown && (whole || as_part) ? 2.0F : 0.0F;
+                   }};
+    const auto search = beam_search(3, 2, 1, words);
+    search->advance(logits({{0.6F, 0, 0.4F, 0, 0, 0}}));
+    search->advance(logits({{0, 0.55F, 0, 0, 0.45F, 0}, {0, 0, 0, 0, 0, 1}}));
+    search->advance(logits({{0, 0, 0, 0.5F, 0.5F, 0}, {0, 0, 0, 1, 0, 0}}));
+    const std::vector<Hypothesis> candidates = search->candidates();
+    for (const Hypothesis& candidate : candidates)
+      EXPECT_EQ(candidate.word_cost, candidate.tokens.size() > 1 && candidate.tokens[1] == 1 ? 2.0F : 0.0F);
+    return candidates[most_likely(candidates, {})].tokens;
+  };
+  EXPECT_EQ(said(false), (TokenIds{2, 5}));
+  EXPECT_EQ(said(true), (TokenIds{0, 4}));
 }
 
 }  // namespace
