@@ -41,10 +41,11 @@ void add_predict(CLI::App& app, int& exit_code) {
                    "Answer 'unknown' where the label is less probable; thaw eval --confidence says what that costs and brings")
       ->check(CLI::Range(0.0, 1.0));
   command
-      ->add_option("--silence", options->silence,
-                   "Recordings answered 'silence': without a voice (voice, the default), those whose peak is below -60 dBFS alone (level), "
-                   "or none (never)")
-      ->transform(CLI::CheckedTransformer(silences))
+      ->add_option_function<std::string>(
+          "--silence", [options](const std::string& word) { options->silence = silences.at(word); },
+          "Recordings answered 'silence': without a voice (voice, the default), those whose peak is below -60 dBFS alone (level), "
+          "or none (never)")
+      ->check(CLI::IsMember(silences))
       ->option_text("voice|level|never");
   command->footer(
       "Examples:  echo 'A moving, funny film.' | thaw predict runs/reviews-42\n"

@@ -5,6 +5,8 @@
 
 #include "datasets/audio/fbank.h"
 #include "datasets/audio/log_mel.h"
+#include "datasets/speech/manifest.h"
+#include "datasets/tokenizers/ctc_vocabulary.h"
 #include "framework/base/hash.h"
 
 namespace thaw {
@@ -33,6 +35,40 @@ FeatureFunction features_of(const fs::path& model) {
   throw UsageError("--audio features: {}: '{}' takes samples, or is not known here: use --audio i16 or flac", path.string(), type);
 }
 
+// What the tokenizer makes its unknown token of: a text's words.
+std::vector<std::string> unknown_words(const Tokenizer& tokenizer, std::uint32_t unknown, const std::string& text) {
+  const auto has_unknown = [&](const std::string& part) {
+    const std::vector<std::uint32_t> ids = tokenizer.encode_plain(part);
+    return std::find(ids.begin(), ids.end(), unknown) != ids.end();
+  };
+  std::vector<std::string> words;
+  if (!has_unknown(text)) return words;
+  for (const std::string& word : split(text, ' '))
+    if (std::find(words.begin(), words.end(), word) == words.end() && has_unknown(word)) words.push_back(word);
+  return words.empty() ? std::vector{text} : words;
+}
+
+// Whatever of a text the tokenizer cannot spell; an empty function where it can spell everything.
+std::function<std::vector<std::string>(std::string_view)> unspellable_by(const Tokenizer* tokenizer) {
+  if (tokenizer == nullptr) return {};
+  if (const auto* const vocabulary = dynamic_cast<const CtcVocabulary*>(tokenizer))
+    return [vocabulary](std::string_view text) { return vocabulary->unspellable(text); };
+  for (const char* token : {"[UNK]", "<unk>"})
+    if (const auto unknown = tokenizer->token_id(token))
+      return [tokenizer, id = *unknown](std::string_view text) { return unknown_words(*tokenizer, id, std::string(text)); };
+  return {};
+}
+
+// What `read` makes of an option's words; a UsageError where they are wrong.
+template <typename Read>
+auto from_command_line(const char* option, const Read& read) {
+  try {
+    return read();
+  } catch (const DataError& error) {
+    throw UsageError("{}: {}", option, error.what());
+  }
+}
+
 }  // namespace
 
 void add_speech_options(CLI::App& command, SpeechWords& words) {
@@ -46,7 +82,7 @@ void add_speech_options(CLI::App& command, SpeechWords& words) {
       ->group(group);
   command
       .add_option("--column", words.columns,
-                  "USE=NAME of a column or key: audio, speaker, language, duration, begin, end; as often as needed")
+                  "USE=NAME of a column or key: audio, text, label, speaker, language, duration, begin, end; as often as needed")
       ->group(group);
   command.add_option("--pattern", words.options.pattern, "What files' names say, as {label}_{speaker}_{take}")->group(group);
   command.add_option("--audio-root", words.options.audio_root, "Where relative paths of a manifest begin; else at its own folder")
@@ -86,18 +122,16 @@ SpeechOptions speech_options(const SpeechWords& words, const fs::path& model, co
     if (equals == std::string::npos) throw UsageError("--column {}: expected USE=NAME, as speaker=client_id", column);
     options.corpus.columns[column.substr(0, equals)] = column.substr(equals + 1);
   }
+  from_command_line("--column", [&] { check_columns(options.corpus); });
   options.limits = words.limits;
-  options.rules = TextRules(words.rules);
+  if (words.limits.max_s > 0 && words.limits.min_s > words.limits.max_s)
+    throw UsageError("--min-seconds {} is above --max-seconds {}: every row would be left out; correct one of the two", words.limits.min_s,
+                     words.limits.max_s);
+  options.rules = from_command_line("--text-rule", [&] { return TextRules(words.rules); });
   options.audio = words.audio.empty() ? AudioCodec::i16 : codecs.at(words.audio);
-  options.bad = BadLimit::parse(words.bad_limit);
+  options.bad = from_command_line("--bad-limit", [&] { return BadLimit::parse(words.bad_limit); });
   if (options.audio == AudioCodec::features) options.features = features_of(model);
-  if (tokenizer == nullptr) return options;
-  for (const char* token : {"[UNK]", "<unk>"})
-    if (const auto unknown = tokenizer->token_id(token); unknown && !options.can_spell)
-      options.can_spell = [tokenizer, id = *unknown](std::string_view text) {
-        const std::vector<std::uint32_t> ids = tokenizer->encode(text, {}, 0).ids;
-        return std::find(ids.begin(), ids.end(), id) == ids.end();
-      };
+  options.unspellable = unspellable_by(tokenizer);
   return options;
 }
 

@@ -13,6 +13,7 @@ std::string_view sentence(AudioFault fault) {
     case AudioFault::impossible_rate: return "its header gives a sample rate that cannot be";
     case AudioFault::impossible_channels: return "its header gives a number of channels that cannot be";
     case AudioFault::wrong_length: return "its header promises more samples than there are: was it cut off when it was copied?";
+    case AudioFault::hidden_samples: return "its header promises fewer samples than there are: was it written before the last of them?";
     case AudioFault::too_short: return "too short: it lasts less than the limit";
     case AudioFault::too_long: return "too long: it lasts more than the limit";
     case AudioFault::silent: return "silent: no sample is louder than the limit";

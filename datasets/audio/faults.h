@@ -16,6 +16,7 @@ enum class AudioFault : std::uint8_t {
   impossible_rate,      // the header's sample rate
   impossible_channels,  // the header's number of channels
   wrong_length,         // the header promises more samples than there are
+  hidden_samples,       // the header promises fewer
   too_short,
   too_long,
   silent,

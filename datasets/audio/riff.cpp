@@ -17,6 +17,10 @@ class Reader {
     return value;
   }
   std::string_view name() const { return {reinterpret_cast<const char*>(wav_.bytes.data()) + at_, 4}; }
+  bool only_zeros() const {
+    const auto rest = wav_.bytes.subspan(at_);
+    return std::all_of(rest.begin(), rest.end(), [](std::byte byte) { return byte == std::byte{0}; });
+  }
 
  private:
   AudioBytes wav_;
@@ -40,9 +44,29 @@ void check_format(const Reader& chunk, AudioBytes wav) {
   }
 }
 
+constexpr std::uint64_t rubbish_bytes = 1024;  // that downloads and recorders leave at the end; 32 ms of 16 kHz
+
+// Samples hardly look so: four printable characters, and a size that fits.
+bool is_chunk(const Reader& chunk) {
+  const std::string_view name = chunk.name();
+  for (const std::string_view known : {"LIST", "id3", "ID3", "TAG"})  // whatever their size
+    if (name.starts_with(known)) return true;
+  const bool printable = std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  return printable && chunk.number(4, 4) <= chunk.left() - 8;
+}
+
+// Whether what stands behind the samples may be something else. A byte may make an odd number of them even.
+bool may_follow(const Reader& rest, bool odd) {
+  if (rest.left() <= rubbish_bytes || rest.only_zeros() || is_chunk(rest)) return true;
+  Reader behind_padding = rest;
+  behind_padding.skip(1);
+  return odd && is_chunk(behind_padding);
+}
+
 }  // namespace
 
 void check_riff(AudioBytes wav) {
+  const bool riff = std::string_view(reinterpret_cast<const char*>(wav.bytes.data()), 4) == "RIFF";
   Reader reader(wav);
   while (reader.left() >= 8) {
     const std::string_view name = reader.name();
@@ -53,6 +77,11 @@ void check_riff(AudioBytes wav) {
       const bool unknown = size == 0 || size >= 0xFFFF0000u || (size >= 0x7FFF0000u && size <= 0x80000000u);
       if (!unknown && size > reader.left()) {
         throw AudioError(AudioFault::wrong_length, wav.name, fmt::format("{} bytes of samples, found {}", size, reader.left()));
+      }
+      const std::uint64_t found = reader.left();
+      reader.skip(size);
+      if (!unknown && riff && !may_follow(reader, size % 2 == 1)) {
+        throw AudioError(AudioFault::hidden_samples, wav.name, fmt::format("{} bytes of samples, found {}", size, found));
       }
       return;
     }

@@ -19,6 +19,10 @@ std::string ending_of(const fs::path& path) {
   return ending;
 }
 
+fs::path folder_of(const std::string& corpus) {
+  return (fs::is_directory(corpus) ? fs::path(corpus) : fs::path(corpus).parent_path()).lexically_normal();
+}
+
 CorpusFormat look_at_directory(const fs::path& path, const CorpusOptions& options) {
   if (!options.pattern.empty()) return CorpusFormat::folders;
   if (fs::exists(path / "wav.scp")) return CorpusFormat::kaldi;
@@ -94,8 +98,15 @@ std::string Corpus::where(const Utterance& utterance) const {
   return utterance.line == 0 ? utterance.audio : fmt::format("{}:{}", files.at(utterance.file), utterance.line);
 }
 
+std::string Corpus::about(const Utterance& utterance, const std::string& detail) const {
+  if (where(utterance) == utterance.audio || detail.find(utterance.audio) != std::string::npos) return detail;
+  if (utterance.pipe) return fmt::format("'{} |': {}", beginning(trim(utterance.audio), 200), detail);
+  const fs::path below = fs::path(utterance.audio).lexically_normal().lexically_relative(folder_of(path));
+  return fmt::format("{}: {}", below.empty() || *below.begin() == ".." ? utterance.audio : below.string(), detail);
+}
+
 std::string Corpus::fingerprint() const {
-  const std::string root = (fs::is_directory(path) ? fs::path(path) : fs::path(path).parent_path()).lexically_normal().string();
+  const std::string root = folder_of(path).string();
   const auto below = [&](const std::string& place) {
     const std::string normal = fs::path(place).lexically_normal().string();
     return !root.empty() && normal.starts_with(root) ? normal.substr(root.size()) : normal;

@@ -72,6 +72,7 @@ struct CorpusOptions {
   bool allow_pipes = false;       // wav.scp may run commands, as the user who shards; else such a line is refused
   bool with_split = false;        // a column "split" is looked for too
   bool need_text = true;          // an utterance without text is left out; false where labels are what is learnt
+  bool need_label = false;        // a manifest without a column or key for labels is refused
   std::string language, speaker;  // of utterances whose corpus does not say
   double min_s = 0, max_s = 0;    // as durations that are known before decoding allow; 0: no limit
 };
@@ -86,6 +87,9 @@ struct Corpus {
   std::uint64_t repaired = 0;      // lines with bytes that were not UTF-8
 
   std::string where(const Utterance& utterance) const;  // FILE:LINE, or the audio's path
+  // What is wrong with an utterance, behind the name of its audio (its path below the corpus, or its command) where neither
+  // `detail` nor `where` says it.
+  std::string about(const Utterance& utterance, const std::string& detail) const;
   // XXH3 of all that the utterances say, with paths as they are below the corpus: equal for copies elsewhere.
   std::string fingerprint() const;
 };

@@ -16,6 +16,9 @@ std::string scalar(const Json& value) {
 void read_jsonl(const fs::path& path, CorpusBuilder& corpus) {
   Lines lines(path, corpus);
   Manifest manifest(corpus, lines.file(), root_of(path, corpus.options()));
+  std::array<bool, fields> seen{};  // in any row
+  std::vector<std::string> first_names;
+  std::string first;  // where the first row stands
   for (std::string line; lines.next(line);) {
     const Json row = Json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!row.is_object()) {
@@ -29,6 +32,7 @@ void read_jsonl(const fs::path& path, CorpusBuilder& corpus) {
       names.push_back(name);
       cells.push_back(&value);
     }
+    if (first.empty()) first_names = names, first = corpus.where(lines.file(), lines.number());
     FieldValues values;
     std::string wrong;
     for (std::size_t f = 0; f < fields; ++f) {
@@ -39,6 +43,7 @@ void read_jsonl(const fs::path& path, CorpusBuilder& corpus) {
         wrong = error.what();
       }
       if (place < 0) continue;
+      seen[f] = true;
       const Json& cell = *cells[static_cast<std::size_t>(place)];
       if (cell.is_structured()) wrong = fmt::format("key '{}': expected a string or number", names[static_cast<std::size_t>(place)]);
       else values[f] = scalar(cell);
@@ -46,6 +51,9 @@ void read_jsonl(const fs::path& path, CorpusBuilder& corpus) {
     if (wrong.empty()) manifest.add(values, lines.number());
     else corpus.bad_row(lines.file(), lines.number(), wrong);
   }
+  if (first.empty()) return;
+  for (const Field field : manifest.needed())
+    if (!seen[static_cast<std::size_t>(field)]) manifest.lacks(field, "key", first_names, first);
 }
 
 }  // namespace thaw

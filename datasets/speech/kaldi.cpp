@@ -46,9 +46,9 @@ class Recordings {
     for (const auto& [id, said] : map_.lines)
       if (said.value.ends_with('|') && !corpus.options().allow_pipes)
         throw DataError(
-            "{}: '{}' is a command, which would be run here with your rights: read it, then allow it (--allow-pipes), or write the "
-            "audio to files",
-            corpus.where(map_.file, said.line), said.value.substr(0, 200));
+            "{}: '{}' is a command, which would be run here with your rights: read it, then shard it with thaw shard --allow-pipes, or "
+            "write the audio to files",
+            corpus.where(map_.file, said.line), beginning(said.value, 200));
   }
 
   void place(const std::string& id, Utterance& utterance) const {

@@ -1,8 +1,11 @@
 #include "datasets/speech/listener.h"
 
+#include <sys/wait.h>
+
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <limits>
 #include <span>
 
@@ -18,8 +21,12 @@ std::string output_of(const std::string& command) {
   if (pipe == nullptr) throw DataError("cannot start the command");
   std::array<char, 65536> block{};
   for (std::size_t got = 0; (got = std::fread(block.data(), 1, block.size(), pipe)) > 0;) output.append(block.data(), got);
-  if (const int status = ::pclose(pipe); status != 0) throw DataError("the command ended with status {}", status);
-  return output;
+  const int status = ::pclose(pipe);
+  if (status == 0) return output;
+  if (status != -1 && WIFSIGNALED(status))
+    throw DataError("the command was ended by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  if (status != -1 && WIFEXITED(status)) throw DataError("the command ended with exit status {}", WEXITSTATUS(status));
+  throw DataError("how the command ended cannot be found out");
 }
 
 }  // namespace
@@ -47,7 +54,7 @@ Listener::Heard Listener::hear(const Utterance& utterance) {
     open(utterance);
     heard.bytes = bytes_;
     if (bytes_.empty()) {
-      found(Fault::empty, "the file has no bytes");
+      found(Fault::empty, utterance.pipe ? "the command wrote nothing" : "the file has no bytes");
       return heard;
     }
     audio::ReadOptions options;
@@ -58,11 +65,12 @@ Listener::Heard Listener::hear(const Utterance& utterance) {
   } catch (const audio::AudioError& error) {
     using audio::AudioFault;
     const AudioFault fault = error.fault();
-    found(fault == AudioFault::too_long       ? Fault::too_long
-          : fault == AudioFault::wrong_length ? Fault::header_lies
-          : fault != AudioFault::empty        ? Fault::unreadable
-          : utterance.is_segment()            ? Fault::wrong_duration
-                                              : Fault::empty,
+    const bool lies = fault == AudioFault::wrong_length || fault == AudioFault::hidden_samples;
+    found(fault == AudioFault::too_long ? Fault::too_long
+          : lies                        ? Fault::header_lies
+          : fault != AudioFault::empty  ? Fault::unreadable
+          : utterance.is_segment()      ? Fault::wrong_duration
+                                        : Fault::empty,
           error.what());
   } catch (const Error& error) {
     found(Fault::unreadable, error.what());

@@ -51,13 +51,27 @@ int Manifest::find(Field field, const std::vector<std::string>& names, const std
   if (const auto said = columns.find(name_of(field)); said != columns.end()) {
     const int found = place(said->second);
     if (found < 0)
-      throw DataError("{}: expected '{}' ({}), found {}: name the right one", where, said->second, name_of(field), listed(names));
+      throw DataError("{}: expected '{}' ({}), found {}: name the right one (--column {}=NAME; in a recipe data.audio.columns)", where,
+                      said->second, name_of(field), listed(names), name_of(field));
     return found;
   }
   if (field == Field::split && !corpus_.options().with_split) return -1;
   for (const std::string& name : usual_names[at(field)])
     if (const int found = place(name); found >= 0) return found;
   return -1;
+}
+
+std::vector<Field> Manifest::needed() const {
+  std::vector<Field> all{Field::audio};
+  if (corpus_.options().need_text) all.push_back(Field::text);
+  if (corpus_.options().need_label) all.push_back(Field::label);
+  return all;
+}
+
+void Manifest::lacks(Field field, const char* kind, const std::vector<std::string>& names, const std::string& where) const {
+  find(field, names, where);  // says it where another name was given
+  throw DataError("{}: expected a {} with the {}, found {}: name it (--column {}=NAME; in a recipe data.audio.columns)", where, kind,
+                  field == Field::audio ? "audio's path" : name_of(field), listed(names), name_of(field));
 }
 
 void Manifest::add(const FieldValues& values, std::uint64_t line) {
@@ -76,13 +90,13 @@ void Manifest::add(const FieldValues& values, std::uint64_t line) {
   utterance.label = value(Field::label);
   utterance.split = value(Field::split);
   if (values[at(Field::split)] && !is_split_name(utterance.split))
-    return bad(fmt::format("split '{}': expected {}", utterance.split.substr(0, 80), split_name_words));
+    return bad(fmt::format("split '{}': expected {}", beginning(utterance.split, 80), split_name_words));
   std::array<std::optional<double>, fields> numbers;
   for (const Field field : {Field::weight, Field::duration, Field::begin, Field::end}) {
     if (value(field).empty()) continue;
     numbers[at(field)] = seconds_of(value(field));
     if (!numbers[at(field)])
-      return bad(fmt::format("expected a number of 0 or more as {}, found '{}'", name_of(field), value(field).substr(0, 40)));
+      return bad(fmt::format("expected a number of 0 or more as {}, found '{}'", name_of(field), beginning(value(field), 40)));
   }
   utterance.weight = numbers[at(Field::weight)].value_or(1);
   utterance.duration_s = numbers[at(Field::duration)];

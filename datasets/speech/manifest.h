@@ -25,6 +25,10 @@ class Manifest {
   // DataError where the options name one that is not there.
   int find(Field field, const std::vector<std::string>& names, const std::string& where) const;
 
+  // The fields that the options cannot do without, and the refusal of a manifest that has no `kind` ("column" or "key") for one.
+  std::vector<Field> needed() const;
+  [[noreturn]] void lacks(Field field, const char* kind, const std::vector<std::string>& names, const std::string& where) const;
+
   // The row's utterance; or the row is left out as bad, with the reason.
   void add(const FieldValues& values, std::uint64_t line);
 

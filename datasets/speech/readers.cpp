@@ -28,7 +28,9 @@ void CorpusBuilder::bad_row(std::uint32_t file, std::uint64_t line, const std::s
 }
 
 void CorpusBuilder::add(Utterance utterance) {
-  const auto leave = [&](Fault fault, std::string detail) { leave_out(fault, corpus_.where(utterance), utterance.id, std::move(detail)); };
+  const auto leave = [&](Fault fault, const std::string& detail) {
+    leave_out(fault, corpus_.where(utterance), utterance.id, corpus_.about(utterance, detail));
+  };
   if (!ids_.insert(utterance.id).second) return leave(Fault::duplicate_id, "the id stood there before");
   if (options_.need_text && trim(utterance.text).empty()) return leave(Fault::audio_without_text, utterance.audio);
   if (!utterance.pipe && utterance.audio != last_found_) {
@@ -49,11 +51,15 @@ void CorpusBuilder::add(Utterance utterance) {
 
 Corpus CorpusBuilder::finish() {
   if (corpus_.utterances.empty()) {
-    const std::string first = corpus_.left_out.empty()
-                                  ? ""
-                                  : fmt::format("; the first of {} that were left out: {} ({} {})", corpus_.left_out.size(),
-                                                corpus_.left_out[0].where, corpus_.left_out[0].reason, corpus_.left_out[0].detail);
-    throw DataError("{}: read as {}: expected utterances, found none{}", corpus_.path, name_of(corpus_.format), first);
+    std::string why;
+    if (!corpus_.left_out.empty()) {
+      std::map<std::string, std::uint64_t> counts;
+      for (const LeftOut& left : corpus_.left_out) ++counts[left.reason];
+      for (const auto& [reason, count] : counts) why += fmt::format("{}{}: {}", why.empty() ? "; left out, " : ", ", reason, count);
+      const LeftOut& first = corpus_.left_out[0];
+      why += fmt::format("; the first of them: {} ({} {})", first.where, first.reason, first.detail);
+    }
+    throw DataError("{}: read as {}: expected utterances, found none{}", corpus_.path, name_of(corpus_.format), why);
   }
   return std::move(corpus_);
 }
@@ -87,6 +93,12 @@ std::pair<std::string, std::string> first_word(std::string_view line) {
   line = trim(line);
   const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
   return {std::string(line.substr(0, end)), std::string(trim(line.substr(end)))};
+}
+
+std::string beginning(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return std::string(text);
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  return std::string(text.substr(0, most)) + "…";
 }
 
 std::optional<double> seconds_of(std::string_view text) {

@@ -54,6 +54,9 @@ class Lines {
 // The first word of a line, and the rest of it without blanks around.
 std::pair<std::string, std::string> first_word(std::string_view line);
 
+// The text, or as many whole characters of it as `most` bytes hold, and then "…". `text` is UTF-8.
+std::string beginning(std::string_view text, std::size_t most);
+
 // A finite number of 0 or more; nothing where `text` is none.
 std::optional<double> seconds_of(std::string_view text);
 

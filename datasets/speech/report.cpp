@@ -21,6 +21,7 @@ std::vector<std::string> by_reason(const CorpusReport& corpus, std::size_t most)
     for (const LeftOut& left : corpus.left_out)
       if (left.reason == reason && shown < most) line += (shown++ == 0 ? " (" : "; ") + described(left);
     if (shown > 0) line += count > shown ? fmt::format("; and {} more)", count - shown) : ")";
+    if (reason == name_of(Fault::unspellable)) line += "; text rules may change such texts (--text-rule; data.audio.text_rules)";
     lines.push_back(line);
   }
   return lines;
@@ -78,24 +79,31 @@ std::uint64_t SpeechReport::bad() const {
   return bad;
 }
 
-void SpeechReport::check(const BadLimit& limit) const {
-  const std::uint64_t all = rows() + bad(), allowed = limit.of(all);
-  if (bad() <= allowed) return;
-  std::string reasons;
+std::string SpeechReport::reasons(std::size_t most) const {
+  std::string lines;
   for (const CorpusReport& corpus : corpora)
-    for (const std::string& line : by_reason(corpus, 3)) reasons += fmt::format("\n  {}: {}", corpus.path, line);
+    for (const std::string& line : by_reason(corpus, most)) lines += fmt::format("\n  {}: {}", corpus.path, line);
+  return lines;
+}
+
+void SpeechReport::check(const BadLimit& limit, std::uint64_t all, const std::string& where) const {
+  const std::uint64_t allowed = limit.of(all);
+  if (bad() <= allowed) return;
   throw DataError(
       "{} of {} utterances are bad input, expected at most {} ({}): correct them, or raise the limit (--bad-limit; "
-      "data.audio.bad_limit):{}",
-      bad(), all, allowed, limit.text(), reasons);
+      "data.audio.bad_limit){}:{}",
+      bad(), all, allowed, limit.text(), where.empty() ? "" : fmt::format("; it stopped at {}, where this was known", where), reasons());
 }
 
 std::string SpeechReport::to_text(std::size_t most) const {
   std::string text;
+  bool all_shown = true;
   for (const CorpusReport& corpus : corpora) {
     text += fmt::format("{} ({}): {} rows, {:.2f} h\n", corpus.path, corpus.format, corpus.rows, corpus.seconds / 3600);
     for (const std::string& line : by_reason(corpus, most)) text += "  left out, " + line + "\n";
+    for (const auto& [reason, count] : corpus.counts()) all_shown = all_shown && count <= most;
   }
+  if (!all_shown) text += "index.json of the shards lists all that were left out\n";
   return text + fmt::format("{} rows, {:.2f} h of speech{}\n", rows(), hours(),
                             took_s > 0 ? fmt::format(", {:.1f} rows/s", rows_per_second()) : "");
 }

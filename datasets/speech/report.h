@@ -39,9 +39,13 @@ struct SpeechReport {
   std::uint64_t bad() const;
   double rows_per_second() const { return took_s > 0 ? static_cast<double>(rows()) / took_s : 0; }
 
-  // DataError with counts and the first files where more is bad than `limit` allows of rows and bad together.
-  void check(const BadLimit& limit) const;
-  // Lines for people: a corpus each, then its reasons, with the first `most` files of each.
+  // DataError with counts and the first files where more is bad than `limit` allows of rows and bad together; or of `all`
+  // utterances, when hearing them stopped at `where`.
+  void check(const BadLimit& limit) const { check(limit, rows() + bad(), ""); }
+  void check(const BadLimit& limit, std::uint64_t all, const std::string& where) const;
+  // "\n  a.tsv: silent: 2 (…)" for each corpus and reason.
+  std::string reasons(std::size_t most = 3) const;
+  // Lines for people: a corpus each, then its reasons, with the first `most` files of each, and where the others are named.
   std::string to_text(std::size_t most = 3) const;
   Json to_json() const;  // everything
 };

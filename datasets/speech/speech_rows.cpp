@@ -6,6 +6,7 @@
 
 #include "datasets/shards/half.h"
 #include "datasets/shards/text_rows.h"
+#include "datasets/speech/readers.h"
 #include "framework/base/error.h"
 #include "framework/base/hash.h"
 
@@ -29,6 +30,17 @@ std::vector<std::int16_t> samples_of(const std::vector<float>& samples) {
   return rounded;
 }
 
+bool has_columns(CorpusFormat format) {
+  return format == CorpusFormat::table || format == CorpusFormat::common_voice || format == CorpusFormat::jsonl;
+}
+
+// "the vocabulary cannot spell 'ё', 'x' of 'ёx'"
+std::string unspellable(const std::vector<std::string>& missing, std::string_view text) {
+  std::vector<std::string> quoted;
+  for (const std::string& one : missing) quoted.push_back(fmt::format("'{}'", beginning(one, 40)));
+  return fmt::format("the vocabulary cannot spell {} of '{}'", listed(quoted), beginning(text, 200));
+}
+
 std::string speaker_of(const Utterance& utterance) { return utterance.group.empty() ? utterance.speaker : utterance.group; }
 
 }  // namespace
@@ -39,8 +51,14 @@ SpeechRows::SpeechRows(const std::vector<fs::path>& paths, const SpeechOptions& 
   if (speech.audio == AudioCodec::none) throw DataError("speech: expected audio as i16, flac or features");
   if (speech.audio == AudioCodec::features && (!speech.features.of || speech.features.width == 0))
     throw DataError("speech: audio as features needs a function that computes them");
+  if (speech.limits.max_s > 0 && speech.limits.min_s > speech.limits.max_s)
+    throw DataError(
+        "no audio lasts at least {} s and at most {} s: correct one of the two (--min-seconds, --max-seconds; data.audio.min_seconds, "
+        "max_seconds)",
+        speech.limits.min_s, speech.limits.max_s);
   CorpusOptions options = speech.corpus;
   options.need_text = with_ids;
+  options.need_label = shard.read.label_kind != LabelKind::none;
   options.with_split = !shard.read.split.empty();
   options.min_s = speech.limits.min_s, options.max_s = speech.limits.max_s;
   for (const fs::path& path : paths) {
@@ -63,13 +81,20 @@ SpeechRows::SpeechRows(const std::vector<fs::path>& paths, const SpeechOptions& 
 void SpeechRows::check_labels(Corpus& corpus) {
   Row row;
   std::vector<Utterance> kept;
+  // Rows of several labels may all have none, but not where there is no place for any.
+  bool labelled = shard_.read.label_kind != LabelKind::several || has_columns(corpus.format);
   for (Utterance& one : corpus.utterances) {
-    if (const std::string wrong = take_labels(one, row); wrong.empty()) kept.push_back(std::move(one));
+    const std::string wrong = take_labels(one, row);
+    labelled = labelled || !row.labels.empty();
+    if (wrong.empty()) kept.push_back(std::move(one));
     else corpus.left_out.push_back({name_of(Fault::bad_row), corpus.where(one), one.id, wrong, 0});
   }
-  if (kept.empty())
-    throw DataError("{}: no utterance has a label of the kind '{}': {}", corpus.path, name_of(shard_.read.label_kind),
-                    corpus.left_out.back().detail);
+  if (kept.empty() || !labelled)
+    throw DataError(
+        "{}: read as {}: no utterance has a label of the kind '{}' ({}): name the column or key that holds it (--column label=NAME; in a "
+        "recipe data.audio.columns), or a pattern of the files' names (--pattern; data.audio.pattern)",
+        corpus.path, name_of(corpus.format), name_of(shard_.read.label_kind),
+        kept.empty() ? corpus.left_out.back().detail : "the labels are missing");
   corpus.utterances = std::move(kept);
 }
 
@@ -81,7 +106,7 @@ std::string SpeechRows::take_labels(const Utterance& utterance, Row& row) const 
   if (read.label_kind == LabelKind::number) {
     const std::optional<double> number = number_of(utterance.label);
     row.target = number.value_or(0);
-    return number ? "" : fmt::format("expected a number as label, found '{}'", utterance.label.substr(0, 40));
+    return number ? "" : fmt::format("expected a number as label, found '{}'", beginning(utterance.label, 40));
   }
   std::vector<std::string> labels{utterance.label};
   if (read.label_kind == LabelKind::several && read.separator.size() == 1) labels = split(utterance.label, read.separator[0]);
@@ -89,7 +114,7 @@ std::string SpeechRows::take_labels(const Utterance& utterance, Row& row) const 
     const std::string label(trim(text));
     if (label.empty() || std::find(row.labels.begin(), row.labels.end(), label) != row.labels.end()) continue;
     if (!read.label_names.empty() && std::find(read.label_names.begin(), read.label_names.end(), label) == read.label_names.end())
-      return fmt::format("unknown label '{}': expected one of {}", label.substr(0, 60), listed(read.label_names));
+      return fmt::format("unknown label '{}': expected one of {}", beginning(label, 60), listed(read.label_names));
     row.labels.push_back(label);
   }
   return read.label_kind == LabelKind::one && row.labels.empty() ? "the label is missing" : "";
@@ -129,7 +154,7 @@ std::string SpeechRows::identity() const {
       fmt::format("speech {} {} {} {} {} {} {} {}", name_of(speech_.audio), speech_.features.name, limits.min_s, limits.max_s,
                   limits.silence_dbfs, limits.clipped_share, limits.duration_tolerance_s, limits.duration_tolerance);
   for (const std::string& rule : speech_.rules.names()) text += "\n" + rule;
-  text += fmt::format("\n{}", static_cast<bool>(speech_.can_spell));
+  text += fmt::format("\n{}", static_cast<bool>(speech_.unspellable));
   for (const Corpus& corpus : corpora_) {
     text += "\n" + corpus.fingerprint();
     for (const LeftOut& left : corpus.left_out) text += fmt::format(" {} {}", left.reason, left.id);
@@ -179,19 +204,19 @@ bool SpeechRows::next(Row& row) {
   return true;
 }
 
-LeftOut SpeechRows::left_out(Fault fault, std::string detail) const {
+LeftOut SpeechRows::left_out(Fault fault, const std::string& detail) const {
   const Corpus& corpus = corpora_[corpus_];
   const Utterance& one = corpus.utterances[next_ - 1];
-  return {name_of(fault), corpus.where(one), one.id, std::move(detail), corpus_};
+  return {name_of(fault), corpus.where(one), one.id, corpus.about(one, detail), corpus_};
 }
 
 std::optional<LeftOut> SpeechRows::complete_text(Row& row) const {
   row.text = speech_.rules.apply(row.text);
   if (!with_ids_) return {};
   if (trim(row.text).empty()) return left_out(Fault::audio_without_text, "the rules for text leave nothing of it");
-  if (speech_.can_spell && !speech_.can_spell(row.text))
-    return left_out(Fault::unspellable, fmt::format("the vocabulary cannot spell '{}'", row.text.substr(0, 200)));
-  return {};
+  const std::vector<std::string> missing = speech_.unspellable ? speech_.unspellable(row.text) : std::vector<std::string>();
+  if (missing.empty()) return {};
+  return left_out(Fault::unspellable, unspellable(missing, row.text));
 }
 
 std::optional<LeftOut> SpeechRows::complete(Row& row) {
@@ -202,17 +227,21 @@ std::optional<LeftOut> SpeechRows::complete(Row& row) {
     if (heard.fault) left = left_out(*heard.fault, heard.detail);
     else store(row, heard);
   }
-  // Once this rank alone has too much, nothing that others find can help.
   if (left && !is_filter(left->reason)) {
-    const std::uint64_t allowed = speech_.bad.of(utterances_ + listed_bad_);
-    if (listed_bad_ + ++bad_ > allowed)
-      throw DataError(
-          "{} utterances are bad input, expected at most {} ({}): correct them, or raise the limit (--bad-limit; data.audio.bad_limit). "
-          "The last one: {}: {} "
-          "({})",
-          listed_bad_ + bad_, allowed, speech_.bad.text(), left->where, left->reason, left->detail);
+    bad_.push_back(*left);
+    check_bad(left->where);
   }
   return left;
+}
+
+// Once this rank alone has too much, nothing that others find can help.
+void SpeechRows::check_bad(const std::string& where) const {
+  const std::uint64_t all = utterances_ + listed_bad_;
+  if (listed_bad_ + bad_.size() <= speech_.bad.of(all)) return;
+  SpeechReport known;
+  for (const Corpus& corpus : corpora_) known.corpora.push_back({corpus.path, name_of(corpus.format), 0, 0, corpus.left_out});
+  for (const LeftOut& left : bad_) known.corpora[left.source].left_out.push_back(left);
+  known.check(speech_.bad, all, where);
 }
 
 void SpeechRows::store(Row& row, const Listener::Heard& heard) const {
@@ -239,7 +268,9 @@ void SpeechRows::store(Row& row, const Listener::Heard& heard) const {
 void SpeechRows::judge(const std::vector<ShardIndex>& directories) const {
   report_of(directories, 0).check(speech_.bad);
   for (const ShardIndex& index : directories)
-    if (index.rows == 0) throw DataError("{}: {}: expected rows, found none: every utterance was left out", corpora_[0].path, index.name);
+    if (index.rows == 0)
+      throw DataError("{}: {}: expected rows, found none: every utterance was left out:{}", corpora_[0].path, index.name,
+                      report_of({index}, 0).reasons());
 }
 
 SpeechReport report_of(const std::vector<ShardIndex>& directories, double took_s) {

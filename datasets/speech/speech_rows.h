@@ -25,13 +25,14 @@ struct FeatureFunction {
 };
 
 struct SpeechOptions {
-  CorpusOptions corpus;  // need_text and with_split follow from the rows that are wanted
+  CorpusOptions corpus;  // need_text, need_label and with_split follow from the rows that are wanted
   SpeechLimits limits;   // min_s and max_s are the corpus's as well
   TextRules rules;       // applied to every text before it is encoded and stored
   AudioCodec audio = AudioCodec::i16;
   FeatureFunction features;  // for AudioCodec::features
   BadLimit bad;
-  std::function<bool(std::string_view)> can_spell;  // whether the vocabulary has all of a text; empty: whatever it is
+  // What of a text, characters or words, the vocabulary cannot spell, each once; empty: it can spell whatever there is.
+  std::function<std::vector<std::string>(std::string_view)> unspellable;
 };
 
 class SpeechRows final : public RowSource {
@@ -57,7 +58,8 @@ class SpeechRows final : public RowSource {
   std::string hash_of_files(const Of& of) const;
   std::optional<LeftOut> complete_text(Row& row) const;
   void store(Row& row, const Listener::Heard& heard) const;
-  LeftOut left_out(Fault fault, std::string detail) const;  // of the current utterance
+  LeftOut left_out(Fault fault, const std::string& detail) const;  // of the current utterance
+  void check_bad(const std::string& where) const;
 
   const SpeechOptions& speech_;
   const ShardOptions& shard_;
@@ -65,8 +67,9 @@ class SpeechRows final : public RowSource {
   Listener listener_;
   std::vector<Corpus> corpora_;
   bool weights_ = false, groups_ = false, languages_ = false;
-  std::uint64_t listed_bad_ = 0, utterances_ = 0, bad_ = 0;  // bad_: of this rank's shards
-  std::size_t corpus_ = 0, next_ = 0;                        // the row after the current one
+  std::uint64_t listed_bad_ = 0, utterances_ = 0;
+  std::vector<LeftOut> bad_;           // that this rank has heard
+  std::size_t corpus_ = 0, next_ = 0;  // the row after the current one
 };
 
 // What became of the corpora, from the finished indexes.

@@ -59,8 +59,8 @@ void read_rows(Table& table, const fs::path& path, std::uint32_t file, const fs:
   const std::string where = fmt::format("{}:{}", path.string(), table.line());
   std::array<int, fields> places{};
   for (std::size_t f = 0; f < fields; ++f) places[f] = manifest.find(static_cast<Field>(f), names, where);
-  if (places[static_cast<std::size_t>(Field::audio)] < 0)
-    throw DataError("{}: expected a column with the audio's path, found {}: name it (--column audio=NAME)", where, listed(names));
+  for (const Field field : manifest.needed())
+    if (places[static_cast<std::size_t>(field)] < 0) manifest.lacks(field, "column", names, where);
   if (!numbered && !table.next(cells)) throw DataError("{}: expected rows, found a header alone", path.string());
   do {
     if (cells.size() != names.size()) {

@@ -92,16 +92,31 @@ TEST_F(ShardSpeech, BadInputIsSaid) {
   shop.write("rows.jsonl",
              rows +
                  "{\"audio_filepath\": \"silent.wav\", \"text\": \"good\"}\n{\"audio_filepath\": \"gone.wav\", \"text\": \"good\"}\n"
-                 "{\"audio_filepath\": \"good.wav\", \"text\": \"xylophone\"}\n");
+                 "{\"audio_filepath\": \"good.wav\", \"text\": \"Good xylophone!\"}\n");
   const std::string rules = "--audio i16 --text-rule lower --text-rule strip_punctuation ";
-  expect(command("rows.jsonl", "out", rules), 65, {"bad input, expected at most 1 (5%)"});
-  EXPECT_FALSE(fs::exists(shop.path("out/index.json")));
   expect(
-      command("rows.jsonl", "out", rules + "--bad-limit 3"), 0,
-      {"rows.jsonl (jsonl): 30 rows, 0.01 h",
-       "left out, silent: 1 (" + shop.path("rows.jsonl:31") + " 31: its peak is 0.00000 of full scale)", "left out, text_without_audio: 1",
-       "left out, unspellable: 1", "the vocabulary cannot spell 'xylophone'", "30 rows, 0.01 h of speech"});
+      command("rows.jsonl", "out", rules), 65,
+      {"2 of 33 utterances are bad input, expected at most 1 (5%)", "it stopped at " + shop.path("rows.jsonl:31"),
+       "silent: 1 (" + shop.path("rows.jsonl:31") + " 31: silent.wav: its peak", "text_without_audio: 1 (" + shop.path("rows.jsonl:32")});
+  EXPECT_FALSE(fs::exists(shop.path("out/index.json")));
+  expect(command("rows.jsonl", "out", rules + "--bad-limit 3"), 0,
+         {"rows.jsonl (jsonl): 30 rows, 0.01 h",
+          "left out, silent: 1 (" + shop.path("rows.jsonl:31") + " 31: silent.wav: its peak is 0.00000 of full scale)",
+          "left out, text_without_audio: 1", "left out, unspellable: 1",
+          "good.wav: the vocabulary cannot spell 'xylophone' of 'good xylophone'", "--text-rule", "30 rows, 0.01 h of speech"});
   EXPECT_EQ(ShardSet(shop.path("out")).text(7), "a good film");
+}
+
+TEST_F(ShardSpeech, CharactersThatAVocabularyLacks) {
+  sound("good.wav", 1);
+  fs::create_directories(shop.path("ctc"));
+  shop.write("ctc/config.json", "{}");
+  shop.write("ctc/vocab.json", R"({"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, "а": 5, "б": 6, "е": 7})");
+  shop.write("rows.tsv", "path\ttext\ngood.wav\tаб ёxё\n");
+  const std::string arguments =
+      fmt::format("shard {} --audio i16 --model {} --out {} ", shop.path("rows.tsv"), shop.path("ctc"), shop.path("out"));
+  expect(arguments, 65, {"good.wav: the vocabulary cannot spell 'ё', 'x' of 'аб ёxё'); text rules may change such texts (--text-rule"});
+  expect(arguments + "--text-rule yo_to_ye --text-rule remove:x", 0, {"rows.tsv (table): 1 rows"});
 }
 
 TEST_F(ShardSpeech, ClassesNeedNoModel) {
@@ -131,12 +146,18 @@ TEST_F(ShardSpeech, WrongWords) {
   shop.write("data/wav.scp", "r0 touch " + shop.path("seen") + " |\n");
   expect(command("data", "out"), 65, {"wav.scp:1: 'touch ", "--allow-pipes"});
   EXPECT_FALSE(fs::exists(shop.path("seen")));
-  expect(command("data", "out", "--allow-pipes"), 65, {"bad input", "empty (the file has no bytes)"});
+  expect(command("data", "out", "--allow-pipes"), 65, {"bad input", "empty: 1 (", "|': the command wrote nothing)"});
   EXPECT_TRUE(fs::exists(shop.path("seen")));
   expect(command("data", "out", "--audio mp3"), 64, {"--audio"});
-  expect(command("data", "out", "--text-rule lowercase"), 65, {"text rule 'lowercase': expected lower, upper"});
-  expect(command("data", "out", "--bad-limit many"), 65, {"a limit of bad input 'many': expected a share"});
+  expect(command("data", "out", "--text-rule lowercase"), 64, {"text rule 'lowercase': expected lower, upper"});
+  expect(command("data", "out", "--bad-limit many"), 64, {"a limit of bad input 'many': expected a share"});
   expect(command("data", "out", "--column speaker"), 64, {"--column speaker: expected USE=NAME"});
+  expect(command("data", "out", "--column txet=words"), 64, {"--column: column txet=words: expected one of audio, text, id, "});
+  expect(command("data", "out", "--min-seconds 5 --max-seconds 2"), 64, {"--min-seconds 5 is above --max-seconds 2"});
+  shop.write("rows.tsv", "path\twords\ndata/r0.wav\tgood\n");
+  expect(command("rows.tsv", "out", "--audio i16"), 65,
+         {"rows.tsv:1: expected a column with the text, found path, words: name it (--column text=NAME"});
+  expect(command("rows.tsv", "out", "--audio i16 --column text=word"), 65, {"rows.tsv:1: expected 'word' (text), found path, words"});
   expect(command("data", "out", "--pair x"), 64, {"--pair: rows of speech have one text"});
 }
 

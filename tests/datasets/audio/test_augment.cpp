@@ -46,6 +46,17 @@ TEST(Augment, SpeedsNoiseAndGainAsStated) {
   for (const auto& [length, count] : lengths) EXPECT_NEAR(count, 1000, 110) << length;  // 4 standard deviations
   EXPECT_TRUE(lengths.contains(1778) && lengths.contains(1600) && lengths.contains(1455));
 
+  // What would last too long stays as it was recorded.
+  config.longest = 1700;
+  lengths.clear();
+  for (std::uint64_t row = 0; row < 3000; ++row) {
+    const std::size_t length = augment(sound, config, {}, random_key(1, 0, row)).size();
+    EXPECT_NEAR(static_cast<double>(length), 1600 / chosen_speed(config, 1600, random_key(1, 0, row)), 1);
+    ++lengths[length];
+  }
+  EXPECT_NEAR(lengths[1600], 2000, 110);
+  EXPECT_NEAR(lengths[1455], 1000, 110);
+
   config.speeds = {};
   config.noise_probability = 0.25;
   int noisy = 0;

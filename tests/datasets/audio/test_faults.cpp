@@ -44,6 +44,36 @@ TEST(AudioFaults, Headers) {
   EXPECT_EQ(read_audio(bytes_of(with_number(wav(), 40, 0xFFFFFFFFu, 4))).samples.size(), 8000u);  // written into a pipe
 }
 
+std::string chunk(const std::string& name, const std::string& content) {
+  return with_number(name + "size", 4, static_cast<std::uint32_t>(content.size()), 4) + content;
+}
+
+// Behind the samples that a header promises there may be chunks, tags, zeros and a little rubbish, but no more samples.
+TEST(AudioFaults, MoreSamplesThanPromised) {
+  const std::string part = with_number(wav(), 40, 1600, 4);
+  expect_fault(part, AudioFault::hidden_samples, "1600 bytes of samples, found 16000");
+  expect_fault(with_number(part, 4, 1636, 4), AudioFault::hidden_samples, "found 16000");  // RIFF's own size says the same
+  expect_fault(with_number(part, 4, 0xFFFFFFFFu, 4), AudioFault::hidden_samples, "found 16000");
+  expect_fault(with_number(wav(), 40, 1601, 4), AudioFault::hidden_samples, "1601 bytes");
+  EXPECT_THROW(inspect_audio(bytes_of(part)), AudioError);
+  const auto count = [](const std::string& bytes) { return read_audio(bytes_of(bytes)).samples.size(); };
+  const std::string list = chunk("LIST", "INFO" + chunk("ICMT", std::string(3000, 'c'))), noise(3000, '\x81');
+  for (const std::string& rest : {list, chunk("id3 ", noise), chunk("abcd", noise), list.substr(0, 2000), "TAG" + noise, "ID3" + noise,
+                                  std::string(4096, '\0'), noise.substr(0, 1000)})
+    EXPECT_EQ(count(wav() + rest), 8000u) << rest.substr(0, 4);
+  // An odd number of bytes, with and without the byte that makes it even.
+  std::string odd = wav() + list;
+  odd.erase(44 + 15999, 1);
+  odd = with_number(odd, 40, 15999, 4);
+  EXPECT_EQ(count(odd), 7999u);
+  EXPECT_EQ(count(odd.insert(44 + 15999, 1, '\0')), 7999u);
+  // Written into a pipe.
+  for (const std::uint32_t riff : {0u, 0xFFFFFFFFu}) {
+    EXPECT_EQ(count(with_number(wav(), 4, riff, 4)), 8000u) << riff;
+    EXPECT_EQ(count(with_number(with_number(wav(), 4, riff, 4), 40, 0xFFFFFFFFu, 4)), 8000u) << riff;
+  }
+}
+
 TEST(AudioFaults, CutOff) {
   for (const AudioFormat format : {AudioFormat::wav, AudioFormat::flac}) {
     const std::string whole = encode_audio(white_noise(160000, 0.1), 16000, format);

@@ -102,7 +102,8 @@ TEST_F(Corpora, KaldiPipesAreRefused) {
   text("data/wav.scp", fmt::format("r1 touch {} && cat {} |\n", seen, (folder / "data/r1.wav").string()));
   text("data/text", "r1 one\n");
   EXPECT_SAYS(error_of([&] { read_corpus(folder / "data"); }), "wav.scp:1: 'touch ");
-  EXPECT_SAYS(error_of([&] { read_corpus(folder / "data"); }), "is a command, which would be run here");
+  EXPECT_SAYS(error_of([&] { read_corpus(folder / "data"); }),
+              "is a command, which would be run here with your rights: read it, then shard it with thaw shard --allow-pipes");
   EXPECT_FALSE(fs::exists(seen));
   CorpusOptions allowed;
   allowed.allow_pipes = true;
@@ -114,9 +115,19 @@ TEST_F(Corpora, KaldiPipesAreRefused) {
   EXPECT_FALSE(heard.fault) << heard.detail;
   EXPECT_EQ(heard.audio.samples.size(), 8000u);
   EXPECT_TRUE(fs::exists(seen));
-  Utterance fails = corpus.utterances[0];
-  fails.audio = "cat " + (folder / "data/r1.wav").string() + "; false";
-  EXPECT_EQ(listener.hear(fails).fault, Fault::unreadable);
+  for (const auto& [end, said] : {std::pair("false", "the command ended with exit status 1"),
+                                  {"exec /there/is/no/such/command 2>/dev/null", "the command ended with exit status 127"},
+                                  {"kill -9 $$", "the command was ended by signal 9 (Killed)"}}) {
+    Utterance fails = corpus.utterances[0];
+    fails.audio = "cat " + (folder / "data/r1.wav").string() + "; " + end;
+    const Listener::Heard failed = listener.hear(fails);
+    EXPECT_EQ(failed.fault, Fault::unreadable);
+    EXPECT_EQ(failed.detail, said);
+  }
+  Utterance nothing = corpus.utterances[0];
+  nothing.audio = "true";
+  EXPECT_EQ(listener.hear(nothing).fault, Fault::empty);
+  EXPECT_EQ(corpus.about(nothing, listener.hear(nothing).detail), "'true |': the command wrote nothing");
 }
 
 TEST_F(Corpora, Festvox) {
@@ -181,7 +192,7 @@ TEST_F(Corpora, WhatIsNoCorpus) {
   EXPECT_SAYS(error_of([&] { read_corpus(folder / "empty"); }), "expected a corpus of speech, found none of wav.scp");
   EXPECT_SAYS(error_of([&] { read_corpus(text("a.mp4", "x")); }), "cannot tell its format");
   EXPECT_SAYS(error_of([&] { read_corpus(text("x/a.trans.txt", "1-1 A\n")); }),
-              "expected utterances, found none; the first of 1 that were left out: ");
+              "expected utterances, found none; left out, text_without_audio: 1; the first of them: ");
   CorpusOptions table;
   table.format = CorpusFormat::table;
   EXPECT_SAYS(error_of([&] { read_corpus(folder / "empty", table); }), "expected a file, found a directory");
@@ -197,6 +208,9 @@ TEST_F(Corpora, TheFilterByKnownDurations) {
   ASSERT_EQ(corpus.utterances.size(), 1u);
   EXPECT_EQ(corpus.utterances[0].id, "m");
   EXPECT_EQ(reasons(corpus.left_out), (Texts{"too_short s", "too_long l"}));
+  EXPECT_EQ(corpus.left_out[0].detail, "a.wav: 0.2 s");
+  options.min_s = 3, options.max_s = 0;
+  EXPECT_SAYS(error_of([&] { read_corpus(folder / "d", options); }), "found none; left out, too_short: 3; the first of them: ");
   EXPECT_TRUE(is_filter("too_short") && is_filter("too_long") && !is_filter("silent"));
 }
 

@@ -60,6 +60,14 @@ TEST_F(Hearing, AHeaderThatLies) {
     EXPECT_EQ(heard.fault, Fault::header_lies) << name << ": " << heard.detail;
     EXPECT_SAYS(heard.detail, name);
   }
+  // A quarter of a file is promised.
+  const fs::path path = written("less.wav", tone(4));
+  std::string bytes = read_file(path);
+  ASSERT_EQ(bytes.substr(36, 4), "data");
+  bytes.replace(40, 4, std::string("\x00\x7D\x00\x00", 4));
+  const auto heard = hear(folder.file("less.wav", bytes));
+  EXPECT_EQ(heard.fault, Fault::header_lies) << heard.detail;
+  EXPECT_SAYS(heard.detail, "32000 bytes of samples, found 128000");
 }
 
 TEST_F(Hearing, SegmentsAndDurations) {
@@ -102,6 +110,12 @@ TEST(Report, CountsAndLimits) {
   EXPECT_SAYS(error_of([&] { report.check(BadLimit::parse("1.9%")); }), "2 of 100 utterances are bad input, expected at most 1 (1.9%)");
   EXPECT_SAYS(error_of([&] { report.check(BadLimit::parse("1")); }), "a.tsv: silent: 2 (a.tsv:1 x: d; a.tsv:2 y: d)");
   EXPECT_SAYS(report.to_text(1), "a.tsv (table): 90 rows, 1.00 h\n  left out, silent: 2 (a.tsv:1 x: d; and 1 more)\n");
+  EXPECT_SAYS(report.to_text(1), "\nindex.json of the shards lists all that were left out\n");
+  EXPECT_EQ(report.to_text(2).find("index.json"), std::string::npos) << "all are there";
+  EXPECT_EQ(report.reasons(1), "\n  a.tsv: silent: 2 (a.tsv:1 x: d; and 1 more)\n  a.tsv: too_long: 1 (a.tsv:3 z)");
+  EXPECT_SAYS(error_of([&] { report.check(BadLimit::parse("1"), 200, "a.tsv:2"); }),
+              "2 of 200 utterances are bad input, expected at most 1 (1): correct them, or raise the limit (--bad-limit; "
+              "data.audio.bad_limit); it stopped at a.tsv:2, where this was known:\n  a.tsv: silent: 2 (");
   EXPECT_EQ(report.to_json()["corpora"][0]["counts"]["silent"], 2);
   EXPECT_EQ(report.to_json()["corpora"][0]["left_out"].size(), 3u);
   for (const char* wrong : {"", "%", "-1", "101%", "0.5", "x", "nan"}) EXPECT_THROW(BadLimit::parse(wrong), DataError) << wrong;

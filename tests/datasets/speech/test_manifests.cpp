@@ -1,4 +1,5 @@
 // Tables and JSON manifests: columns and keys by their usual names, or named.
+#include "datasets/speech/readers.h"
 #include "tests/datasets/speech/speech_testing.h"
 
 namespace thaw {
@@ -61,7 +62,46 @@ TEST_F(Manifests, Tables) {
   options.columns = {{"audio", "clip"}};
   EXPECT_SAYS(error_of([&] { read_corpus(csv, options); }), "t.csv:1: expected 'clip' (audio), found path, text, who, part, w");
   const fs::path nothing = folder.file("n.tsv", "words\tlabel\nx\ty\n");
-  EXPECT_SAYS(error_of([&] { read_corpus(nothing); }), "n.tsv:1: expected a column with the audio's path, found words, label");
+  EXPECT_SAYS(error_of([&] { read_corpus(nothing); }),
+              "n.tsv:1: expected a column with the audio's path, found words, label: name it (--column audio=NAME; in a recipe "
+              "data.audio.columns)");
+}
+
+// A column or key that nobody has is no row's fault: those that are there are named, and the remedy.
+TEST_F(Manifests, WhatIsNeededIsAskedFor) {
+  const fs::path table = folder.file("t.tsv", "path\twords\na.wav\tone\nc.wav\ttwo\n");
+  const fs::path lines = folder.file("m.jsonl", "[1]\n{\"wav\": \"a.wav\", \"words\": \"one\"}\n{\"wav\": \"c.wav\", \"more\": 1}\n");
+  EXPECT_SAYS(error_of([&] { read_corpus(table); }),
+              "t.tsv:1: expected a column with the text, found path, words: name it (--column text=NAME; in a recipe data.audio.columns)");
+  EXPECT_SAYS(error_of([&] { read_corpus(lines); }),
+              "m.jsonl:2: expected a key with the text, found wav, words: name it (--column text=NAME; in a recipe data.audio.columns)");
+  CorpusOptions options;
+  options.columns = {{"text", "word"}};
+  EXPECT_SAYS(error_of([&] { read_corpus(lines, options); }), "m.jsonl:2: expected 'word' (text), found wav, words: name the right one (");
+  options.columns = {{"text", "words"}};
+  EXPECT_EQ(read_corpus(table, options).utterances.size(), 2u);
+  EXPECT_EQ(reasons(read_corpus(lines, options).left_out), (Texts{"bad_row ", "bad_row "})) << "one row has the key";
+  options = {};
+  options.need_text = false;
+  EXPECT_EQ(read_corpus(table, options).utterances.size(), 2u);
+  EXPECT_EQ(read_corpus(lines, options).utterances.size(), 2u);
+  options.need_label = true;
+  EXPECT_SAYS(
+      error_of([&] { read_corpus(table, options); }),
+      "t.tsv:1: expected a column with the label, found path, words: name it (--column label=NAME; in a recipe data.audio.columns)");
+  EXPECT_SAYS(error_of([&] { read_corpus(lines, options); }), "m.jsonl:2: expected a key with the label, found wav, words: name it (");
+  options.columns = {{"label", "words"}};
+  EXPECT_EQ(read_corpus(table, options).utterances[1].label, "two");
+  EXPECT_SAYS(error_of([&] { read_corpus(folder.file("n.jsonl", "{\"clip_name\": \"a.wav\", \"text\": \"one\"}\n")); }),
+              "n.jsonl:1: expected a key with the audio's path, found clip_name, text: name it (--column audio=NAME; in a recipe "
+              "data.audio.columns)");
+}
+
+TEST(Beginning, EndsBetweenCharacters) {
+  EXPECT_EQ(beginning("aёb", 4), "aёb");
+  EXPECT_EQ(beginning("aёb", 3), "aё…");
+  EXPECT_EQ(beginning("aёb", 2), "a…");
+  EXPECT_EQ(beginning("ё", 1), "…");
 }
 
 TEST_F(Manifests, ATableWithoutHeaderElsewhere) {

@@ -156,7 +156,7 @@ TEST(SpeechShards, BadInputIsCountedAndListed) {
   SpeechOptions how = speech();
   how.limits.min_s = 0.5, how.limits.max_s = 5;
   how.bad = BadLimit::parse("100%");
-  how.can_spell = [](std::string_view text) { return text.find("ï") == std::string_view::npos; };
+  how.unspellable = [](std::string_view text) { return text.find("ï") == std::string_view::npos ? Texts{} : Texts{"ï", "v"}; };
   std::map<std::string, std::uint64_t> expected{
       {"silent", 1},    {"clipped", 1},        {"empty", 1},   {"unreadable", 1},         {"header_lies", 1},        {"too_long", 2},
       {"too_short", 1}, {"wrong_duration", 1}, {"bad_row", 1}, {"text_without_audio", 1}, {"audio_without_text", 2}, {"unspellable", 1}};
@@ -165,7 +165,19 @@ TEST(SpeechShards, BadInputIsCountedAndListed) {
   EXPECT_EQ(found.corpora[0].counts(), expected);
   EXPECT_EQ(found.rows(), 2u);
   EXPECT_EQ(found.bad(), 11u);
-  for (const LeftOut& left : found.corpora[0].left_out) EXPECT_TRUE(left.where.starts_with(source.string() + ":")) << left.where;
+  for (const LeftOut& left : found.corpora[0].left_out) {
+    EXPECT_TRUE(left.where.starts_with(source.string() + ":")) << left.where;
+    if (left.reason != "bad_row") {
+      EXPECT_SAYS(left.detail, ".wav");
+    }
+    if (left.reason == "silent") {
+      EXPECT_EQ(left.detail, "silent.wav: its peak is 0.00000 of full scale");
+    }
+    if (left.reason == "unspellable") {
+      EXPECT_EQ(left.detail, "good.wav: the vocabulary cannot spell 'ï', 'v' of 'naïve'");
+    }
+  }
+  EXPECT_SAYS(found.to_text(), "of 'naïve'); text rules may change such texts (--text-rule; data.audio.text_rules)\n");
   // The same from the index on disk.
   EXPECT_EQ(report_of({ShardSet(folder / "out").index()}, 1).corpora[0].counts(), expected);
 }
@@ -195,6 +207,37 @@ TEST(SpeechShards, TooMuchBadInputEndsIt) {
   EXPECT_EQ(report.directories[0].index.rows, 40u);
 }
 
+// Everything that is known when hearing stops is told, also what the manifest's lines alone say.
+TEST(SpeechShards, WhatWasKnownWhenItStopped) {
+  const Folder folder;
+  write_audio(folder / "good.wav", tone(1)), write_audio(folder / "sub/silent.wav", std::vector<float>(16000));
+  std::string letters;
+  for (int i = 0; i < 100; ++i) letters += "ё";
+  const fs::path source = folder.file(
+      "t.tsv", "path\ttext\ngood.wav\tx\ngone.wav\tx\nlost.wav\tx\nsub/silent.wav\tx\ngood.wav\t" + std::string(99, 'q') + letters + "\n");
+  SpeechOptions how = speech();
+  how.bad = BadLimit::parse("2");
+  const std::string error = error_of([&] { shard(source, folder / "out", how); }), name = source.string();
+  EXPECT_SAYS(error, "3 of 5 utterances are bad input, expected at most 2 (2)");
+  EXPECT_SAYS(error, fmt::format("; it stopped at {}:5, where this was known:\n", name));
+  EXPECT_SAYS(error, fmt::format("\n  {0}: silent: 1 ({0}:5 5: sub/silent.wav: its peak is 0.00000 of full scale)", name));
+  EXPECT_SAYS(error,
+              fmt::format("\n  {0}: text_without_audio: 2 ({0}:3 3: {1} is not there; {0}:4 4: ", name, (folder / "gone.wav").string()));
+  // A long text ends where a character does.
+  how.bad = BadLimit::parse("4");
+  how.unspellable = [](std::string_view text) { return text.size() > 9 ? Texts{"ё"} : Texts{}; };
+  const SpeechReport report = report_of({shard(source, folder / "out", how).directories[0].index}, 1);
+  EXPECT_SAYS(report.to_text(), fmt::format("cannot spell 'ё' of '{}{}…')", std::string(99, 'q'), letters.substr(0, 100)));
+}
+
+TEST(SpeechShards, LimitsThatNoAudioMeets) {
+  const Folder folder;
+  SpeechOptions how = speech();
+  how.limits.min_s = 5, how.limits.max_s = 2.5;
+  EXPECT_SAYS(error_of([&] { shard(kaldi_corpus(folder, "data", 10), folder / "out", how); }),
+              "no audio lasts at least 5 s and at most 2.5 s: correct one of the two (--min-seconds, --max-seconds; ");
+}
+
 // A shard without a row stays in the count of shards; a directory without one is no directory of shards.
 TEST(SpeechShards, AShardOfBadRowsAlone) {
   const Folder folder;
@@ -212,7 +255,8 @@ TEST(SpeechShards, AShardOfBadRowsAlone) {
   EXPECT_EQ(set.seconds().size(), 20u);
   EXPECT_EQ(set.lengths().size(), 20u);
   for (const char* name : {"r0.wav", "r2.wav"}) write_audio(corpus / name, std::vector<float>(80000));
-  EXPECT_SAYS(error_of([&] { shard(corpus, folder / "none", how); }), "expected rows, found none: every utterance was left out");
+  EXPECT_SAYS(error_of([&] { shard(corpus, folder / "none", how); }),
+              "expected rows, found none: every utterance was left out:\n  " + corpus.string() + ": silent: 30 (");
   EXPECT_FALSE(fs::exists(folder / "none/index.json"));
 }
 
@@ -232,6 +276,30 @@ TEST(SpeechShards, ClassesWithoutText) {
   EXPECT_EQ(set.samples(1).size(), 8000u);
   options.read.label_names = {"yes"};
   EXPECT_SAYS(error_of([&] { shard(folder / "w", folder / "less", speech(), options, nullptr); }), "unknown label 'no'");
+}
+
+// Labels that are wanted, and that nothing in the corpus says.
+TEST(SpeechShards, LabelsThatAreNowhere) {
+  const Folder folder;
+  const fs::path corpus = kaldi_corpus(folder, "data", 10);
+  const fs::path table = folder.file("t.tsv", "path\tkind\tempty\ndata/r0.wav\tx\t\n");
+  ShardOptions options = speech_options();
+  SpeechOptions how = speech();
+  for (const LabelKind kind : {LabelKind::one, LabelKind::several, LabelKind::number}) {
+    options.read.label_kind = kind;
+    how.corpus.columns = {};
+    EXPECT_SAYS(error_of([&] { shard(table, folder / "out", how, options, nullptr); }),
+                "t.tsv:1: expected a column with the label, found path, kind, empty: name it (--column label=NAME; in a recipe ");
+    EXPECT_SAYS(error_of([&] { shard(corpus, folder / "out", how, options, nullptr); }),
+                fmt::format("read as kaldi: no utterance has a label of the kind '{}' (", name_of(kind)));
+    EXPECT_SAYS(error_of([&] { shard(corpus, folder / "out", how, options, nullptr); }), "(--column label=NAME; in a recipe ");
+    how.corpus.columns = {{"label", "empty"}};
+    if (kind == LabelKind::several) {
+      const SpeechRows rows({table}, how, options, false);  // a row may have none of several
+    } else {
+      EXPECT_SAYS(error_of([&] { shard(table, folder / "out", how, options, nullptr); }), "(--column label=NAME; in a recipe ");
+    }
+  }
 }
 
 // What is written of such a file is UTF-8; the file itself is found.
