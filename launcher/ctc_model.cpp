@@ -10,6 +10,7 @@
 #include "framework/base/file.h"
 #include "framework/base/text.h"
 #include "framework/models/hub.h"
+#include "framework/models/pretrained.h"
 #include "framework/models/registry.h"
 #include "framework/train/export.h"
 #include "framework/train/speech.h"
@@ -88,27 +89,29 @@ bool hears_by_ctc(const Json& config) {
 
 CtcModel open_ctc_model(const std::string& model, at::ScalarType precision) {
   const fs::path directory = find_model(model).directory;
-  const JsonFile config(directory / "config.json");
-  const std::string architecture = config.view()["model_type"].text();
-  if (!hears_by_ctc(config.view().raw()))
-    throw ModelError("{}: expected a CTC model (hubert, wav2vec2, wavlm, or a Whisper trained with speech.head: ctc), found a {}",
-                     directory.string(), architecture);
+  const Json read = open_pretrained(directory).config;
+  const JsonView config(read, (directory / "config.json").string());
+  const std::string architecture = config["model_type"].text();
+  if (!hears_by_ctc(read))
+    throw ModelError("{}: expected a CTC model (hubert, wav2vec2, wavlm, or a Whisper trained with speech.head: ctc), found a {}{}",
+                     directory.string(), architecture,
+                     architecture == "whisper" ? " that was not: see recipes/speech/russian_letters.yaml" : "");
   CtcModel out;
   out.name = directory.string();
   out.vocabulary = load_ctc_vocabulary(directory);
-  const std::int64_t outputs = config.view().integer_or("vocab_size", usual_vocabulary_size);
+  const std::int64_t outputs = config.integer_or("vocab_size", usual_vocabulary_size);
   if (outputs <= out.vocabulary->blank())
     throw ModelError("{}: the blank has the id {} in vocab.json, but config.json's vocab_size is {}: are they of one model?", out.name,
                      out.vocabulary->blank(), outputs);
   LoadReport report;
-  const bool short_rows = config.view().boolean_or(short_rows_key, false);
+  const bool short_rows = config.boolean_or(short_rows_key, false);
   out.model = load_model(directory, {.outputs = outputs, .kind = Head::ctc, .short_rows = short_rows}, 0, &report);
   check_head(directory, report);
   out.model->set_precision(precision);
-  out.inputs = audio_inputs({directory, config.view().raw()}, short_rows, {});
-  if (architecture == "whisper") out.longest_s = 30;
+  out.inputs = audio_inputs({directory, read}, short_rows, {});
+  if (architecture == "whisper") out.longest_s = 30, out.cuts = true;
   else out.sample_rate = audio::WaveformConfig::read(directory).sample_rate;
-  out.lengths = frame_lengths(config.view());
+  out.lengths = frame_lengths(config);
   return out;
 }
 

@@ -26,6 +26,7 @@ struct CtcModel {
   int sample_rate = 16000;
   FrameLengths lengths;
   double longest_s = 35;  // that it hears at once: that of LibriSpeech, which most are fine-tuned on; of Whisper its window
+  bool cuts = false;      // what is longer than that: the end of it is not heard
 
   // Of the samples of one utterance: fp32 [frames, vocabulary].
   at::Tensor log_probs(std::span<const float> samples) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -57,15 +58,16 @@ std::string spelt(const CtcVocabulary& vocabulary, const Sentence& sentence) {
                   sentence.recording, listed(missing), sentence.text);
 }
 
-audio::Audio heard(const std::string& recording, int sample_rate) {
+audio::Audio heard(const std::string& recording, const CtcModel& model) {
   audio::ReadOptions reading;
-  reading.sample_rate = sample_rate;
+  reading.sample_rate = model.sample_rate;
   audio::Audio audio = audio::read_audio(recording, reading);
   audio::AudioLimits limits;
-  limits.max_s = longest_sentence_s;
+  limits.max_s = model.cuts ? std::min(longest_sentence_s, model.longest_s) : longest_sentence_s;
   limits.clipped_share = 1;  // is heard as it is
   if (const auto fault = find_fault(audio, limits))
-    throw audio::AudioError(*fault, recording, fmt::format("{:.2f} s, peak {:.5f}", audio.seconds(), audio.peak));
+    throw audio::AudioError(*fault, recording,
+                            fmt::format("{:.2f} s, at most {:.0f}; peak {:.5f}", audio.seconds(), limits.max_s, audio.peak));
   return audio;
 }
 
@@ -75,7 +77,7 @@ PronouncedSentence judge(const CtcModel& model, const Sentence& sentence) {
   out.ids.assign(ids.begin(), ids.end());
   if (word_ranges(out.ids, model.vocabulary->delimiter()).empty())
     throw DataError("{}: expected a sentence, found no words in \"{}\"", sentence.recording, sentence.text);
-  const audio::Audio audio = heard(sentence.recording, model.sample_rate);
+  const audio::Audio audio = heard(sentence.recording, model);
   const std::int64_t frames = model.lengths.frames_of(static_cast<std::int64_t>(audio.samples.size())), needed = ctc_frames_needed(out.ids);
   if (frames < needed)
     throw DataError("{}: too short for the sentence: its {} characters need at least {:.2f} s, found {:.2f} s", sentence.recording,
@@ -87,7 +89,10 @@ PronouncedSentence judge(const CtcModel& model, const Sentence& sentence) {
 int pronounce(const PronounceArguments& arguments) {
   const bool one = !arguments.recording.empty() && !arguments.text.empty(), many = !arguments.sentences.empty();
   if (one == many || (many && !(arguments.recording.empty() && arguments.text.empty())))
-    throw UsageError("expected a recording with --text, or --sentences FILE, found {}", many ? "both" : "neither");
+    throw UsageError("expected a recording with --text, or --sentences FILE, found {}", many                           ? "both"
+                                                                                        : !arguments.recording.empty() ? "a recording alone"
+                                                                                        : !arguments.text.empty()      ? "--text alone"
+                                                                                                                       : "neither");
   compute_alone(arguments.threads);
   const at::NoGradGuard no_grad;
   std::size_t failed = 0;
@@ -129,7 +134,7 @@ void add_pronounce(CLI::App& app, int& exit_code) {
           "model", arguments->model,
           "A wav2vec 2.0, HuBERT or WavLM with a CTC head, or a Whisper trained with speech.head: ctc: a directory, a run or a hub name")
       ->required();
-  command->add_option("recording", arguments->recording, "A file (WAV, FLAC, OGG, MP3) of up to a minute");
+  command->add_option("recording", arguments->recording, "A file (WAV, FLAC, OGG, MP3) of up to a minute (of a Whisper: 30 s)");
   command->add_option("-t,--text", arguments->text, "The sentence that should be said in it");
   command->add_option("--sentences", arguments->sentences, "A file of lines RECORDING<TAB>SENTENCE; paths begin where the file lies");
   command->add_flag("--json", arguments->json, "One JSON object a sentence");

@@ -32,9 +32,8 @@ std::vector<std::string> labels_in(const JsonView& config) {
 // By what the model ends in; a recipe may not be known.
 Task task_of(const JsonView& config) {
   const std::string type = config["model_type"].text();
-  std::string ends_in;
-  if (config.has("architectures")) ends_in = config["architectures"][0].text();
-  if (ends_in.ends_with("ForCTC") || ends_in.ends_with("ForConditionalGeneration") || (type == "whisper" && ends_in.empty()))
+  const std::string trained = class_of(config.raw());
+  if (has_ctc_head(config.raw()) || trained.ends_with("ForConditionalGeneration") || (type == "whisper" && trained.empty()))
     return Task::speech_recognition;
   return build_model(config, {})->hears ? Task::audio_classification : Task::text_classification;
 }
@@ -68,7 +67,8 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
   if (trained.recipe.data.train.empty()) trained.recipe.data.train = {{place, 1.0}};  // which nobody reads
   if (trained.recipe.output_dir.empty()) trained.recipe.output_dir = std::string(".");
   trained.recipe.model = trained.directory.string();
-  trained.recipe.evaluate.max_rows = 0;  // a bound on what training spends; here all rows are asked for
+  trained.recipe.evaluate.max_rows = 0;                        // a bound on what training spends; here all rows are asked for
+  if (comm == nullptr) trained.recipe.evaluate.words.clear();  // which may be gone
   if (!overrides.empty()) {
     trained.recipe.task = task;
     trained.recipe = parse_recipe("command line", to_yaml(trained.recipe), overrides);

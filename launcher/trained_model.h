@@ -24,7 +24,7 @@ struct TrainedModel {
 std::string best_of_run(const std::string& place);
 
 // `place`: a run directory (its best/ is taken), an exported directory, or a hub name.
-// On the ranks of `comm` at once, which share what they can, or by one process alone.
+// On the ranks of `comm` at once, which share what they can and may evaluate it, or by one process alone.
 // `overrides`: of the run's recipe, or of the usual one where there is none.
 TrainedModel open_trained_model(const std::string& place, const at::Device& device = at::kCPU, Communicator* comm = nullptr,
                                 const std::vector<std::string>& overrides = {});

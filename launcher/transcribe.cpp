@@ -29,8 +29,12 @@ struct TranscribeArguments {
   CaptionOptions captions;
 };
 
-std::string written(const Transcript& transcript, const std::string& format, const CaptionOptions& captions) {
-  if (format == "json") return to_json(transcript) + "\n";
+std::string written(const Transcript& transcript, const fs::path& recording, const std::string& format, const CaptionOptions& captions) {
+  if (format == "json") {
+    OrderedJson json = transcript_json(transcript);
+    json["file"] = recording.string();
+    return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  }
   if (format == "srt") return to_srt(transcript, captions);
   if (format == "vtt") return to_vtt(transcript, captions);
   return format == "tsv" ? to_tsv(transcript) : to_text(transcript);
@@ -58,6 +62,9 @@ int transcribe_all(TranscribeArguments arguments) {
                                       captions.highlight_words;  // lines within segments are cut where words end
   if (arguments.output.empty() && arguments.formats.size() > 1)
     throw UsageError("--format {}: several formats are files: name their folder with --output", fmt::join(arguments.formats, ","));
+  const std::string& format = arguments.formats.front();
+  if (arguments.output.empty() && files.size() > 1 && format != "text" && format != "json")
+    throw UsageError("--format {}: {} recordings are as many files: name their folder with --output", format, files.size());
   if (!arguments.output.empty()) {
     refuse_same_names(files);
     make_directory(arguments.output);
@@ -75,14 +82,14 @@ int transcribe_all(TranscribeArguments arguments) {
       fmt::print(stderr, "thaw: {}\n", error.what());
       continue;
     }
-    for (const std::string& format : arguments.formats) {
-      const std::string text = written(transcript, format, arguments.captions);
+    for (const std::string& one : arguments.formats) {
+      const std::string text = written(transcript, file, one, arguments.captions);
       if (!arguments.output.empty())
-        write_file_atomically(fs::path(arguments.output) / (file.stem().string() + "." + (format == "text" ? "txt" : format)), text);
-      else if (files.size() > 1 && format == "text") fmt::print("{}\t{}\n", file.string(), trim(transcript.text));
+        write_file_atomically(fs::path(arguments.output) / (file.stem().string() + "." + (one == "text" ? "txt" : one)), text);
+      else if (files.size() > 1 && one == "text") fmt::print("{}\t{}\n", file.string(), trim(transcript.text));
       else fmt::print("{}", text);
     }
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) throw FileError(ExitCode::cannot_write, "standard output: cannot write");
   }
   if (failed == 0) return 0;
   fmt::print(stderr, "thaw: {} of {} recordings could not be transcribed\n", failed, files.size());
@@ -95,7 +102,7 @@ std::vector<CLI::Option*> add_for_whisper(CLI::App& group, TranscriberOptions& h
       group.add_flag("--translate", hearing.translate, "Into English"),
       group.add_option("--patience", hearing.patience, "Of beam search (1)"),
       group.add_option("--words", hearing.words, "A file of words, one a line, all forms: a beam search prefers them"),
-      group.add_option("--unknown-word", hearing.unknown_word, "Log-probability that any other word costs, of --words (4)")
+      group.add_option("--unknown-word", hearing.unknown_word, "Log-probability that any other word costs, of --words (3)")
           ->check(CLI::NonNegativeNumber),
       group.add_option("--best-of", hearing.best_of, "Texts sampled at a temperature above 0 (5)"),
       group.add_option("--temperatures", hearing.temperatures, "Tried in turn while a text fails (0,0.2,0.4,0.6,0.8,1)")->delimiter(','),
@@ -124,15 +131,17 @@ void add_transcribe(CLI::App& app, int& exit_code) {
   command->add_option("-f,--format", arguments->formats, "text, json, srt, vtt, tsv; several, by commas, with --output")
       ->delimiter(',')
       ->check(CLI::IsMember({"text", "json", "srt", "vtt", "tsv"}));
+  command->add_flag_callback(
+      "--json", [arguments] { arguments->formats = {"json"}; }, "As --format json: an object a recording");
   command->add_option("-o,--output", arguments->output, "A folder: a file for each recording and format (standard output)");
   command->add_flag("--word-times", hearing.word_times, "When each word is said");
   command->add_option("--aligner", hearing.aligner, "A CTC model (a directory, a run, a hub name) that says when each word is said");
   command->add_flag("--snap-words", hearing.snap_words, "Words beside a pause begin and end with the voice");
   command->add_option("--beams", hearing.beams, "Beam search with so many (0: the most probable token, or label, each time)")
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--max-line-width", captions.max_line_width, "Characters of a caption's line");
-  command->add_option("--max-line-count", captions.max_line_count, "Lines of a caption");
-  command->add_option("--max-words-per-line", captions.max_words_per_line, "Words of a caption's line");
+  command->add_option("--max-line-width", captions.max_line_width, "Characters of a caption's line")->check(CLI::PositiveNumber);
+  command->add_option("--max-line-count", captions.max_line_count, "Lines of a caption")->check(CLI::PositiveNumber);
+  command->add_option("--max-words-per-line", captions.max_words_per_line, "Words of a caption's line")->check(CLI::PositiveNumber);
   command->add_flag("--highlight-words", captions.highlight_words, "Captions underline each word as it is said");
   command->add_flag("--sentences", captions.sentences,
                     "Captions of two lines of 42 characters (or as said above) that end with sentences and at pauses");

@@ -7,6 +7,7 @@
 #include "framework/base/error.h"
 #include "framework/models/hub.h"
 #include "framework/models/pretrained.h"
+#include "framework/models/registry.h"
 #include "framework/tasks/transcription/batched_transcription.h"
 #include "framework/tasks/transcription/ctc_word_times.h"
 #include "framework/tasks/transcription/word_edges.h"
@@ -130,6 +131,9 @@ Transcriber open_transcriber(const TranscriberOptions& given) {
   const Json config = config_of(options.model);
   const std::string architecture = config.value("model_type", "model of no known type");
   const at::ScalarType precision = options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  if (const std::string classes = class_of(config);
+      classes.ends_with("ForAudioClassification") || classes.ends_with("ForSequenceClassification"))
+    throw UsageError("{}: this model gives labels, no text: use thaw predict", options.model);
   if (architecture == "whisper" && !hears_by_ctc(config)) return reading(std::make_shared<WhisperTranscriber>(options, precision), options);
   if (!hears_by_ctc(config))
     throw ModelError("{}: expected a Whisper or a CTC model (hubert, wav2vec2, wavlm), found a {}", options.model, architecture);

@@ -60,15 +60,17 @@ void apply_gain(std::span<float> samples, double gain_db) {
   for (float& sample : samples) sample *= factor;
 }
 
-double chosen_speed(const AugmentConfig& config, std::uint64_t key) {
+double chosen_speed(const AugmentConfig& config, std::size_t samples, std::uint64_t key) {
   if (config.speeds.empty()) return 1;
-  return config.speeds[choice(config.speeds.size(), uniform(random_key(key, of_speed), 0))];
+  const double speed = config.speeds[choice(config.speeds.size(), uniform(random_key(key, of_speed), 0))];
+  const bool too_long = config.longest > 0 && static_cast<double>(samples) / speed > static_cast<double>(config.longest);
+  return speed < 1 && too_long ? 1 : speed;
 }
 
 std::vector<float> augment(std::span<const float> samples, const AugmentConfig& config, std::span<const std::vector<float>> noises,
                            std::uint64_t key) {
   check(config);
-  std::vector<float> out = change_speed(samples, chosen_speed(config, key));
+  std::vector<float> out = change_speed(samples, chosen_speed(config, samples.size(), key));
   const std::uint64_t noise_key = random_key(key, of_noise);
   if (uniform(noise_key, 0) < config.noise_probability) {
     const double snr_db = between(config.low_snr_db, config.high_snr_db, uniform(noise_key, 1));

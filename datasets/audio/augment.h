@@ -11,6 +11,7 @@ namespace thaw::audio {
 struct AugmentConfig {
   // One is chosen for each row (Ko et al., "Audio augmentation for speech recognition", Interspeech 2015); pitch changes too.
   std::vector<double> speeds{0.9, 1.0, 1.1};
+  std::size_t longest = 0;                   // samples; what would last longer stays as fast as it was recorded; 0: no limit
   double noise_probability = 0;              // share of rows that get noise …
   double low_snr_db = 5, high_snr_db = 20;   // … of a signal-to-noise ratio that is uniform in this range
   double low_gain_db = 0, high_gain_db = 0;  // uniform in this range
@@ -21,8 +22,8 @@ struct AugmentConfig {
 std::vector<float> augment(std::span<const float> samples, const AugmentConfig& config, std::span<const std::vector<float>> noises,
                            std::uint64_t key);
 
-// The speed that augment chooses with this key.
-double chosen_speed(const AugmentConfig& config, std::uint64_t key);
+// The speed that augment chooses with this key for so many samples.
+double chosen_speed(const AugmentConfig& config, std::size_t samples, std::uint64_t key);
 
 // Resampled, so that it lasts 1 / speed as long; sox's effect `speed`.
 std::vector<float> change_speed(std::span<const float> samples, double speed);

@@ -47,6 +47,7 @@ struct Context {
   at::Tensor features = {};  // what a speech model's first layer reads, row after row: fp32 [frames, mels], or [samples] of waveform
   std::vector<std::int64_t> decoder_cu_seqlens = {};  // of an encoder–decoder: input_ids and positions are the decoder's rows
   bool training = false;                              // dropout on
+  bool augmented = false;                             // rows are heard as the recipe's `augment` says
   std::uint64_t random_key = 0;                       // of (dropout seed, step)
   std::int64_t first_token = 0, first_row = 0;        // numbers of this pass's first token and row within the step, over all ranks
 

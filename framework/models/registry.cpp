@@ -81,11 +81,13 @@ double initializer_range(const JsonView& config) { return config.number_or("init
 
 }  // namespace
 
-bool has_ctc_head(const Json& config) {
+std::string class_of(const Json& config) {
   const auto classes = config.find("architectures");
-  return classes != config.end() && classes->is_array() && !classes->empty() && classes->front().is_string() &&
-         classes->front().get<std::string>().ends_with("ForCTC");
+  const bool given = classes != config.end() && classes->is_array() && !classes->empty() && classes->front().is_string();
+  return given ? classes->front().get<std::string>() : "";
 }
+
+bool has_ctc_head(const Json& config) { return class_of(config).ends_with("ForCTC"); }
 
 std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head) { return architecture_of(config).build(config, head); }
 

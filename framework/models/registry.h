@@ -33,7 +33,8 @@ void reinitialise(Model& model, std::int64_t top, std::uint64_t init_seed);
 // Builds from a config alone; values are still without memory (meta).
 std::unique_ptr<Model> build_model(const JsonView& config, const HeadSpec& head);
 
-// Whether the class that config.json names ends in CTC's head.
-bool has_ctc_head(const Json& config);
+// The class that config.json names, of transformers; "" where it names none.
+std::string class_of(const Json& config);
+bool has_ctc_head(const Json& config);  // by that class
 
 }  // namespace thaw

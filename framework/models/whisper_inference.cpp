@@ -32,7 +32,7 @@ at::Tensor WhisperValues::operator()(const std::string& name) const {
   const std::string full = "model." + name;
   const auto found = std::find_if(model_.parameters.begin(), model_.parameters.end(),
                                   [&](const Parameter& p) { return p.name == full || p.name == name; });
-  return found == model_.parameters.end() ? at::Tensor() : found->value.detach();
+  return found == model_.parameters.end() ? at::Tensor() : found->value.detach().cpu();
 }
 
 at::Tensor WhisperValues::stacked(const std::string& prefix, const std::vector<std::string>& names, const char* kind) const {

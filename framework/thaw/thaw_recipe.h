@@ -58,6 +58,7 @@ struct PhaseRecipe {
   bool fresh_moments = false;              // moments: fresh; else kept by name
   bool restore_best = false;               // begin from the best weights so far
   std::int64_t reinitialise_top = 0;       // blocks drawn anew before the phase, and the head
+  bool augment = true;                     // its rows are heard as the recipe's `augment` says; else as recorded, each time the same
   bool operator==(const PhaseRecipe&) const = default;
 };
 

@@ -117,9 +117,7 @@ namespace {
 
 bool has_labels(const Recipe& recipe) { return recipe.task != Task::speech_recognition && problem_of(recipe) != Problem::regression; }
 
-std::shared_ptr<const Objective> objective_of(const Recipe& recipe, const DataModel& model, const RunData& data,
-                                              std::vector<float> weights) {
-  if (recipe.task == Task::speech_recognition) return recognition(recipe, model, data.tokenizer, data.inputs);
+std::shared_ptr<const Objective> classification(const Recipe& recipe, const RunData& data, std::vector<float> weights) {
   return std::make_shared<Classification>(name_of(recipe.task), data.labels,
                                           Loss{data.problem, std::move(weights), recipe.loss.label_smoothing});
 }
@@ -145,7 +143,7 @@ DataSet set_of(const std::string& name, const std::string& path, const Recipe& r
   DataSet set{name, open_shards(path, recipe, model, data.labels, data.tokenizer.get(), comm, say), {}};
   if (recipe.task != Task::speech_recognition) return set;
   set.transcripts = transcripts_of(*set.shards, *data.tokenizer);
-  if (const std::string said = never_learnt(set, *data.tokenizer, model); !said.empty()) say(said);
+  if (const std::string said = never_learnt(set, *data.objective, model); !said.empty()) say(said);
   return set;
 }
 
@@ -153,8 +151,12 @@ DataSet set_of(const std::string& name, const std::string& path, const Recipe& r
 
 RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say) {
   RunData data = described(recipe, model, recipe.data.labels);
-  if (recipe.task == Task::speech_recognition) data.tokenizer = recognition_tokenizer(recipe, model, comm, say, data.files);
-  else if (!hears(recipe.task)) data.tokenizer = load_tokenizer(model.directory);
+  if (recipe.task == Task::speech_recognition) {  // what it lacks shows before any audio is read
+    data.tokenizer = recognition_tokenizer(recipe, model, comm, say, data.files);
+    data.objective = recognition(recipe, model, data.tokenizer, data.inputs);
+  } else if (!hears(recipe.task)) {
+    data.tokenizer = load_tokenizer(model.directory);
+  }
   for (const DataSource& source : recipe.data.train) data.train.push_back(set_of(source.path, source.path, recipe, data, model, comm, say));
   if (has_labels(recipe)) {
     if (data.labels.empty()) data.labels = all_labels(data.train);
@@ -162,7 +164,7 @@ RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& co
       throw DataError("data.train: expected rows of at least two labels, found only '{}'", data.labels.empty() ? "" : data.labels.front());
     for (DataSet& set : data.train) set.label_ids = number_labels(set.name, *set.shards, data.labels);
   }
-  data.objective = objective_of(recipe, model, data, class_weights(recipe, data));
+  if (recipe.task != Task::speech_recognition) data.objective = classification(recipe, data, class_weights(recipe, data));
   for (const auto& [name, path] : recipe.data.eval) data.eval.push_back(open_set(name, path, recipe, data, model, comm, say));
   return data;
 }
@@ -172,7 +174,8 @@ RunData data_of_model(const Recipe& recipe, const DataModel& model, const std::v
   without_augmentation.augment = {};
   RunData data = described(without_augmentation, model, labels);
   if (recipe.task != Task::audio_classification) data.tokenizer = load_tokenizer(model.directory);
-  data.objective = objective_of(recipe, model, data, {});
+  if (recipe.task == Task::speech_recognition) data.objective = recognition(recipe, model, data.tokenizer, data.inputs);
+  else data.objective = classification(recipe, data, {});
   return data;
 }
 

@@ -216,6 +216,7 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
     PhaseForecast phase = counted(trainer, model, corpus, planned);
     const std::vector<int> kept = trainer.cached_layers();
     const int layer_read = model.kept_layer(planned.frontier);
+    if (trainer.changes_rows(number)) passes.clear();
     const bool filled = passes.contains(layer_read);
     if (filled || std::find(kept.begin(), kept.end(), layer_read) != kept.end()) {
       const KeptBytes bytes = kept_bytes(model, corpus, layer_read);

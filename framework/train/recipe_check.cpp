@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "datasets/speech/text_rules.h"
 #include "framework/base/error.h"
 
 namespace thaw {
@@ -23,6 +24,8 @@ class Checker {
     eval_sets();
     labels();
     of_the_task();
+    text_rules(r_.data.audio.text_rules, "data.audio.text_rules");
+    text_rules(r_.evaluate.text_rules, "evaluate.text_rules");
     loss();
     schedule();
     thaw();
@@ -64,6 +67,16 @@ class Checker {
       view.refuse(fmt::format("expected SET/METRIC with a set of data.eval ({}), found {}", known, metric));
   }
 
+  void text_rules(const std::vector<std::string>& rules, const std::string& key) const {
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      try {
+        const TextRules known({rules[i]});
+      } catch (const DataError& error) {
+        at(key).items()[i].refuse(error.what());
+      }
+    }
+  }
+
   void labels() const {
     for (std::size_t i = 0; i < r_.data.labels.size(); ++i) {
       const auto end = r_.data.labels.begin() + static_cast<std::ptrdiff_t>(i);
@@ -94,6 +107,17 @@ class Checker {
       leave_out(r_.batch.unit == BatchRecipe::Unit::seconds, "batch.seconds", "hears no audio");
     } else {
       leave_out(r_.batch.unit == BatchRecipe::Unit::tokens, "batch.tokens", "counts rows (size) or seconds of audio (seconds)");
+      const DataRecipe usual;
+      for (const auto& [key, column] : {std::pair{"data.text", &DataRecipe::text},
+                                        {"data.text_pair", &DataRecipe::text_pair},
+                                        {"data.label", &DataRecipe::label},
+                                        {"data.id", &DataRecipe::id},
+                                        {"data.weight", &DataRecipe::row_weight},
+                                        {"data.group", &DataRecipe::group}})
+        leave_out(r_.data.*column != usual.*column, key, "has the columns of its corpus in data.audio.columns");
+      leave_out(r_.data.format != usual.format, "data.format", "has the format of its corpus in data.audio.corpus");
+      leave_out(r_.data.header != usual.header, "data.header", "has numbers in data.audio.columns where a table has no header");
+      leave_out(r_.data.max_length != usual.max_length, "data.max_length", "has limits in seconds, data.audio.max_seconds");
     }
     if (r_.task != Task::speech_recognition) {
       leave_out(r_.evaluate.max_rows > 0, "evaluate.max_rows", "transcribes nothing");
@@ -105,6 +129,8 @@ class Checker {
     }
     leave_out(!r_.data.labels.empty(), "data.labels", "has no classes");
     leave_out(r_.data.multi_label, "data.multi_label", "has no classes");
+    if (!r_.evaluate.words.empty() && r_.evaluate.beams == 0)
+      at("evaluate.words").refuse("it is for a beam search: set evaluate.beams, or leave it out");
     leave_out(r_.loss.balanced || !r_.loss.class_weights.empty(), "loss.class_weights", "has no classes");
   }
 
@@ -205,6 +231,8 @@ class Checker {
           "this phase may never end: add until: {epochs: N}, steps, rows or end_epoch, as its longest length (patience and a metric may "
           "never come)");
     if (phase.schedule) schedule_keys(path + ".schedule", *phase.schedule);
+    if (!phase.augment && !hears(r_.task))
+      at(path + ".augment").refuse(fmt::format("{} hears no audio; leave this key out", name_of(r_.task)));
     if (r_.data.eval.empty() && (until.patience > 0 || !until.metrics.empty()))
       at(path + ".until").refuse("there is nothing to evaluate on; add data.eval");
     if (phase.restore_best && (index == 0 || r_.data.eval.empty()))

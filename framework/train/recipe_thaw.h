@@ -123,6 +123,7 @@ void describe(const Io& io, PhaseRecipe& r) {
   io("moments", r.fresh_moments, Names<bool>{{"keep", false}, {"fresh", true}});
   io("restore_best", r.restore_best);
   io("reinitialise_top", r.reinitialise_top, count_or_0);
+  if (io.reading || !r.augment) io("augment", r.augment);
 }
 
 template <typename Io>

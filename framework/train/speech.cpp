@@ -54,7 +54,7 @@ SpeechOptions speech_options(const Recipe& recipe, const DataModel& model, const
   options.audio = audio.store == "flac" ? AudioCodec::flac : AudioCodec::i16;
   options.bad = BadLimit::parse(audio.bad_limit);
   if (const auto* const vocabulary = dynamic_cast<const CtcVocabulary*>(tokenizer))
-    options.can_spell = [vocabulary](std::string_view text) { return vocabulary->unspellable(text).empty(); };
+    options.unspellable = [vocabulary](std::string_view text) { return vocabulary->unspellable(text); };
   return options;
 }
 
@@ -148,9 +148,8 @@ HeardOptions heard_options(const Recipe& recipe, const DataModel& model, const T
   options.max_rows = recipe.evaluate.max_rows;
   options.beams = recipe.evaluate.beams;
   if (!recipe.evaluate.words.empty()) {
-    if (recipe.evaluate.beams == 0 || is_ctc(tokenizer))
-      throw RecipeError("{}: evaluate.words: it is for the beam search of a Whisper's decoder: {}", recipe.file.string(),
-                        is_ctc(tokenizer) ? "leave it out" : "set evaluate.beams, or leave it out");
+    if (is_ctc(tokenizer))
+      throw RecipeError("{}: evaluate.words: it is for the beam search of a Whisper's decoder: leave it out", recipe.file.string());
     options.known_word = known_words(recipe.evaluate.words);
     options.unknown_word = recipe.evaluate.unknown_word;
   }
@@ -181,6 +180,22 @@ void check_features(const ShardSet& shards, const Recipe& recipe, const DataMode
     refuse(fmt::format(" of {} mels, but the model reads {}: shard with this model", shards.index().feature_width, mels));
 }
 
+// Rows of which the model makes no frame, as fast as they may be heard. A Whisper's windows have silence behind them.
+void check_lengths(const ShardSet& shards, const Recipe& recipe, const DataModel& model) {
+  if (model.is("whisper") && !recipe.speech.short_rows) return;
+  double fastest = 1;
+  for (const double speed : recipe.augment.speeds) fastest = std::max(fastest, speed);
+  const FrameLengths lengths = frame_lengths(JsonView(model.config, (model.directory / "config.json").string()));
+  const double least_s = static_cast<double>(lengths.samples_needed(1)) / 16000 * fastest;
+  std::uint64_t rows = 0, first = 0;
+  for (std::uint64_t row = shards.rows(); row-- > 0;)
+    if (static_cast<double>(shards.seconds()[row]) < least_s) ++rows, first = row;
+  if (rows > 0)
+    throw DataError(
+        "{}: {} rows are shorter than the {:.3f} s of the model's first frame{}; the first: {}: set data.audio.min_seconds: 0.1",
+        shards.directory().string(), rows, least_s, fastest > 1 ? " at the highest of augment.speeds" : "", shards.id(first));
+}
+
 // A DataError for shards that the model cannot hear, or not whole.
 void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel& model) {
   const std::string where = shards.directory().string();
@@ -192,6 +207,7 @@ void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel&
   const LabelKind wanted = recipe.data.multi_label ? LabelKind::several : LabelKind::one;
   if (recipe.task == Task::audio_classification && shards.label_kind() != wanted)
     throw DataError("{}: expected labels of kind '{}', found '{}': shard it again", where, name_of(wanted), name_of(shards.label_kind()));
+  check_lengths(shards, recipe, model);
   if (!model.is("whisper")) return;
   std::uint64_t too_long = 0, first = 0;
   for (std::uint64_t row = shards.rows(); row-- > 0;)
@@ -275,8 +291,8 @@ std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const 
       shards, [&](const std::string& text) { return tokenizer.encode_plain(blank ? fmt::format(" {}", trim(text)) : text); });
 }
 
-std::string never_learnt(const DataSet& set, const Tokenizer& tokenizer, const DataModel& model) {
-  if (!is_ctc(tokenizer)) return "";
+std::string never_learnt(const DataSet& set, const Objective& objective, const DataModel& model) {
+  if (const auto* const whisper = dynamic_cast<const WhisperTranscription*>(&objective)) return whisper->check(set);
   const FrameLengths lengths = frame_lengths(JsonView(model.config, (model.directory / "config.json").string()));
   std::uint64_t rows = 0, first = 0;
   for (std::uint64_t row = set.shards->rows(); row-- > 0;) {
@@ -310,17 +326,27 @@ std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataMod
                                              const std::shared_ptr<const Tokenizer>& tokenizer, std::shared_ptr<const Inputs> inputs) {
   const HeardOptions heard = heard_options(recipe, model, *tokenizer);
   const auto vocabulary = std::dynamic_pointer_cast<const CtcVocabulary>(tokenizer);
-  if (vocabulary != nullptr && recipe.loss.label_smoothing > 0)
-    throw RecipeError("{}: loss.label_smoothing: the loss of a CTC model has none; leave it out", recipe.file.string());
+  const SpeechRecipe usual;
+  const auto refuse = [&](bool given, const char* key, const char* why) {
+    if (given) throw RecipeError("{}: {}: {}; leave it out", recipe.file.string(), key, why);
+  };
   if (vocabulary != nullptr) {
-    Ctc::Options options{heard};
+    refuse(recipe.loss.label_smoothing > 0, "loss.label_smoothing", "the loss of a CTC model has none");
+    refuse(recipe.speech.translate, "speech.translate", "a CTC model writes what is said");
+    refuse(recipe.speech.timestamps != usual.timestamps, "speech.timestamps", "a CTC model is not told times");
+  } else {
+    refuse(!recipe.speech.vocabulary_of_model, "speech.vocabulary", "a Whisper's decoder has its own tokens");
+    refuse(recipe.speech.casing != usual.casing, "speech.casing", "a Whisper's decoder has its own tokens");
+  }
+  if (vocabulary != nullptr) {
+    Ctc::Options options;
     if (model.is("whisper")) {
       options.frames = [lengths = frame_lengths(JsonView(model.config, (model.directory / "config.json").string()))](std::int64_t samples) {
         return lengths.frames_of(samples);
       };
       options.inputs = std::move(inputs);
     }
-    return std::make_shared<Ctc>(vocabulary, options);
+    return std::make_shared<Ctc>(vocabulary, heard, options);
   }
   WhisperTranscription::Options options;
   options.language = recipe.data.audio.language;
@@ -329,9 +355,8 @@ std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataMod
   options.seed = recipe.seeds.order;
   options.label_smoothing = recipe.loss.label_smoothing;
   options.max_tokens = model.config.value("max_target_positions", options.max_tokens);
-  options.heard = heard;
   options.inputs = std::move(inputs);
-  return std::make_shared<WhisperTranscription>(std::make_shared<const WhisperTokens>(tokenizer), options);
+  return std::make_shared<WhisperTranscription>(std::make_shared<const WhisperTokens>(tokenizer), heard, options);
 }
 
 }  // namespace thaw

@@ -34,8 +34,9 @@ std::shared_ptr<ShardSet> open_speech(const std::string& path, const Recipe& rec
 
 std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer);
 
-// Says how many rows of a CTC model have fewer frames than their texts' characters need; empty where none has.
-std::string never_learnt(const DataSet& set, const Tokenizer& tokenizer, const DataModel& model);
+// Says how many rows have fewer frames than their texts' characters need (CTC), or longer transcripts than the decoder takes (Whisper); empty
+// where none has. DataError where rows have no language that a Whisper knows.
+std::string never_learnt(const DataSet& set, const Objective& objective, const DataModel& model);
 
 // What the model reads of recordings.
 std::unique_ptr<AudioInputs> audio_inputs(const DataModel& model, bool short_rows, Augmentation augmentation);

@@ -184,6 +184,7 @@ double Trainer::accumulate(const Step& step) {
     const std::vector<RowOfSet> rows = rows_of(step.grains[g]);
     Context context;
     context.training = true;
+    context.augmented = planned().recipe.augment;
     context.random_key = random_key(parts_.recipe.seeds.dropout, cursor_.step);
     context.first_token = step.first_token[g];
     context.first_row = step.first_row[g];

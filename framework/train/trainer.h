@@ -81,6 +81,7 @@ class Trainer {
   double factor(std::int64_t step_in_phase) const { return schedule_->factor(schedule_start_ + step_in_phase); }
   const std::vector<int>& cached_layers() const { return cached_layers_; }  // whose input is kept, in this phase and later ones
   int kept_layer(std::size_t phase) const { return parts_.model.kept_layer(plan_.phases[phase].frontier); }  // that it may be read from
+  bool changes_rows(std::size_t phase) const { return parts_.data.inputs->changes_rows() && plan_.phases[phase].recipe.augment; }
   const Batches& batches() const { return batches_; }
   const GradientSync& gradients() const { return *sync_; }
   std::uint64_t learning_bytes() const;  // of this rank's gradients and moments

@@ -81,11 +81,11 @@ std::vector<int> Trainer::layers_to_cache(Kept kept) const {
   using Mode = CacheRecipe::Mode;
   const Mode mode = parts_.recipe.cache.activations;
   std::vector<int> layers;
-  if (mode == Mode::off || parts_.data.inputs->changes_rows()) return layers;
+  if (mode == Mode::off) return layers;
   int lowest = planned().frontier;
   for (std::size_t i = phase_.number; i < plan_.phases.size(); ++i) {
     const PlannedPhase& phase = plan_.phases[i];
-    if (phase.frontier > lowest) break;  // what it reads changes until then
+    if (phase.frontier > lowest || changes_rows(i)) break;  // what it reads changes until then
     lowest = phase.frontier;
     const int layer = kept_layer(i);
     // Only a text's embeddings below cost less than reading what they give. A phase of one epoch alone sees each row once.
@@ -96,7 +96,7 @@ std::vector<int> Trainer::layers_to_cache(Kept kept) const {
     if ((now && kept == Kept::no) || (!layers.empty() && layers.back() == layer)) continue;
     // Leaving activations for later phases on the way is free only where rows need not be computed one by one for it.
     if (!now && layers.empty() && mode == Mode::automatic && cache_.fills_row_by_row(parts_.model)) break;
-    const bool same_later = i + 1 < plan_.phases.size() && kept_layer(i + 1) == layer;
+    const bool same_later = i + 1 < plan_.phases.size() && kept_layer(i + 1) == layer && !changes_rows(i + 1);
     if (again || same_later || mode == Mode::on) layers.push_back(layer);
   }
   return layers;
@@ -186,8 +186,9 @@ State Trainer::moments_of_sleepers() const {
 
 void Trainer::say_phase() {
   for (const std::string& note : cache_notes_) parts_.telemetry.say(note);
-  if (parts_.data.inputs->changes_rows() && parts_.recipe.cache.activations != CacheRecipe::Mode::off && kept_layer(phase_.number) > 0)
-    parts_.telemetry.say("cache      none: augmentation gives every row another sound each time; leave `augment` out to keep activations");
+  if (changes_rows(phase_.number) && parts_.recipe.cache.activations != CacheRecipe::Mode::off && kept_layer(phase_.number) > 0)
+    parts_.telemetry.say(
+        "cache      none: augmentation gives every row another sound each time; `augment: false` in the phase keeps activations");
   if (plan_.phases.size() == 1) return;
   std::int64_t learning = 0;
   for (std::size_t i = 0; i < planned().learning.size(); ++i)

@@ -34,11 +34,7 @@ double Trainer::sample_evaluation(bool time_it) {
     const auto batches = evaluation_batches(set, *parts_.data.inputs, evaluated_rows(set));
     if (batches.empty()) continue;
     const Evaluation alone{parts_.model, *parts_.data.inputs, *parts_.comm};
-    const auto run = [&](const std::vector<RowOfSet>& rows) {
-      Context context;
-      parts_.data.objective->targets(rows, context);
-      run_batch(alone, rows, context);
-    };
+    const auto run = parts_.data.objective->pass(alone);
     run(batches.front());  // memory is found, kernels are chosen
     if (!time_it) continue;
     for (const std::size_t sampled : {batches.size() / 3, batches.size() * 2 / 3}) {

@@ -20,11 +20,11 @@ printf '%-10s %s\n' data "fetching festvox-ru (178 MB)"
 part=$folder.part
 rm -rf "$part"
 mkdir -p "$part"
-(cd "$part" && apt-get download -qq festvox-ru && dpkg -x festvox-ru_*.deb package)
+(cd "$part" && apt-get -o APT::Sandbox::User=root download -qq festvox-ru && dpkg -x festvox-ru_*.deb package)
 voice=$part/package/usr/share/festival/voices/russian/msu_ru_nsh_clunits
 mv "$voice/wav" "$voice/lab" "$part"
 printf '%-10s %s\n' data "fetching hunspell-ru (1 MB)"
-(cd "$part" && apt-get download -qq hunspell-ru hunspell-tools && for package in hunspell-*.deb; do dpkg -x "$package" package; done)
+(cd "$part" && apt-get -o APT::Sandbox::User=root download -qq hunspell-ru hunspell-tools && for package in hunspell-*.deb; do dpkg -x "$package" package; done)
 "$part/package/usr/bin/unmunch" "$part"/package/usr/share/hunspell/ru_RU.{dic,aff} 2>/dev/null >"$part/words.txt"
 [ "$(wc -l <"$part/words.txt")" -gt 1000000 ] || { echo "russian.sh: expected a million forms in hunspell-ru's dictionary" >&2 && exit 65; }
 # ( ru_0001 "…" ): id and sentence; + stands before a stressed vowel.

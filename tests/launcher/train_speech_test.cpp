@@ -278,6 +278,22 @@ TEST_F(TrainSpeech, AugmentationChangesWhatIsHeardAndNothingIsKeptOfIt) {
     ASSERT_EQ(with.size(), without.size());
     for (std::size_t i = 0; i < with.size(); ++i) EXPECT_GT(std::abs(with[i] - without[i]), 1e-4) << augment << " step " << i;
   }
+  // A phase that hears what was recorded keeps what sleeps, though a later one does not.
+  const std::string later =
+      "thaw.phases=\"[{trainable: [decoder], until: {epochs: 2}, augment: false}, {trainable: all, until: {epochs: 1}}]\" ";
+  run("whisper", "later_plain", later);
+  const Ran kept = run("whisper", "later", later + "augment.noise=1");
+  EXPECT_EQ(kept.output.find("cache      none"), std::string::npos) << kept.output;
+  run("whisper", "later_off", later + "augment.noise=1 cache.activations=off");
+  expect_same_bits("later", "later_off");
+  EXPECT_GT(result("later")["phases"][0]["cache_hits"], 0);
+  EXPECT_EQ(result("later")["phases"][1]["cache_hits"], 0);
+  const auto with = losses("later"), without = losses("later_plain");
+  ASSERT_EQ(with.size(), without.size());
+  for (std::size_t i = 0; i < with.size(); ++i) {
+    if (i < with.size() / 3 * 2) EXPECT_EQ(with[i], without[i]) << "step " << i;
+    else EXPECT_GT(std::abs(with[i] - without[i]), 1e-4) << "step " << i;
+  }
   const std::string all = "augment.speeds=[0.9,1,1.1] augment.noise=0.5 augment.time_masks=2";
   run("whisper", "all1", all);
   run("whisper", "all2", all, 2);

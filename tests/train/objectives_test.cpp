@@ -126,7 +126,7 @@ TEST_F(Objectives, TimesFollowTheSpeed) {
   const RunData data = data_of("whisper", {"speech.timestamps=1", "augment.speeds=[0.8, 1.25]"});
   const DataSet& set = data.train[0];
   Context trained, measured;
-  trained.training = true;
+  trained.augmented = true;
   trained.random_key = 5;
   std::vector<RowOfSet> rows;
   for (std::uint64_t row = 0; row < 8; ++row) rows.push_back({&set, row});
@@ -136,7 +136,7 @@ TEST_F(Objectives, TimesFollowTheSpeed) {
   std::set<double> speeds;
   const std::int64_t zero = *data.tokenizer->token_id("<|0.00|>");
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const double speed = data.inputs->speed(trained, i), seconds = static_cast<double>(set.shards->seconds()[i]);
+    const double speed = data.inputs->speed(rows[i], trained, i), seconds = static_cast<double>(set.shards->seconds()[i]);
     speeds.insert(speed);
     const auto end = [&](const Targets& targets) {
       return 0.02 * static_cast<double>(targets.labels[targets.cu_seqlens[i + 1] - 2].item<std::int64_t>() - zero);

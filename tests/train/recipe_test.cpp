@@ -80,6 +80,7 @@ augment:
 speech: {head: ctc, translate: true, timestamps: 0.25, short_rows: true, vocabulary: transcripts, casing: folded}
 batch: {seconds: 240, grain: 60}
 evaluate: {max_rows: 200, beams: 4, words: /data/words.txt, unknown_word: 2.5, normalizer: english, text_rules: [upper]}
+thaw: {phases: [{trainable: decoder, until: {epochs: 1}, augment: false}, {trainable: all, until: {epochs: 2}}]}
 )";
 
 std::string error_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
@@ -119,13 +120,15 @@ TEST(Recipe, reads_every_key) {
   EXPECT_EQ(r.optimizer, (OptimizerRecipe{"adamw", 3e-5, 0, 0.8, 0.95, 1e-6, 0}));
   EXPECT_EQ(r.schedule, (ScheduleRecipe{ScheduleKind::cosine, {Duration::Unit::epochs, 0.5}, 0.1, 32}));
   EXPECT_EQ(r.loss, (LossRecipe{false, {{"negative", 2}, {"no", 0.5}}, 0.1}));
-  EXPECT_EQ(r.evaluate, (EvaluateRecipe{200, "other/f1", 0, 0, "", 4, "none", {}, 3}));
+  EXPECT_EQ(r.evaluate, (EvaluateRecipe{200, "other/f1", 0, 0, "", 3, "none", {}, 3}));
   EXPECT_EQ(r.checkpoint, (CheckpointRecipe{50, 10, 2}));
 }
 
 TEST(Recipe, reads_every_key_of_speech) {
   const Recipe r = parse_recipe("r.yaml", heard);
   EXPECT_EQ(r.task, Task::speech_recognition);
+  ASSERT_EQ(r.thaw.phases.size(), 2U);
+  EXPECT_TRUE(!r.thaw.phases[0].augment && r.thaw.phases[1].augment);
   EXPECT_EQ(r.data.audio, (AudioRecipe{.corpus = "common_voice",
                                        .columns = {{"text", "sentence"}, {"speaker", "no"}},
                                        .pattern = "{label}_{speaker}",
@@ -185,11 +188,18 @@ TEST(Recipe, checks_every_value_of_speech) {
     EXPECT_EQ(wrong(override), fmt::format("command line: {}: {}", key, message));
   }
   EXPECT_EQ(wrong("augment.speeds=[1, 20]"), "command line: augment.speeds[1]: expected a number from 0.1 to 10, found 20");
+  for (const char* key : {"data.audio.text_rules", "evaluate.text_rules"})
+    EXPECT_EQ(wrong(fmt::format("{}=[lower, strip_commas]", key)),
+              fmt::format("command line: {}[1]: text rule 'strip_commas': expected lower, upper, strip_punctuation[:KEEP], "
+                          "remove:CHARACTERS, yo_to_ye, collapse_spaces, nfc or nfkc",
+                          key));
   EXPECT_EQ(added("batch: {seconds: 9, size: 3}"), "r.yaml:6: batch.seconds: given beside batch.size; keep one of them");
   EXPECT_EQ(error_of(heard, {"batch.grain=7"}), "command line: batch.grain: expected a divisor of batch.seconds (240), found 7");
   // What a task of text would pass over in silence.
   EXPECT_EQ(added("batch: {seconds: 240}"), "r.yaml:6: batch.seconds: text-classification hears no audio; leave this key out");
   EXPECT_EQ(added("augment: {noise: 0.5}"), "r.yaml:6: augment: text-classification hears no audio; leave this key out");
+  EXPECT_EQ(error_of(least, {"thaw.phases=[{trainable: all, until: {epochs: 1}, augment: false}]"}),
+            "command line: thaw.phases[0].augment: text-classification hears no audio; leave this key out");
   EXPECT_EQ(added("speech:\n  short_rows: true"), "r.yaml:6: speech: text-classification hears no audio; leave this key out");
   EXPECT_EQ(error_of(least, {"data.audio.language=ru"}),
             "command line: data.audio: text-classification hears no audio; leave this key out");

@@ -73,6 +73,11 @@ void spread(const std::vector<TimedWord*>& words, std::size_t first, std::size_t
   }
 }
 
+// Where a word's tail meets the next one, which begins before its label, they part halfway.
+void part_words(TimedWord& word, TimedWord& next) {
+  if (word.end > next.start) word.end = next.start = (word.end + next.start) / 2;
+}
+
 }  // namespace
 
 void align_words(Transcript& transcript, const CtcAcousticModel& model, const CtcSpelling& spelling, std::span<const float> samples,
@@ -96,6 +101,7 @@ void align_words(Transcript& transcript, const CtcAcousticModel& model, const Ct
       TimedWord& word = *words[labels.words[i]];
       const double heard_until = begin + spans[i].end_s(model.frame_s());
       word.start = std::max(free_from, begin + spans[i].start_s(model.frame_s()) - lag_s);
+      if (i > 0) part_words(*words[labels.words[i - 1]], word);
       const double next = i + 1 < spans.size() ? begin + spans[i + 1].start_s(model.frame_s()) : sound.end_s;
       word.end = std::max(word.start, heard_until) + std::clamp((next - heard_until) / 2, 0.0, longest_tail_s);
       if (unspelt < labels.words[i]) spread(words, unspelt, labels.words[i], i > 0 ? words[unspelt - 1]->end : free_from, word.start);

@@ -104,7 +104,7 @@ void WhisperDecoder::hear(const std::vector<at::Tensor>& encoded) {
       throw DataError("a window's encoding: expected [1 to {}, {}], found [{}]", config_.source_positions, config_.width,
                       fmt::join(window.sizes(), ", "));
   cache_audio(static_cast<std::int64_t>(encoded.size()),
-              [&](std::int64_t window) { return encoded[static_cast<std::size_t>(window)].to(type_).contiguous(); });
+              [&](std::int64_t window) { return encoded[static_cast<std::size_t>(window)].to(at::kCPU, type_).contiguous(); });
 }
 
 // A thread a window, where there are as many: no thread then waits for another inside a layer. Each takes the next window when it

@@ -39,9 +39,10 @@ std::uint32_t AudioInputs::size(const ShardSet& shards, std::uint64_t row) const
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(std::lround(shards.seconds()[row] * 100)));
 }
 
-double AudioInputs::speed(const Context& context, std::size_t number) const {
-  if (!context.training || !augmentation_.changes_sound) return 1;
-  return audio::chosen_speed(augmentation_.sound, key_of(context, number, sound_use));
+double AudioInputs::speed(const RowOfSet& row, const Context& context, std::size_t number) const {
+  if (!context.augmented || !augmentation_.changes_sound) return 1;
+  const auto samples = static_cast<std::size_t>(std::lround(static_cast<double>(row.shards().seconds()[row.row]) * rate));
+  return audio::chosen_speed(augmentation_.sound, samples, key_of(context, number, sound_use));
 }
 
 std::vector<float> AudioInputs::samples_of(const RowOfSet& row, const Context& context, std::size_t number) const {
@@ -55,7 +56,7 @@ std::vector<float> AudioInputs::samples_of(const RowOfSet& row, const Context& c
     std::transform(stored.begin(), stored.end(), samples.begin(),
                    [](std::int16_t sample) { return static_cast<float>(sample) / 32768.0F; });
   }
-  if (!context.training || !augmentation_.changes_sound) return samples;
+  if (!context.augmented || !augmentation_.changes_sound) return samples;
   return audio::augment(samples, augmentation_.sound, augmentation_.noises, key_of(context, number, sound_use));
 }
 
@@ -87,8 +88,8 @@ std::vector<std::int64_t> LogMelInputs::read(const std::vector<RowOfSet>& rows, 
                         if (row.shards().audio_codec() == AudioCodec::features)
                           features = at::tensor(row.shards().features(row.row)).view({-1, mels});
                         else features = of(samples_of(row, context, i));
-                        if (!context.training || !augmentation_.changes_features) return features;
-                        const double frames = std::round(size(row.shards(), row.row) / speed(context, i));
+                        if (!context.augmented || !augmentation_.changes_features) return features;
+                        const double frames = std::round(size(row.shards(), row.row) / speed(row, context, i));
                         const std::int64_t heard = std::clamp(static_cast<std::int64_t>(frames), std::int64_t{1}, features.size(0));
                         const audio::FeatureMasks masks =
                             audio::draw_masks(augmentation_.masks, heard, mels, key_of(context, i, masks_use));

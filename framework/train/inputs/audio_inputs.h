@@ -25,7 +25,7 @@ class AudioInputs : public Inputs {
   explicit AudioInputs(Augmentation augmentation) : augmentation_(std::move(augmentation)) {}
   std::uint32_t size(const ShardSet& shards, std::uint64_t row) const override;
   bool hears() const override { return true; }
-  double speed(const Context& context, std::size_t number) const override;
+  double speed(const RowOfSet& row, const Context& context, std::size_t number) const override;
   bool changes_rows() const override { return augmentation_.changes_sound || augmentation_.changes_features; }
 
   // Of a recording that is in no shard: fp32 [frames, mels] or [samples].
@@ -44,7 +44,9 @@ class AudioInputs : public Inputs {
 class LogMelInputs final : public AudioInputs {
  public:
   LogMelInputs(const audio::LogMelConfig& config, bool short_rows, Augmentation augmentation)
-      : AudioInputs(std::move(augmentation)), log_mel_(config), short_rows_(short_rows) {}
+      : AudioInputs(std::move(augmentation)), log_mel_(config), short_rows_(short_rows) {
+    augmentation_.sound.longest = static_cast<std::size_t>(config.chunk_samples());
+  }
   std::vector<std::int64_t> read(const std::vector<RowOfSet>& rows, Context& context) const override;
   std::uint32_t length(const ShardSet& shards, std::uint64_t row) const override;
   std::int64_t evaluation_length() const override { return 16 * window(); }

@@ -13,8 +13,8 @@ class Inputs {
  public:
   virtual ~Inputs() = default;
 
-  // Fills a context with what the first layer reads of some rows, on the CPU, and gives their cu_seqlens. Where the context is that of
-  // a training step, rows are changed as the recipe says, each by (step, number in the step) alone.
+  // Fills a context with what the first layer reads of some rows, on the CPU, and gives their cu_seqlens. Where the context is
+  // augmented, rows are changed as the recipe says, each by (step, number in the step) alone.
   virtual std::vector<std::int64_t> read(const std::vector<RowOfSet>& rows, Context& context) const = 0;
 
   // Of a row: what the first layer reads (tokens, frames, samples), and what batches and reports count (tokens, or hundredths of a
@@ -26,10 +26,10 @@ class Inputs {
 
   virtual bool hears() const = 0;  // audio; else it reads ids of a vocabulary, as the sets' shards hold them
 
-  // How much faster than it was recorded the row of this number in a pass is heard there: times in it are so much earlier.
-  virtual double speed(const Context&, std::size_t) const { return 1; }
+  // How much faster than it was recorded a row, which has this number in the pass, is heard there: times in it are so much earlier.
+  virtual double speed(const RowOfSet&, const Context&, std::size_t) const { return 1; }
 
-  // Whether training reads another thing of a row each time: then nothing that layers make of it can be kept.
+  // Whether an augmented context reads another thing of a row each time: then nothing that layers make of it can be kept.
   virtual bool changes_rows() const { return false; }
 };
 

@@ -135,6 +135,10 @@ std::optional<Metrics> Classification::measure(const DataSet& set, const Evaluat
   return metrics;
 }
 
+std::function<void(const std::vector<RowOfSet>& batch)> Classification::pass(const Evaluation& evaluation) const {
+  return [&evaluation](const std::vector<RowOfSet>& batch) { run_batch(evaluation, batch); };
+}
+
 std::vector<std::string> Classification::metrics() const {
   std::vector<std::string> names{"loss"};
   const auto add = [&](const auto& table) {

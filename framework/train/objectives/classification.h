@@ -23,6 +23,7 @@ class Classification final : public Objective {
   // One label: loss, accuracy, f1_macro, f1_micro, matthews_correlation, f1 (two labels: of the last), f1/LABEL.
   // Several labels a row: loss, accuracy (all labels right), f1_micro, f1_macro. Regression: loss (mse), mae, pearson, spearman.
   std::optional<Metrics> measure(const DataSet& set, const Evaluation& evaluation) const override;
+  std::function<void(const std::vector<RowOfSet>& batch)> pass(const Evaluation& evaluation) const override;
   std::vector<std::string> metrics() const override;
   std::string usual_metric() const override { return loss_.problem == Problem::regression ? "loss" : "accuracy"; }
   std::string words() const override;

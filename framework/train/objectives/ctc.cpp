@@ -18,7 +18,7 @@ Targets Ctc::targets(const std::vector<RowOfSet>& rows, Context& context) const 
     labels.insert(labels.end(), ids.begin(), ids.end());
     targets.cu_seqlens.push_back(static_cast<std::int64_t>(labels.size()));
     if (!options_.frames) continue;
-    const double speed = options_.inputs == nullptr ? 1 : options_.inputs->speed(context, i);
+    const double speed = options_.inputs == nullptr ? 1 : options_.inputs->speed(rows[i], context, i);
     targets.frames.push_back(options_.frames(std::lround(rows[i].shards().seconds()[rows[i].row] * 16000 / speed)));
   }
   targets.labels = at::tensor(labels, at::kLong);
@@ -32,13 +32,13 @@ double Ctc::share(const DataSet& set, std::uint64_t row) const {
 }
 
 std::vector<std::int64_t> Ctc::labels_in(const at::Tensor& frames) const {
-  const std::int64_t beams = options_.heard.beams;
+  const std::int64_t beams = heard().beams;
   if (beams == 0) return ctc_greedy(frames, vocabulary_->blank()).ids;
   return ctc_beam_search(at::log_softmax(frames, 1, at::kFloat), {vocabulary_->blank(), static_cast<std::size_t>(beams)}).front().ids;
 }
 
-std::optional<Metrics> Ctc::measure(const DataSet& set, const Evaluation& evaluation) const {
-  return measure_heard(set, evaluation, [&](const std::vector<RowOfSet>& batch) {
+Recognition::Hear Ctc::hear(const Evaluation& evaluation) const {
+  return [this, &evaluation](const std::vector<RowOfSet>& batch) {
     Context context;
     const Targets expected = targets(batch, context);
     const Packed output = run_batch(evaluation, batch);
@@ -52,7 +52,7 @@ std::optional<Metrics> Ctc::measure(const DataSet& set, const Evaluation& evalua
           {losses[static_cast<std::int64_t>(i)].item<double>(), vocabulary_->decode_labels(labels_in(frames), /*collapse=*/false)});
     }
     return heard;
-  });
+  };
 }
 
 std::string Ctc::words() const { return fmt::format("automatic-speech-recognition, CTC: {} characters", vocabulary_->vocabulary_size()); }

@@ -7,11 +7,12 @@
 
 namespace thaw {
 
-std::optional<Metrics> Recognition::measure_heard(const DataSet& set, const Evaluation& evaluation, const Hear& hear) const {
+std::optional<Metrics> Recognition::measure(const DataSet& set, const Evaluation& evaluation) const {
+  const Hear heard_in = hear(evaluation);
   const std::vector<std::uint64_t> rows = evaluated_rows(set, options_.max_rows);
   const auto found = find_of_rows(set, rows, evaluation, [&](const std::vector<RowOfSet>& batch) {
     std::vector<std::string> bytes;
-    for (const HeardRow& row : hear(batch))
+    for (const HeardRow& row : heard_in(batch))
       bytes.push_back(std::string(reinterpret_cast<const char*>(&row.loss), sizeof row.loss) + row.text);
     return bytes;
   });

@@ -60,6 +60,8 @@ class Objective {
 
   // The metrics of a set, the same on every rank; nothing where `progress` ended it. Collective.
   virtual std::optional<Metrics> measure(const DataSet& set, const Evaluation& evaluation) const = 0;
+  // What it does with a batch of rows, for forecasts.
+  virtual std::function<void(const std::vector<RowOfSet>& batch)> pass(const Evaluation& evaluation) const = 0;
   virtual std::vector<std::string> metrics() const = 0;  // their names
   virtual std::string usual_metric() const = 0;          // that which chooses the best model where the recipe names none
 

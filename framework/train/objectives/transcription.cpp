@@ -12,8 +12,8 @@
 
 namespace thaw {
 
-WhisperTranscription::WhisperTranscription(std::shared_ptr<const WhisperTokens> tokens, Options options)
-    : Recognition(options.heard), tokens_(std::move(tokens)), vocabulary_(whisper_vocabulary(tokens_)), options_(std::move(options)) {
+WhisperTranscription::WhisperTranscription(std::shared_ptr<const WhisperTokens> tokens, HeardOptions heard, Options options)
+    : Recognition(std::move(heard)), tokens_(std::move(tokens)), vocabulary_(whisper_vocabulary(tokens_)), options_(std::move(options)) {
   if (options_.translate && !tokens_->multilingual()) throw RecipeError("speech.translate: this model knows English alone");
   if (!options_.language.empty() && !tokens_->multilingual() && tokens_->language_token(options_.language) != tokens_->language_token("en"))
     throw RecipeError("data.audio.language: '{}': this model knows English alone; choose a multilingual one", options_.language);
@@ -28,16 +28,19 @@ bool WhisperTranscription::with_times(const DataSet& set, std::uint64_t row) con
          set.shards->seconds()[row] <= 30;
 }
 
+std::string WhisperTranscription::language_in(const DataSet& set, std::uint64_t row) const {
+  const std::string own = set.shards->language(row);
+  return own.empty() ? options_.language : own;
+}
+
+bool WhisperTranscription::knows(const std::string& language) const {
+  return !language.empty() && tokens_->language_token(language).has_value();
+}
+
 std::string WhisperTranscription::language_of(const DataSet& set, std::uint64_t row) const {
   if (!tokens_->multilingual()) return "en";
-  const std::string own = set.shards->language(row);
-  const std::string& language = own.empty() ? options_.language : own;
-  if (language.empty() || !tokens_->language_token(language))
-    throw DataError(
-        "{}: row {}: expected a language that the model knows, found '{}': name it in data.audio.language, or a column of it in "
-        "data.audio.columns",
-        set.name, set.shards->id(row), language);
-  const auto same = [&](const WhisperLanguage& known) { return known.token == tokens_->language_token(language); };
+  const auto token = tokens_->language_token(language_in(set, row));
+  const auto same = [&](const WhisperLanguage& known) { return known.token == token; };
   return std::find_if(tokens_->languages().begin(), tokens_->languages().end(), same)->code;
 }
 
@@ -75,7 +78,7 @@ Targets WhisperTranscription::targets(const std::vector<RowOfSet>& rows, Context
     ids.insert(ids.end(), text.begin(), text.end());
     labels.insert(labels.end(), text.begin(), text.end());
     if (with_times(set, row)) {
-      const double speed = options_.inputs == nullptr ? 1 : options_.inputs->speed(context, i);
+      const double speed = options_.inputs == nullptr ? 1 : options_.inputs->speed(rows[i], context, i);
       ids.push_back(tokens_->timestamp(static_cast<double>(set.shards->seconds()[row]) / speed));
       labels.push_back(ids.back());
     }
@@ -100,34 +103,37 @@ at::Tensor WhisperTranscription::by_token(const Packed& output, const Targets& t
 
 at::Tensor WhisperTranscription::loss(const Packed& output, const Targets& targets) const { return by_token(output, targets).sum(); }
 
-// Without times, each row in its own language.
+// Without times, each row in its own language; some at a time, since the decoder keeps room for a whole window of each.
 std::vector<std::string> WhisperTranscription::decode(const std::vector<RowOfSet>& rows, const Packed& memory,
                                                       SpeechDecoder& decoder) const {
-  std::vector<at::Tensor> encoded;
-  for (std::size_t row = 0; row < rows.size(); ++row)
-    encoded.push_back(memory.values.slice(0, memory.cu_seqlens[row], memory.cu_seqlens[row + 1]));
-  decoder.hear(encoded);
-  std::map<std::string, std::vector<DecodingWindow>> by_language;
-  for (std::size_t row = 0; row < rows.size(); ++row)
-    by_language[language_of(*rows[row].set, rows[row].row)].push_back({static_cast<std::int64_t>(row), 0});
+  constexpr std::size_t most = 16;
   std::vector<std::string> texts(rows.size());
-  for (const auto& [language, windows] : by_language) {
-    WhisperOptions options;
-    options.language = language;
-    options.translate = options_.translate;
-    options.timestamps = false;
-    options.beam_size = options_.heard.beams;
-    options.known_word = options_.heard.known_word;
-    options.unknown_word = options_.heard.unknown_word;
-    const std::vector<WhisperResult> results = decode_windows(decoder, vocabulary_, windows, options);
-    for (std::size_t i = 0; i < windows.size(); ++i) texts[static_cast<std::size_t>(windows[i].index)] = results[i].text;
+  for (std::size_t first = 0; first < rows.size(); first += most) {
+    std::vector<at::Tensor> encoded;
+    std::map<std::string, std::vector<DecodingWindow>> by_language;
+    for (std::size_t row = first; row < std::min(rows.size(), first + most); ++row) {
+      by_language[language_of(*rows[row].set, rows[row].row)].push_back({static_cast<std::int64_t>(encoded.size()), 0});
+      encoded.push_back(memory.values.slice(0, memory.cu_seqlens[row], memory.cu_seqlens[row + 1]));
+    }
+    decoder.hear(encoded);
+    for (const auto& [language, windows] : by_language) {
+      WhisperOptions options;
+      options.language = language;
+      options.translate = options_.translate;
+      options.timestamps = false;
+      options.beam_size = heard().beams;
+      options.known_word = heard().known_word;
+      options.unknown_word = heard().unknown_word;
+      const std::vector<WhisperResult> results = decode_windows(decoder, vocabulary_, windows, options);
+      for (std::size_t i = 0; i < windows.size(); ++i) texts[first + static_cast<std::size_t>(windows[i].index)] = results[i].text;
+    }
   }
   return texts;
 }
 
-std::optional<Metrics> WhisperTranscription::measure(const DataSet& set, const Evaluation& evaluation) const {
-  const std::unique_ptr<SpeechDecoder> decoder = whisper_decoder(evaluation.model, evaluation.model.flow_type());
-  return measure_heard(set, evaluation, [&](const std::vector<RowOfSet>& batch) {
+Recognition::Hear WhisperTranscription::hear(const Evaluation& evaluation) const {
+  const std::shared_ptr<SpeechDecoder> decoder = whisper_decoder(evaluation.model, evaluation.model.flow_type());
+  return [this, &evaluation, decoder](const std::vector<RowOfSet>& batch) {
     Context context;
     const Targets expected = targets(batch, context);
     const Packed output = run_batch(evaluation, batch, context);
@@ -137,7 +143,24 @@ std::optional<Metrics> WhisperTranscription::measure(const DataSet& set, const E
     for (std::size_t i = 0; i < batch.size(); ++i)
       heard.push_back({losses.slice(0, expected.cu_seqlens[i], expected.cu_seqlens[i + 1]).sum().item<double>(), texts[i]});
     return heard;
-  });
+  };
+}
+
+std::string WhisperTranscription::check(const DataSet& set) const {
+  std::uint64_t unknown = 0, cut = 0, first_unknown = 0, first_cut = 0;
+  for (std::uint64_t row = set.shards->rows(); row-- > 0;) {
+    if (tokens_->multilingual() && !knows(language_in(set, row))) ++unknown, first_unknown = row;
+    if (text_length(set, row) < (*set.transcripts)[row].size()) ++cut, first_cut = row;
+  }
+  if (unknown > 0)
+    throw DataError(
+        "{}: expected a language that the model knows, found '{}' in row {}, and none in {} of {} rows: name it in data.audio.language, or "
+        "a column of it in data.audio.columns",
+        set.name, language_in(set, first_unknown), set.shards->id(first_unknown), unknown, set.shards->rows());
+  if (cut == 0) return "";
+  return fmt::format(
+      "{}: {} rows have transcripts longer than the {} tokens that the decoder takes: their end is not learnt; the first: {}", set.name,
+      cut, text_length(set, first_cut), set.shards->id(first_cut));
 }
 
 std::string WhisperTranscription::words() const {
