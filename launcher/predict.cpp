@@ -51,7 +51,7 @@ void add_predict(CLI::App& app, int& exit_code) {
       "Examples:  echo 'A moving, funny film.' | thaw predict runs/reviews-42\n"
       "           thaw predict runs/commands-42 recordings/ --unknown-below 0.9\n"
       "Prints LABEL<TAB>PROBABILITY for each line; FILE<TAB>LABEL<TAB>PROBABILITY for each recording, or FILE<TAB>silence<TAB>-.\n"
-      "A recording that cannot be heard is named, and the others go on (exit code 65).");
+      "A recording that cannot be heard is named, and the others go on (exit code 65); a path that is not there ends it at once (66).");
   command->callback([=, &exit_code] { exit_code = predict(*options); });
 }
 

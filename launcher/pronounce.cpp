@@ -59,6 +59,7 @@ std::string spelt(const CtcVocabulary& vocabulary, const Sentence& sentence) {
 }
 
 audio::Audio heard(const std::string& recording, const CtcModel& model) {
+  if (fs::is_directory(recording)) throw DataError(ExitCode::input_missing, "{}: expected a recording, found a folder", recording);
   audio::ReadOptions reading;
   reading.sample_rate = model.sample_rate;
   audio::Audio audio = audio::read_audio(recording, reading);

@@ -30,11 +30,7 @@ struct TranscribeArguments {
 };
 
 std::string written(const Transcript& transcript, const fs::path& recording, const std::string& format, const CaptionOptions& captions) {
-  if (format == "json") {
-    OrderedJson json = transcript_json(transcript);
-    json["file"] = recording.string();
-    return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
-  }
+  if (format == "json") return to_json(transcript, recording.string());
   if (format == "srt") return to_srt(transcript, captions);
   if (format == "vtt") return to_vtt(transcript, captions);
   return format == "tsv" ? to_tsv(transcript) : to_text(transcript);
@@ -131,14 +127,16 @@ void add_transcribe(CLI::App& app, int& exit_code) {
   command->add_option("-f,--format", arguments->formats, "text, json, srt, vtt, tsv; several, by commas, with --output")
       ->delimiter(',')
       ->check(CLI::IsMember({"text", "json", "srt", "vtt", "tsv"}));
-  command->add_flag_callback(
-      "--json", [arguments] { arguments->formats = {"json"}; }, "As --format json: an object a recording");
+  command
+      ->add_flag_callback(
+          "--json", [arguments] { arguments->formats = {"json"}; }, "As --format json: an object a recording")
+      ->excludes("--format");
   command->add_option("-o,--output", arguments->output, "A folder: a file for each recording and format (standard output)");
   command->add_flag("--word-times", hearing.word_times, "When each word is said");
   command->add_option("--aligner", hearing.aligner, "A CTC model (a directory, a run, a hub name) that says when each word is said");
   command->add_flag("--snap-words", hearing.snap_words, "Words beside a pause begin and end with the voice");
   command->add_option("--beams", hearing.beams, "Beam search with so many (0: the most probable token, or label, each time)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1000}));
   command->add_option("--max-line-width", captions.max_line_width, "Characters of a caption's line")->check(CLI::PositiveNumber);
   command->add_option("--max-line-count", captions.max_line_count, "Lines of a caption")->check(CLI::PositiveNumber);
   command->add_option("--max-words-per-line", captions.max_words_per_line, "Words of a caption's line")->check(CLI::PositiveNumber);
@@ -150,7 +148,7 @@ void add_transcribe(CLI::App& app, int& exit_code) {
   const std::vector<CLI::Option*> for_whisper = add_for_whisper(*command->add_option_group("Whisper alone"), hearing);
   command->footer(
       "Example:  thaw transcribe openai/whisper-base talk.mp3 --format srt,json --output captions\n"
-      "A recording that cannot be heard is named, and the others go on (exit code 65).");
+      "A recording that cannot be heard is named, and the others go on (exit code 65); a path that is not there ends it at once (66).");
   command->callback([=, &exit_code] {
     for (const CLI::Option* option : for_whisper)
       if (option->count() > 0) arguments->transcriber.for_whisper.push_back(option->get_name());

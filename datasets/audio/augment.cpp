@@ -63,8 +63,9 @@ void apply_gain(std::span<float> samples, double gain_db) {
 double chosen_speed(const AugmentConfig& config, std::size_t samples, std::uint64_t key) {
   if (config.speeds.empty()) return 1;
   const double speed = config.speeds[choice(config.speeds.size(), uniform(random_key(key, of_speed), 0))];
-  const bool too_long = config.longest > 0 && static_cast<double>(samples) / speed > static_cast<double>(config.longest);
-  return speed < 1 && too_long ? 1 : speed;
+  const double left = static_cast<double>(samples) / speed;
+  const bool too_long = config.longest > 0 && left > static_cast<double>(config.longest);
+  return (speed < 1 && too_long) || (speed > 1 && left < static_cast<double>(config.shortest)) ? 1 : speed;
 }
 
 std::vector<float> augment(std::span<const float> samples, const AugmentConfig& config, std::span<const std::vector<float>> noises,

@@ -11,7 +11,8 @@ namespace thaw::audio {
 struct AugmentConfig {
   // One is chosen for each row (Ko et al., "Audio augmentation for speech recognition", Interspeech 2015); pitch changes too.
   std::vector<double> speeds{0.9, 1.0, 1.1};
-  std::size_t longest = 0;                   // samples; what would last longer stays as fast as it was recorded; 0: no limit
+  // Samples; what would last longer, or shorter, stays as fast as it was recorded. 0: no limit.
+  std::size_t longest = 0, shortest = 0;
   double noise_probability = 0;              // share of rows that get noise …
   double low_snr_db = 5, high_snr_db = 20;   // … of a signal-to-noise ratio that is uniform in this range
   double low_gain_db = 0, high_gain_db = 0;  // uniform in this range

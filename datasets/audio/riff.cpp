@@ -49,7 +49,7 @@ constexpr std::uint64_t rubbish_bytes = 1024;  // that downloads and recorders l
 // Samples hardly look so: four printable characters, and a size that fits.
 bool is_chunk(const Reader& chunk) {
   const std::string_view name = chunk.name();
-  for (const std::string_view known : {"LIST", "id3", "ID3", "TAG"})  // whatever their size
+  for (const std::string_view known : {"LIST", "id3", "ID3", "TAG", "APET", "bext", "iXML"})  // whatever their size
     if (name.starts_with(known)) return true;
   const bool printable = std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~'; });
   return printable && chunk.number(4, 4) <= chunk.left() - 8;

@@ -87,7 +87,7 @@ void SpeechRows::check_labels(Corpus& corpus) {
     const std::string wrong = take_labels(one, row);
     labelled = labelled || !row.labels.empty();
     if (wrong.empty()) kept.push_back(std::move(one));
-    else corpus.left_out.push_back({name_of(Fault::bad_row), corpus.where(one), one.id, wrong, 0});
+    else corpus.left_out.push_back({name_of(Fault::bad_row), corpus.where(one), one.id, corpus.about(one, wrong), 0});
   }
   if (kept.empty() || !labelled)
     throw DataError(

@@ -66,7 +66,7 @@ bool WordList::knows(const std::string& word) const { return known(without_end(s
 bool WordList::begins(const std::string& part) const {
   std::string there = spelt(part);
   if (there.ends_with(unfinished_character)) there.resize(there.size() - unfinished_character.size());
-  return known(there, false);
+  return known(there, false) || known(without_end(there), true);  // a quote may close
 }
 
 std::function<bool(const std::string& word, bool whole)> known_words(const std::filesystem::path& file) {

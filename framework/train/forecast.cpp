@@ -140,7 +140,12 @@ double seconds_a_token(Trainer& trainer, const std::vector<Step>& steps, Communi
   return slowest(comm, seconds) / tokens;
 }
 
-void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int count, PhaseForecast& phase, double& evaluation_token_s) {
+// Seconds a token of an evaluation: of the model's pass, and of all that is done, such as a search for words.
+struct EvaluationCost {
+  double model = 0, all = 0;
+};
+
+void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int count, PhaseForecast& phase, EvaluationCost& evaluation) {
   const Batches& batches = trainer.batches();
   const std::int64_t in_epoch = batches.steps(0);
   std::vector<Step> steps;
@@ -151,8 +156,9 @@ void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int cou
   trainer.take(batches.step(0, in_epoch - 1));  // memory is found, kernels are chosen
   phase.step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
   if (phase.cache_bytes > 0) phase.cached_step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
-  const double sampled = slowest(comm, trainer.sample_evaluation(/*time_it=*/evaluation_token_s == 0)) / comm.size();
-  if (evaluation_token_s == 0) evaluation_token_s = sampled;
+  const auto [model, all] = trainer.sample_evaluation(/*time_it=*/evaluation.all == 0);
+  const EvaluationCost sampled{slowest(comm, model) / comm.size(), slowest(comm, all) / comm.size()};
+  if (evaluation.all == 0) evaluation = sampled;
   phase.peak_memory_bytes = peak_memory();
 }
 
@@ -172,18 +178,19 @@ PhaseForecast counted(const Trainer& trainer, const Model& model, const Corpus& 
 }
 
 // A phase's times, from those of its steps. `filled`: earlier phases have kept all that it reads.
-void add_up(PhaseForecast& phase, std::int64_t evaluate_every, double steps_of_epoch, double evaluation_s, bool filled) {
+void add_up(PhaseForecast& phase, std::int64_t evaluate_every, double steps_of_epoch, EvaluationCost evaluation, bool filled) {
   const double steps = static_cast<double>(phase.steps);
   const bool cached = phase.cache_bytes > 0;
   const double every = evaluate_every > 0 ? static_cast<double>(evaluate_every) : steps_of_epoch;
   const double evaluations = std::ceil(steps / every - 1e-9);
-  phase.evaluation_s = evaluation_s * evaluations;
+  phase.evaluation_s = evaluation.all * evaluations;
   phase.uncached_time_s = phase.step_s * steps + phase.evaluation_s;
   const double computed = !cached ? steps : filled ? 0 : std::min(steps, steps_of_epoch);
   const double computed_evaluations = !cached ? evaluations : filled ? 0 : std::min(1.0, evaluations);
   const double cached_share = phase.cached_step_s > 0 ? std::min(1.0, phase.cached_step_s / phase.step_s) : 1;
   phase.time_s = phase.step_s * computed + phase.cached_step_s * (steps - computed) +
-                 evaluation_s * (computed_evaluations + (evaluations - computed_evaluations) * cached_share);
+                 evaluation.model * (computed_evaluations + (evaluations - computed_evaluations) * cached_share) +
+                 (evaluation.all - evaluation.model) * evaluations;  // what follows the model's pass is never kept
 }
 
 // Steps of the phase that the trainer is in, in turn; the median of ratios.
@@ -209,7 +216,7 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
   const double steps_of_epoch = static_cast<double>(trainer.batches().steps(0));
   Forecast out;
   std::map<int, double> passes;  // over what is kept of a layer's input, by the earlier phases
-  double evaluation_token_s = 0;
+  EvaluationCost evaluation;
   for (std::size_t number = 0; number < trainer.plan().phases.size(); ++number) {
     const PlannedPhase& planned = trainer.plan().phases[number];
     trainer.jump_to_phase(number);
@@ -222,7 +229,7 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
       const KeptBytes bytes = kept_bytes(model, corpus, layer_read);
       phase.cache_bytes = static_cast<std::uint64_t>(bytes.training + bytes.evaluation);
     }
-    if (count > 0) measure(trainer, corpus, comm, count, phase, evaluation_token_s);
+    if (count > 0) measure(trainer, corpus, comm, count, phase, evaluation);
     const double epochs = static_cast<double>(planned.steps) / steps_of_epoch;
     for (const int layer : kept) {
       passes[layer] += layer == layer_read ? epochs : std::min(1.0, epochs);
@@ -230,7 +237,8 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
         phase.peak_memory_bytes += static_cast<std::uint64_t>(looked_at(kept_bytes(model, corpus, layer), passes[layer], comm.size()));
     }
     phase.network_bytes = comm.size() > 1 || count > 0 ? trainer.bytes_per_step() : 0;
-    add_up(phase, recipe.evaluate.every_steps, steps_of_epoch, evaluation_token_s * corpus.evaluation_size, filled);
+    const EvaluationCost whole{evaluation.model * corpus.evaluation_size, evaluation.all * corpus.evaluation_size};
+    add_up(phase, recipe.evaluate.every_steps, steps_of_epoch, whole, filled);
     std::erase_if(passes, [&](const auto& entry) { return entry.first > planned.frontier; });
     out.time_s += phase.time_s;
     out.uncached_time_s += phase.uncached_time_s;

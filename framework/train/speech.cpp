@@ -180,20 +180,22 @@ void check_features(const ShardSet& shards, const Recipe& recipe, const DataMode
     refuse(fmt::format(" of {} mels, but the model reads {}: shard with this model", shards.index().feature_width, mels));
 }
 
-// Rows of which the model makes no frame, as fast as they may be heard. A Whisper's windows have silence behind them.
+FrameLengths frame_lengths_of(const DataModel& model) {
+  return frame_lengths(JsonView(model.config, (model.directory / "config.json").string()));
+}
+
+// Rows of which the model makes no frame. A Whisper's windows have silence behind them.
 void check_lengths(const ShardSet& shards, const Recipe& recipe, const DataModel& model) {
   if (model.is("whisper") && !recipe.speech.short_rows) return;
-  double fastest = 1;
-  for (const double speed : recipe.augment.speeds) fastest = std::max(fastest, speed);
-  const FrameLengths lengths = frame_lengths(JsonView(model.config, (model.directory / "config.json").string()));
-  const double least_s = static_cast<double>(lengths.samples_needed(1)) / 16000 * fastest;
+  const double least_s = static_cast<double>(frame_lengths_of(model).samples_needed(1)) / 16000;
   std::uint64_t rows = 0, first = 0;
   for (std::uint64_t row = shards.rows(); row-- > 0;)
     if (static_cast<double>(shards.seconds()[row]) < least_s) ++rows, first = row;
   if (rows > 0)
     throw DataError(
-        "{}: {} rows are shorter than the {:.3f} s of the model's first frame{}; the first: {}: set data.audio.min_seconds: 0.1",
-        shards.directory().string(), rows, least_s, fastest > 1 ? " at the highest of augment.speeds" : "", shards.id(first));
+        "{}: {} rows are shorter than the {:.3f} s of the model's first frame; the first: {}: leave them out (--min-seconds {:.2f}; "
+        "data.audio.min_seconds)",
+        shards.directory().string(), rows, least_s, shards.id(first), least_s + 0.01);
 }
 
 // A DataError for shards that the model cannot hear, or not whole.
@@ -293,7 +295,7 @@ std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const 
 
 std::string never_learnt(const DataSet& set, const Objective& objective, const DataModel& model) {
   if (const auto* const whisper = dynamic_cast<const WhisperTranscription*>(&objective)) return whisper->check(set);
-  const FrameLengths lengths = frame_lengths(JsonView(model.config, (model.directory / "config.json").string()));
+  const FrameLengths lengths = frame_lengths_of(model);
   std::uint64_t rows = 0, first = 0;
   for (std::uint64_t row = set.shards->rows(); row-- > 0;) {
     const auto ids = (*set.transcripts)[row];
@@ -306,6 +308,7 @@ std::string never_learnt(const DataSet& set, const Objective& objective, const D
 }
 
 std::unique_ptr<AudioInputs> audio_inputs(const DataModel& model, bool short_rows, Augmentation augmentation) {
+  augmentation.sound.shortest = static_cast<std::size_t>(frame_lengths_of(model).samples_needed(1));
   if (!model.is("whisper"))
     return std::make_unique<WaveformInputs>(audio::WaveformConfig::read(model.directory).do_normalize, std::move(augmentation));
   audio::LogMelConfig config = audio::LogMelConfig::read(model.directory);
@@ -341,9 +344,7 @@ std::shared_ptr<const Objective> recognition(const Recipe& recipe, const DataMod
   if (vocabulary != nullptr) {
     Ctc::Options options;
     if (model.is("whisper")) {
-      options.frames = [lengths = frame_lengths(JsonView(model.config, (model.directory / "config.json").string()))](std::int64_t samples) {
-        return lengths.frames_of(samples);
-      };
+      options.frames = [lengths = frame_lengths_of(model)](std::int64_t samples) { return lengths.frames_of(samples); };
       options.inputs = std::move(inputs);
     }
     return std::make_shared<Ctc>(vocabulary, heard, options);

@@ -73,7 +73,8 @@ class Trainer {
   // For forecasts and range tests, on a trainer that will not run (trainer_trials.cpp):
   void jump_to_phase(std::size_t number);  // begins it as if the earlier ones had passed
   StepReport take(const Step& step);       // forward, backward, update; counts nothing
-  double sample_evaluation(bool time_it);  // the longest batch of every set, on every rank; seconds a token of two others
+  // The longest batch of every set, on every rank; of two others seconds a token: of the model's pass, and of all that is done.
+  std::pair<double, double> sample_evaluation(bool time_it);
   void sum_in_fixed_order(bool fixed) { reproducible_ = fixed; }  // whatever the recipe says, to compare the two
   void expect_ids(const at::Tensor& ids);                         // the optimizer goes over these tokens' embeddings, as once all have come
   // The next step of phase 1 with `lr` as its highest rate: the loss; not finite where nothing was learnt.

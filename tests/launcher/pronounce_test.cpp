@@ -113,7 +113,8 @@ TEST_F(Pronounce, WhatIsRefused) {
   expect(said("long.wav", "hello"), 65, {"long.wav: too long"});
   expect(said("none.wav", "hello"), 66, {"none.wav"});
   expect(said("short.wav", " "), 65, {"no words"});
-  expect(ctc_file("short.wav"), 64, {"--text"});
+  expect(ctc_file("short.wav"), 64, {"--text", "found a recording alone"});
+  expect(shop.path("") + " --text hello", 66, {"expected a recording, found a folder"});
   expect("", 64, {"--sentences"});
   expect(said("short.wav", "hello") + " --sentences x.tsv", 64, {"both"});
   expect("--sentences " + shop.path("none.tsv"), 66, {"none.tsv"});

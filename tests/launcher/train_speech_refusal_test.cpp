@@ -79,7 +79,7 @@ TEST_F(TrainSpeechRefusal, TextsThatCannotBeSpelledOrSpoken) {
   sound("tiny.wav", 0.001, 0.3F);
   shop.write("tiny.tsv", "path\ttext\nlong.wav\tabc\ntiny.wav\ta\n");
   expect_said(thaw(train("ctc", "tiny", fmt::format("data.eval=null data.train={}", shop.path("tiny.tsv")))), 65,
-              {"1 rows are shorter than the", "set data.audio.min_seconds"});
+              {"1 rows are shorter than the", "data.audio.min_seconds"});
 }
 
 TEST_F(TrainSpeechRefusal, ATaskThatDoesNotFitTheModel) {
@@ -110,6 +110,12 @@ TEST_F(TrainSpeechRefusal, ATaskThatDoesNotFitTheModel) {
   refuse("ctc", "augment.time_masks=2", "this model has masks of its own");
   refuse("ctc", fmt::format("augment.noises={}", shop.path("model")), "expected recordings, found none", 66);
   refuse("whisper", fmt::format("data.train={}", shop.path("nowhere.tsv")), "nowhere.tsv", 66);
+  // What a decoder takes is bounded.
+  std::string words;
+  for (int i = 0; i < 300; ++i) words += " abc";
+  shop.write("long.tsv", fmt::format("path\ttext\n{}/train00.wav\t{}\n", made("corpus"), words));
+  expect_said(thaw(train("whisper", "long", fmt::format("data.eval=null data.train={}", shop.path("long.tsv")))), 0,
+              {"1 rows have transcripts longer than the", "their end is not learnt"});
   // A language of the rows' own, or of all.
   EXPECT_EQ(thaw(train("many", "russian", "data.audio.language=russian evaluate.max_rows=1 speech.short_rows=true")).exit_code, 0);
 }

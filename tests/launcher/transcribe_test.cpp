@@ -92,6 +92,9 @@ TEST_F(Transcribe, WhatCannotBeHeardIsNamedAndTheOthersGoOn) {
   EXPECT_NE(ran.output.find("broken.wav: unreadable"), std::string::npos) << ran.output;
   EXPECT_NE(ran.output.find("whole.wav\tHe might even have been made amiable himself."), std::string::npos) << ran.output;
   EXPECT_NE(ran.output.find("1 of 2 recordings could not be transcribed"), std::string::npos) << ran.output;
+  const Json found = Json::parse(transcribe(shop.path("in") + " --json 2>/dev/null").output);
+  EXPECT_EQ(found["file"], shop.path("in/whole.wav"));
+  EXPECT_EQ(found["text"], " He might even have been made amiable himself.");
 }
 
 TEST_F(Transcribe, WordsThatCannotBe) {
@@ -104,6 +107,9 @@ TEST_F(Transcribe, WordsThatCannotBe) {
   expect(shop.path("nowhere.wav"), 66, "no such file");
   expect(shop.path("model"), 66, "expected recordings");
   expect(recording + " --format srt,vtt", 64, "--output");
+  expect(recording + " " + sentences[3].string() + " --format srt", 64, "2 recordings are as many files");
+  expect(recording + " --format srt --json", 64, "--json");
+  expect(recording + " --format srt --max-words-per-line 0", 64, "--max-words-per-line");
   expect(recording + " --format doc", 64, "doc");
   expect(recording + " --language de", 64, "English");
   expect(fmt::format("{0} {0} --output {1}", recording, shop.path("out")), 64, "same file");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "datasets/audio/audio.h"
 #include "framework/base/file.h"
 #include "framework/comm/communicator.h"
 #include "framework/models/registry.h"
@@ -119,6 +120,24 @@ TEST_F(Objectives, SharesAndLengthsAreThoseOfTheTargets) {
       EXPECT_EQ(with_times, timestamps == std::string("1") ? 16U : 0U);
     }
   }
+}
+
+// Behind 30 s Whisper hears nothing.
+TEST_F(Objectives, ARowThatWouldNotFitTheWindowIsNotSlowedDown) {
+  fs::create_directories(folder_);
+  for (const auto& [name, seconds] : {std::pair{"long.wav", 29}, {"short.wav", 20}}) {
+    std::vector<float> samples(static_cast<std::size_t>(seconds) * 16000);
+    for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = i % 40 < 20 ? 0.2F : -0.2F;
+    write_file_atomically(folder_ / name, audio::encode_audio(samples, 16000, audio::AudioFormat::wav));
+  }
+  write_file_atomically(folder_ / "rows.tsv", "path\ttext\nlong.wav\tabc\nshort.wav\tabc\n");
+  const RunData data = data_of("whisper", {"augment.speeds=[0.8]", fmt::format("data.train={}", (folder_ / "rows.tsv").string())});
+  Context trained;
+  trained.augmented = true;
+  std::vector<double> speeds;
+  for (std::uint64_t row = 0; row < 2; ++row) speeds.push_back(data.inputs->speed({&data.train[0], row}, trained, row));
+  std::sort(speeds.begin(), speeds.end());
+  EXPECT_EQ(speeds, (std::vector{0.8, 1.0}));
 }
 
 // Audio that is made faster ends earlier.

@@ -34,8 +34,10 @@ OrderedJson transcript_json(const Transcript& transcript) {
   return all;
 }
 
-std::string to_json(const Transcript& transcript) {
-  return transcript_json(transcript).dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+std::string to_json(const Transcript& transcript, const std::string& file) {
+  OrderedJson json = transcript_json(transcript);
+  if (!file.empty()) json["file"] = file;
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace thaw

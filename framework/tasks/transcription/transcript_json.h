@@ -10,7 +10,7 @@
 
 namespace thaw {
 
-OrderedJson transcript_json(const Transcript& transcript);  // `words` where they were looked for
-std::string to_json(const Transcript& transcript);          // one line
+OrderedJson transcript_json(const Transcript& transcript);                        // `words` where they were looked for
+std::string to_json(const Transcript& transcript, const std::string& file = {});  // one line; `file`: whose it is
 
 }  // namespace thaw

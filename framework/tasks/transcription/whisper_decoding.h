@@ -20,7 +20,7 @@ struct WhisperOptions {
   std::int64_t beam_size = 0;  // above 0: beam search
   double patience = 1;         // of beam search
   // Of beam search: whether a word, as it was written, is one; and the log-probability that it costs a text where it is none.
-  std::function<bool(const std::string& word, bool whole)> known_word = nullptr;
+  std::function<bool(const std::string& word, bool whole)> known_word = nullptr;  // not whole: whether one begins so
   double unknown_word = 0;
   std::int64_t best_of = 1;              // texts that are sampled, at a temperature above 0
   std::optional<double> length_penalty;  // in [0, 1]; none: log-probabilities are divided by the length

@@ -156,7 +156,7 @@ class BeamSearch : public WhisperSearch {
     return extensions;
   }
 
-  // Where a token begins a word, the one before it is whole.
+  // A word costs what it is worth so far; where a token begins another one, it is whole.
   void charge(std::vector<Extension>& extensions, const std::vector<Hypothesis>& old) const {
     std::vector<std::optional<float>> whole(old.size());  // what each one's last word costs
     for (Extension& extension : extensions) {
@@ -172,10 +172,10 @@ class BeamSearch : public WhisperSearch {
         extension.last_word_cost = 0;
         word.clear();
       }
-      if (extension.last_word_cost > 0) continue;
       word.push_back(extension.token);
-      extension.last_word_cost = words_.of(word, /*whole=*/false);
-      extension.word_cost += extension.last_word_cost;
+      const float so_far = words_.of(word, /*whole=*/false);
+      extension.word_cost += so_far - extension.last_word_cost;
+      extension.last_word_cost = so_far;
     }
   }
 

@@ -27,7 +27,7 @@ struct Hypothesis {
 // What words of a text cost a beam search that they are not known. Without `of`, nothing.
 struct WordCost {
   std::function<bool(std::int64_t token)> begins_word;        // and so ends the one before; the end of text, too
-  std::function<float(const TokenIds& word, bool whole)> of;  // not whole: what it costs however it goes on
+  std::function<float(const TokenIds& word, bool whole)> of;  // not whole: as far as it is said
 };
 
 class WhisperSearch {

@@ -56,6 +56,9 @@ TEST(Augment, SpeedsNoiseAndGainAsStated) {
   }
   EXPECT_NEAR(lengths[1600], 2000, 110);
   EXPECT_NEAR(lengths[1455], 1000, 110);
+  config.shortest = 1500;
+  for (std::uint64_t row = 0; row < 100; ++row) EXPECT_EQ(augment(sound, config, {}, random_key(1, 0, row)).size(), 1600U);
+  config.longest = config.shortest = 0;
 
   config.speeds = {};
   config.noise_probability = 0.25;

@@ -59,7 +59,7 @@ TEST(AudioFaults, MoreSamplesThanPromised) {
   const auto count = [](const std::string& bytes) { return read_audio(bytes_of(bytes)).samples.size(); };
   const std::string list = chunk("LIST", "INFO" + chunk("ICMT", std::string(3000, 'c'))), noise(3000, '\x81');
   for (const std::string& rest : {list, chunk("id3 ", noise), chunk("abcd", noise), list.substr(0, 2000), "TAG" + noise, "ID3" + noise,
-                                  std::string(4096, '\0'), noise.substr(0, 1000)})
+                                  "APETAGEX" + noise, "bext" + noise, std::string(4096, '\0'), noise.substr(0, 1000)})
     EXPECT_EQ(count(wav() + rest), 8000u) << rest.substr(0, 4);
   // An odd number of bytes, with and without the byte that makes it even.
   std::string odd = wav() + list;
