@@ -7,11 +7,12 @@
 #   FOLDER/train.tsv  dev.tsv  test.tsv     540, 40 and 40 sentences in their order: path, sentence
 #   FOLDER/wav        the recordings
 #   FOLDER/lab        when each sound is spoken, for recipes/benchmarks/word_times.sh
-#   FOLDER/words.txt  1.2 million forms of Russian words, from Debian's hunspell-ru (LibreOffice's dictionary), for evaluate.words
+#   FOLDER/words.txt  1.4 million forms of Russian words, from Debian's hunspell-ru (LibreOffice's dictionary), for evaluate.words
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
-folder=$(realpath -m "${1:-$(dirname "${BASH_SOURCE[0]}")/../../build/data/russian}")
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+folder=$(realpath -m "${1:-$here/../../build/data/russian}")
 if [ -e "$folder/words.txt" ]; then
   printf '%-10s %s\n' data "$folder"
   exit 0
@@ -24,9 +25,9 @@ mkdir -p "$part"
 voice=$part/package/usr/share/festival/voices/russian/msu_ru_nsh_clunits
 mv "$voice/wav" "$voice/lab" "$part"
 printf '%-10s %s\n' data "fetching hunspell-ru (1 MB)"
-(cd "$part" && apt-get -o APT::Sandbox::User=root download -qq hunspell-ru hunspell-tools && for package in hunspell-*.deb; do dpkg -x "$package" package; done)
-"$part/package/usr/bin/unmunch" "$part"/package/usr/share/hunspell/ru_RU.{dic,aff} 2>/dev/null >"$part/words.txt"
-[ "$(wc -l <"$part/words.txt")" -gt 1000000 ] || { echo "russian.sh: expected a million forms in hunspell-ru's dictionary" >&2 && exit 65; }
+(cd "$part" && apt-get -o APT::Sandbox::User=root download -qq hunspell-ru && dpkg -x hunspell-ru_*.deb package)
+"$here/word_forms.pl" "$part"/package/usr/share/hunspell/ru_RU.{dic,aff} | sort -u >"$part/words.txt"
+[ "$(wc -l <"$part/words.txt")" -gt 1400000 ] || { echo "russian.sh: expected 1.4 million forms in hunspell-ru's dictionary" >&2 && exit 65; }
 # ( ru_0001 "…" ): id and sentence; + stands before a stressed vowel.
 sed -E 's/^\( *([^ ]+) +"(.*)" *\)$/\1\t\2/' "$voice/etc/txt.done.data" >"$part/sentences"
 [ "$(wc -l <"$part/sentences")" = 620 ] || { echo "russian.sh: expected 620 sentences in txt.done.data" >&2 && exit 65; }
