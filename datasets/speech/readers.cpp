@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "datasets/speech/report.h"
 #include "datasets/tokenizers/utf8.h"
 
 namespace thaw {
@@ -53,9 +54,9 @@ Corpus CorpusBuilder::finish() {
   if (corpus_.utterances.empty()) {
     std::string why;
     if (!corpus_.left_out.empty()) {
-      std::map<std::string, std::uint64_t> counts;
-      for (const LeftOut& left : corpus_.left_out) ++counts[left.reason];
-      for (const auto& [reason, count] : counts) why += fmt::format("{}{}: {}", why.empty() ? "; left out, " : ", ", reason, count);
+      const CorpusReport report{corpus_.path, name_of(corpus_.format), 0, 0, corpus_.left_out};
+      for (const auto& [reason, count] : report.counts())
+        why += fmt::format("{}{}: {}", why.empty() ? "; left out, " : ", ", reason, count);
       const LeftOut& first = corpus_.left_out[0];
       why += fmt::format("; the first of them: {} ({} {})", first.where, first.reason, first.detail);
     }

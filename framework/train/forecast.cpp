@@ -140,10 +140,7 @@ double seconds_a_token(Trainer& trainer, const std::vector<Step>& steps, Communi
   return slowest(comm, seconds) / tokens;
 }
 
-// Seconds a token of an evaluation: of the model's pass, and of all that is done, such as a search for words.
-struct EvaluationCost {
-  double model = 0, all = 0;
-};
+using EvaluationCost = Trainer::EvaluationCost;
 
 void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int count, PhaseForecast& phase, EvaluationCost& evaluation) {
   const Batches& batches = trainer.batches();
@@ -156,8 +153,8 @@ void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int cou
   trainer.take(batches.step(0, in_epoch - 1));  // memory is found, kernels are chosen
   phase.step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
   if (phase.cache_bytes > 0) phase.cached_step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
-  const auto [model, all] = trainer.sample_evaluation(/*time_it=*/evaluation.all == 0);
-  const EvaluationCost sampled{slowest(comm, model) / comm.size(), slowest(comm, all) / comm.size()};
+  const EvaluationCost mine = trainer.sample_evaluation(/*time_it=*/evaluation.all == 0);
+  const EvaluationCost sampled{slowest(comm, mine.model) / comm.size(), slowest(comm, mine.all) / comm.size()};
   if (evaluation.all == 0) evaluation = sampled;
   phase.peak_memory_bytes = peak_memory();
 }

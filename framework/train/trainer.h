@@ -74,7 +74,10 @@ class Trainer {
   void jump_to_phase(std::size_t number);  // begins it as if the earlier ones had passed
   StepReport take(const Step& step);       // forward, backward, update; counts nothing
   // The longest batch of every set, on every rank; of two others seconds a token: of the model's pass, and of all that is done.
-  std::pair<double, double> sample_evaluation(bool time_it);
+  struct EvaluationCost {
+    double model = 0, all = 0;
+  };
+  EvaluationCost sample_evaluation(bool time_it);
   void sum_in_fixed_order(bool fixed) { reproducible_ = fixed; }  // whatever the recipe says, to compare the two
   void expect_ids(const at::Tensor& ids);                         // the optimizer goes over these tokens' embeddings, as once all have come
   // The next step of phase 1 with `lr` as its highest rate: the loss; not finite where nothing was learnt.

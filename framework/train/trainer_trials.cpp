@@ -29,7 +29,7 @@ double Trainer::probe(double lr) {
   return loss;
 }
 
-std::pair<double, double> Trainer::sample_evaluation(bool time_it) {
+Trainer::EvaluationCost Trainer::sample_evaluation(bool time_it) {
   double model_s = 0, all_s = 0, sizes = 0;
   for (const DataSet& set : parts_.data.eval) {
     const auto batches = evaluation_batches(set, *parts_.data.inputs, evaluated_rows(set));
@@ -51,7 +51,7 @@ std::pair<double, double> Trainer::sample_evaluation(bool time_it) {
       for (const RowOfSet& row : rows) sizes += parts_.data.inputs->size(row.shards(), row.row);
     }
   }
-  if (sizes == 0) return {0, 0};
+  if (sizes == 0) return {};
   return {model_s / sizes, std::max(model_s, all_s) / sizes};
 }
 

@@ -20,6 +20,10 @@ std::uint64_t key_of(const Context& context, std::size_t number, Use use) {
   return random_key(context.random_key, use, context.first_row + static_cast<std::int64_t>(number));
 }
 
+std::int64_t samples_in(const ShardSet& shards, std::uint64_t row) {
+  return std::lround(static_cast<double>(shards.seconds()[row]) * rate);
+}
+
 at::Tensor tensor_of(const std::vector<float>& values, at::IntArrayRef shape) {
   return at::from_blob(const_cast<float*>(values.data()), shape).clone();
 }
@@ -41,7 +45,7 @@ std::uint32_t AudioInputs::size(const ShardSet& shards, std::uint64_t row) const
 
 double AudioInputs::speed(const RowOfSet& row, const Context& context, std::size_t number) const {
   if (!context.augmented || !augmentation_.changes_sound) return 1;
-  const auto samples = static_cast<std::size_t>(std::lround(static_cast<double>(row.shards().seconds()[row.row]) * rate));
+  const auto samples = static_cast<std::size_t>(samples_in(row.shards(), row.row));
   return audio::chosen_speed(augmentation_.sound, samples, key_of(context, number, sound_use));
 }
 
@@ -75,8 +79,7 @@ at::Tensor LogMelInputs::of(std::vector<float> samples) const {
 
 std::uint32_t LogMelInputs::length(const ShardSet& shards, std::uint64_t row) const {
   if (!short_rows_) return static_cast<std::uint32_t>(window());
-  const std::int64_t samples = std::lround(static_cast<double>(shards.seconds()[row]) * rate);
-  return static_cast<std::uint32_t>(std::min(window(), samples / log_mel_.config().hop));
+  return static_cast<std::uint32_t>(std::min(window(), samples_in(shards, row) / log_mel_.config().hop));
 }
 
 std::vector<std::int64_t> LogMelInputs::read(const std::vector<RowOfSet>& rows, Context& context) const {
@@ -107,7 +110,7 @@ at::Tensor WaveformInputs::of(std::vector<float> samples) const {
 }
 
 std::uint32_t WaveformInputs::length(const ShardSet& shards, std::uint64_t row) const {
-  return static_cast<std::uint32_t>(std::lround(static_cast<double>(shards.seconds()[row]) * rate));
+  return static_cast<std::uint32_t>(samples_in(shards, row));
 }
 
 std::vector<std::int64_t> WaveformInputs::read(const std::vector<RowOfSet>& rows, Context& context) const {
