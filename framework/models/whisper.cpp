@@ -6,6 +6,7 @@
 #include "framework/models/declare.h"
 #include "framework/models/whisper_config.h"
 #include "framework/nn/convolution.h"
+#include "framework/nn/cross_attention.h"
 
 namespace thaw {
 namespace {
@@ -51,10 +52,14 @@ struct Attention {
     query = declare.linear(name + ".q_proj", width, width);
     out = declare.linear(name + ".out_proj", width, width);
   }
-  at::Tensor operator()(const at::Tensor& asking, const at::Tensor& asked, const AttentionRows& rows, const RandomSite& site) const {
-    const auto split = [&](const at::Tensor& x) { return x.view({x.size(0), heads, x.size(1) / heads}); };
-    const double scale = 1.0 / std::sqrt(static_cast<double>(asking.size(1) / heads));
-    return out(attention(split(query(asking)), split(key(asked)), split(value(asked)), rows, scale, site).view(asking.sizes()));
+  double scale(const at::Tensor& x) const { return 1.0 / std::sqrt(static_cast<double>(x.size(1) / heads)); }
+  at::Tensor to_itself(const at::Tensor& x, const AttentionRows& rows, const RandomSite& site) const {
+    const auto split = [&](const at::Tensor& of) { return of.view({of.size(0), heads, of.size(1) / heads}); };
+    return out(attention(split(query(x)), split(key(x)), split(value(x)), rows, scale(x), site).view(x.sizes()));
+  }
+  at::Tensor to(const at::Tensor& memory, const at::Tensor& x, const AttentionRows& rows, const RandomSite& site) const {
+    const KeysAndValues maps{key.weight->working, value.weight->working, value.bias->working};
+    return out(cross_attention(query(x), memory, maps, rows, heads, scale(x), site));
   }
 };
 
@@ -67,14 +72,13 @@ struct Block {
 
   at::Tensor drop(const at::Tensor& x, double p, Use use) const { return dropout(x, site_of(context, p, group, use, longest)); }
   at::Tensor attend(const at::Tensor& x, const Norm& norm, const Attention& attention, const AttentionRows& rows) const {
-    const at::Tensor normed = norm(x);
     const RandomSite site = site_of(context, c.attention_dropout, group, attention_use, longest);
-    return x + drop(attention(normed, normed, rows, site), c.dropout, self_use);
+    return x + drop(attention.to_itself(norm(x), rows, site), c.dropout, self_use);
   }
   at::Tensor attend_to(const Packed& memory, const at::Tensor& x, const Norm& norm, const Attention& attention,
                        const AttentionRows& rows) const {
     const RandomSite site = site_of(context, c.attention_dropout, group, cross_attention_use, longest);
-    return x + drop(attention(norm(x), memory.values.to(x.scalar_type()), rows, site), c.dropout, cross_use);
+    return x + drop(attention.to(memory.values.to(x.scalar_type()), norm(x), rows, site), c.dropout, cross_use);
   }
   at::Tensor feed_forward(const at::Tensor& x, const Norm& norm, const Linear& up, const Linear& down) const {
     const at::Tensor inner = drop(activate(up(norm(x)), c.activation), c.activation_dropout, activation_use);
