@@ -99,16 +99,16 @@ class Segments {
     const at::Tensor log_probs = heard.log_probs.to(at::kFloat).contiguous();
     const Labels best = best_labels(log_probs);
     const std::vector<std::int64_t> limits = limits_of(alphabet_.words(best), log_probs.size(0), frame_s_, options_);
-    Labels said;
+    const std::size_t before = transcript_.segments.size();
     for (std::size_t i = 0; i + 1 < limits.size(); ++i) {
       const at::Tensor frames = log_probs.slice(0, limits[i], limits[i + 1]);
       const Labels labels = options_.beams > 0 ? searched_labels(frames, alphabet_.blank, options_.beams)
                                                : Labels(best.begin() + limits[i], best.begin() + limits[i + 1]);
       add(frames, labels, heard.first_frame + limits[i], heard.first_frame);
-      if (options_.beams > 0 && i > 0) said.push_back(alphabet_.blank);  // equal labels of two searches are two
-      said.insert(said.end(), labels.begin(), labels.end());
     }
-    if (const std::string text = alphabet_.text(said); !text.empty()) transcript_.text += (transcript_.text.empty() ? "" : " ") + text;
+    if (options_.beams == 0) return append(alphabet_.text(best));
+    // Segments meet between words, but what was found of each may lack the delimiter.
+    for (std::size_t i = before; i < transcript_.segments.size(); ++i) append(transcript_.segments[i].text);
   }
 
   Transcript done() && {
@@ -118,6 +118,10 @@ class Segments {
 
  private:
   double seconds(std::int64_t frame) const { return static_cast<double>(frame) * frame_s_; }
+
+  void append(const std::string& text) {
+    if (!text.empty()) transcript_.text += (transcript_.text.empty() ? "" : " ") + text;
+  }
 
   void add(const at::Tensor& frames, std::span<const std::int64_t> labels, std::int64_t first_frame, std::int64_t window_frame) {
     const std::vector<CtcWord> words = alphabet_.words(labels);

@@ -103,6 +103,22 @@ TEST(CtcTranscription, ABeamSearchFindsWhatTheBestPathMisses) {
 }
 
 // Frames that say where they are, and which window they were heard in.
+// The delimiter before a pause is the best label of its frame; all paths without it are more probable together.
+TEST(CtcTranscription, SegmentsOfABeamSearchAreWordsApart) {
+  at::Tensor p = at::full({29, 5}, 1e-6);
+  p.narrow(0, 2, 26).select(1, 0) = 0.999;
+  p[0][2] = p[28][3] = 0.999;
+  p[1][0] = 0.44;
+  p[1][1] = 0.46;
+  p[1][2] = 0.1;
+  CtcTranscriptionOptions options;
+  options.beams = 8;
+  const Transcript found = transcript({{0, p.log()}}, options);
+  ASSERT_EQ(found.segments.size(), 2U);
+  EXPECT_EQ(found.segments[0].tokens, std::vector<std::int64_t>{2});
+  EXPECT_EQ(found.text, "a b");
+}
+
 TEST(CtcTranscription, WindowsAreJoinedInTheMiddleOfWhatTheyShare) {
   const std::vector<float> samples = [] {
     std::vector<float> numbered(16000 * 10);
