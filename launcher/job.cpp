@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "framework/models/pretrained.h"
+#include "framework/thaw/plan.h"
 #include "framework/thaw/selection.h"
 #include "framework/thaw/shared_weights.h"
 #include "framework/train/batches.h"
@@ -19,6 +20,15 @@ namespace {
 HeadSpec usual_head(const Recipe& recipe, const Json& config) {
   if (recipe.task != Task::speech_recognition) return {};
   return {.kind = spells_by_ctc(recipe, config) ? Head::ctc : Head::language};
+}
+
+// What the thaw plan names, before any data is read. Steps are counted afterwards.
+void check_names(const Recipe& recipe, const Model& model) {
+  ThawRecipe thaw = recipe.thaw;
+  thaw.phases = phases_of(recipe);
+  const DataLength unread{[](const Position&, const Until&) { return std::int64_t{1}; },
+                          [](const Position& from, std::int64_t) { return from; }};
+  compile_plan(thaw, model, recipe.optimizer.lr, unread, recipe.file.string());
 }
 
 }  // namespace
@@ -37,6 +47,7 @@ Job resolve_job(const std::string& recipe_file, const std::vector<std::string>& 
                       built->hears ? "hears" : "reads text");
   const std::unique_ptr<Model> built = build_model(config, usual_head(job.recipe, job.config));
   expand_thaw(job.recipe, names_of(*built));
+  check_names(job.recipe, *built);
   if (!built->hears) {
     job.cut = job.recipe.data.max_length > built->max_positions;
     job.recipe.data.max_length = std::min(job.recipe.data.max_length, built->max_positions);

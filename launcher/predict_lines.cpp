@@ -77,7 +77,7 @@ class LinePredictor {
     const std::vector<std::int64_t> cu_seqlens = read_encodings(rows, context);
     const at::Tensor logits = trained_.model->forward(cu_seqlens, context).to(at::kFloat);
     for (std::int64_t row = 0; row < logits.size(0); ++row) fmt::print("{}\n", answers_.of(logits[row]));
-    if (std::fflush(stdout) != 0) throw FileError(ExitCode::cannot_write, "standard output: cannot write");
+    flush_output();
     lines_.clear();
   }
 

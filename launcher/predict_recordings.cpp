@@ -79,7 +79,7 @@ class RecordingPredictor {
     std::int64_t next = 0;
     for (const Row& row : rows_)
       fmt::print("{}\n", row.features ? answers_.of(logits[next++], row.file.string()) : answers_.of_silence(row.file.string()));
-    if (std::fflush(stdout) != 0) throw FileError(ExitCode::cannot_write, "standard output: cannot write");
+    flush_output();
     rows_.clear();
     length_ = 0;
   }

@@ -10,6 +10,7 @@
 #include "datasets/audio/audio.h"
 #include "datasets/speech/corpus.h"
 #include "framework/base/error.h"
+#include "framework/base/file.h"
 #include "framework/tasks/ctc.h"
 #include "launcher/alone.h"
 #include "launcher/commands.h"
@@ -118,7 +119,7 @@ int pronounce(const PronounceArguments& arguments) {
       fmt::print("{}{}", first ? "" : "\n", pronunciation_table(judged, *model.vocabulary));
     }
     first = false;
-    if (std::fflush(stdout) != 0) throw FileError(ExitCode::cannot_write, "standard output: cannot write");
+    flush_output();
   }
   if (failed == 0) return 0;
   fmt::print(stderr, "thaw: {} of {} sentences could not be judged\n", failed, all);

@@ -85,7 +85,7 @@ int transcribe_all(TranscribeArguments arguments) {
       else if (files.size() > 1 && one == "text") fmt::print("{}\t{}\n", file.string(), trim(transcript.text));
       else fmt::print("{}", text);
     }
-    if (std::fflush(stdout) != 0) throw FileError(ExitCode::cannot_write, "standard output: cannot write");
+    flush_output();
   }
   if (failed == 0) return 0;
   fmt::print(stderr, "thaw: {} of {} recordings could not be transcribed\n", failed, files.size());

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <random>
@@ -161,6 +162,10 @@ void release_pages(std::span<const std::byte> bytes) {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE)), first = reinterpret_cast<std::uintptr_t>(bytes.data());
   const std::uintptr_t begin = (first + page - 1) / page * page, end = (first + bytes.size()) / page * page;
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+void flush_output() {
+  if (std::fflush(stdout) != 0) throw FileError(ExitCode::cannot_write, "standard output: cannot write");
 }
 
 }  // namespace thaw

@@ -62,4 +62,7 @@ class MappedFile {
 // written would be lost.
 void release_pages(std::span<const std::byte> bytes);
 
+// What was printed to standard output so far. FileError (cannot_write) where nobody takes it: a full disk, a closed pipe.
+void flush_output();
+
 }  // namespace thaw

@@ -138,6 +138,23 @@ RunData described(const Recipe& recipe, const DataModel& model, const std::vecto
   return data;
 }
 
+void check_metric(const std::string& metric, const std::string& where, const std::vector<std::string>& names) {
+  if (!metric.empty() && std::find(names.begin(), names.end(), metric) == names.end())
+    throw RecipeError("{}: there is no metric '{}'; there are: {}", where, metric, fmt::join(names, ", "));
+}
+
+void check_metrics(const Recipe& recipe, const Objective& objective) {
+  std::vector<std::string> names;
+  for (const auto& [name, path] : recipe.data.eval)
+    for (const std::string& metric : objective.metrics()) names.push_back(name + "/" + metric);
+  const std::string file = recipe.file.string();
+  check_metric(recipe.evaluate.metric, file + ": evaluate.metric", names);
+  const std::vector<PhaseRecipe> phases = phases_of(recipe);
+  for (std::size_t i = 0; i < phases.size(); ++i)
+    for (const auto& [metric, unused] : phases[i].until.metrics)
+      check_metric(metric, fmt::format("{}: thaw.phases[{}].until", file, i), names);
+}
+
 DataSet set_of(const std::string& name, const std::string& path, const Recipe& recipe, const RunData& data, const DataModel& model,
                Communicator& comm, const Say& say) {
   DataSet set{name, open_shards(path, recipe, model, data.labels, data.tokenizer.get(), comm, say), {}};
@@ -157,6 +174,7 @@ RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& co
   } else if (!hears(recipe.task)) {
     data.tokenizer = load_tokenizer(model.directory);
   }
+  check_metrics(recipe, data.objective != nullptr ? *data.objective : *classification(recipe, data, {}));
   for (const DataSource& source : recipe.data.train) data.train.push_back(set_of(source.path, source.path, recipe, data, model, comm, say));
   if (has_labels(recipe)) {
     if (data.labels.empty()) data.labels = all_labels(data.train);

@@ -107,7 +107,7 @@ std::map<std::string, std::string> build_vocabulary(const Recipe& recipe, const 
 std::string usual_preprocessor(const DataModel& model) {
   OrderedJson file{{"feature_extractor_type", "Wav2Vec2FeatureExtractor"},
                    {"feature_size", 1},
-                   {"sampling_rate", 16000},
+                   {"sampling_rate", heard_rate},
                    {"padding_value", 0.0},
                    {"padding_side", "right"}};
   if (model.is("whisper")) {
@@ -187,7 +187,7 @@ FrameLengths frame_lengths_of(const DataModel& model) {
 // Rows of which the model makes no frame. A Whisper's windows have silence behind them.
 void check_lengths(const ShardSet& shards, const Recipe& recipe, const DataModel& model) {
   if (model.is("whisper") && !recipe.speech.short_rows) return;
-  const double least_s = static_cast<double>(frame_lengths_of(model).samples_needed(1)) / 16000;
+  const double least_s = static_cast<double>(frame_lengths_of(model).samples_needed(1)) / heard_rate;
   std::uint64_t rows = 0, first = 0;
   for (std::uint64_t row = shards.rows(); row-- > 0;)
     if (static_cast<double>(shards.seconds()[row]) < least_s) ++rows, first = row;
@@ -299,7 +299,7 @@ std::string never_learnt(const DataSet& set, const Objective& objective, const D
   std::uint64_t rows = 0, first = 0;
   for (std::uint64_t row = set.shards->rows(); row-- > 0;) {
     const auto ids = (*set.transcripts)[row];
-    const std::int64_t samples = std::lround(static_cast<double>(set.shards->seconds()[row]) * 16000);
+    const std::int64_t samples = samples_in(*set.shards, row);
     if (lengths.frames_of(samples) < ctc_frames_needed(std::vector<std::int64_t>(ids.begin(), ids.end()))) ++rows, first = row;
   }
   if (rows == 0) return "";

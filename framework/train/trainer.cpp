@@ -41,11 +41,6 @@ ThawPlan plan_of(const Recipe& recipe, const Model& model, const Batches& batche
   return compile_plan(thaw, model, recipe.optimizer.lr, data, recipe.file.string());
 }
 
-void check_metric(const std::string& metric, const std::string& where, const std::vector<std::string>& names) {
-  if (!metric.empty() && std::find(names.begin(), names.end(), metric) == names.end())
-    throw RecipeError("{}: there is no metric '{}'; there are: {}", where, metric, fmt::join(names, ", "));
-}
-
 // Which rank runs each grain of a step: ranks in turn, each as many as the others or one more; −1 where it is empty.
 std::vector<int> owners_of(const Step& step, int ranks) {
   const auto grains = static_cast<std::int64_t>(step.grains.size());
@@ -73,17 +68,8 @@ Trainer::Trainer(Parts parts)
       cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data), reproducible_),
       divergence_(parts_.recipe.divergence),
       writer_(*parts_.comm, parts_.run, parts_.recipe.output_dir, parts_.recipe.checkpoint.keep) {
-  std::vector<std::string> names;
-  for (const DataSet& set : parts_.data.eval)
-    for (const std::string& metric : parts_.data.objective->metrics()) names.push_back(set.name + "/" + metric);
   outcome_.metric = parts_.recipe.evaluate.metric;
-  check_metric(outcome_.metric, parts_.recipe.file.string() + ": evaluate.metric", names);
-  for (std::size_t i = 0; i < plan_.phases.size(); ++i) {
-    const PhaseRecipe& phase = plan_.phases[i].recipe;
-    restores_ = restores_ || phase.restore_best;
-    for (const auto& [metric, unused] : phase.until.metrics)
-      check_metric(metric, fmt::format("{}: thaw.phases[{}].until", parts_.recipe.file.string(), i), names);
-  }
+  for (const PlannedPhase& phase : plan_.phases) restores_ = restores_ || phase.recipe.restore_best;
   change_weights();
   enter_phase(Kept::undecided);
 }

@@ -31,6 +31,16 @@ TEST_F(Refusal, Recipe) {
   EXPECT_EQ(missing.exit_code, 66) << missing.output;
 }
 
+// Names that the recipe has wrong show before data is read, which may take hours: here there is none.
+TEST_F(Refusal, NamesBeforeData) {
+  const std::string unread = "data.train=" + shop.path("nothing.tsv") + " ";
+  expect(unread, 66, {"nothing.tsv"});
+  expect(unread + "evaluate.metric=dev/bleu", 65, {"dev/bleu", "dev/accuracy"});
+  expect(unread + "epochs=null thaw.phases=\"[{trainable: [hed], until: {epochs: 1}}]\"", 65, {"thaw.phases[0].trainable", "hed", "head"});
+  expect(unread + "epochs=null thaw.phases=\"[{trainable: head, until: {epochs: 1, dev/bleu: 0.5}}]\"", 65,
+         {"thaw.phases[0].until", "dev/bleu"});
+}
+
 TEST_F(Refusal, Model) {
   expect("model=some/where", 66, {"hf download some/where"});
   expect("model=" + shop.path("cache"), 66, {"cache"});

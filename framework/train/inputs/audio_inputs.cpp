@@ -11,17 +11,11 @@
 namespace thaw {
 namespace {
 
-constexpr double rate = 16000;
-
 // The places in a row's key that draw random numbers.
 enum Use : std::uint64_t { sound_use = 1000, masks_use };
 
 std::uint64_t key_of(const Context& context, std::size_t number, Use use) {
   return random_key(context.random_key, use, context.first_row + static_cast<std::int64_t>(number));
-}
-
-std::int64_t samples_in(const ShardSet& shards, std::uint64_t row) {
-  return std::lround(static_cast<double>(shards.seconds()[row]) * rate);
 }
 
 at::Tensor tensor_of(const std::vector<float>& values, at::IntArrayRef shape) {
@@ -38,6 +32,10 @@ std::vector<at::Tensor> of_each(const std::vector<RowOfSet>& rows, const std::fu
 }
 
 }  // namespace
+
+std::int64_t samples_in(const ShardSet& shards, std::uint64_t row) {
+  return std::lround(static_cast<double>(shards.seconds()[row]) * heard_rate);
+}
 
 std::uint32_t AudioInputs::size(const ShardSet& shards, std::uint64_t row) const {
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(std::lround(shards.seconds()[row] * 100)));

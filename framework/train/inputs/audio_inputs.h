@@ -12,6 +12,9 @@
 
 namespace thaw {
 
+constexpr int heard_rate = 16000;                                    // samples a second that every model here hears
+std::int64_t samples_in(const ShardSet& shards, std::uint64_t row);  // of the row's sound, as it is
+
 // Of training rows alone; each has a key of its own.
 struct Augmentation {
   audio::AugmentConfig sound;
@@ -65,7 +68,7 @@ class WaveformInputs final : public AudioInputs {
   WaveformInputs(bool normalize, Augmentation augmentation) : AudioInputs(std::move(augmentation)), normalize_(normalize) {}
   std::vector<std::int64_t> read(const std::vector<RowOfSet>& rows, Context& context) const override;
   std::uint32_t length(const ShardSet& shards, std::uint64_t row) const override;
-  std::int64_t evaluation_length() const override { return std::int64_t{120} * 16000; }
+  std::int64_t evaluation_length() const override { return std::int64_t{120} * heard_rate; }
   at::Tensor of(std::vector<float> samples) const override;
 
  private:

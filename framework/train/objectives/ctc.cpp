@@ -5,6 +5,7 @@
 
 #include "framework/tasks/ctc_decode.h"
 #include "framework/train/evaluator.h"
+#include "framework/train/inputs/audio_inputs.h"
 
 namespace thaw {
 
@@ -19,7 +20,7 @@ Targets Ctc::targets(const std::vector<RowOfSet>& rows, Context& context) const 
     targets.cu_seqlens.push_back(static_cast<std::int64_t>(labels.size()));
     if (!options_.frames) continue;
     const double speed = options_.inputs == nullptr ? 1 : options_.inputs->speed(rows[i], context, i);
-    targets.frames.push_back(options_.frames(std::lround(rows[i].shards().seconds()[rows[i].row] * 16000 / speed)));
+    targets.frames.push_back(options_.frames(std::lround(static_cast<double>(samples_in(rows[i].shards(), rows[i].row)) / speed)));
   }
   targets.labels = at::tensor(labels, at::kLong);
   return targets;
