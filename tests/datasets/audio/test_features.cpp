@@ -16,7 +16,10 @@ std::vector<std::pair<std::string, std::vector<float>>> inputs(std::size_t of_ea
     all.emplace_back(fmt::format("{}-{}", all.size(), path.stem().string()), read_audio(path).samples);
   std::vector<float> long_one;
   for (const auto& [name, samples] : all) long_one.insert(long_one.end(), samples.begin(), samples.end());
-  long_one.resize(16000 * 30 + 777, 0.01f);
+  const std::vector<float> noise = white_noise(16000 * 30 + 777, 0.1);  // where there are few real recordings
+  if (long_one.size() < noise.size())
+    long_one.insert(long_one.end(), noise.begin() + static_cast<std::ptrdiff_t>(long_one.size()), noise.end());
+  long_one.resize(noise.size());
   all.emplace_back("longer-than-a-chunk", long_one);
   for (const std::size_t size : {201, 399, 400, 401, 479, 16000, 479700})
     all.emplace_back(fmt::format("noise-{}", size), white_noise(size, 0.1));
@@ -25,12 +28,12 @@ std::vector<std::pair<std::string, std::vector<float>>> inputs(std::size_t of_ea
   return all;
 }
 
-// Each verdict of the judge is about so many recordings, and within the tolerance.
+// Each verdict of the judge is about so many recordings, and within the tolerance; of a reference that rounds as well, within twice that.
 void expect_close(const Json& verdict, std::size_t recordings, double tolerance) {
   ASSERT_FALSE(verdict.empty());
   for (const auto& [name, judged] : verdict.items()) {
     EXPECT_EQ(judged["recordings"], recordings) << name;
-    EXPECT_LE(judged["difference"].get<double>(), tolerance) << name << ": " << judged.dump();
+    EXPECT_LE(judged["difference"].get<double>(), name.ends_with(", fp32") ? 2 * tolerance : tolerance) << name << ": " << judged.dump();
     fmt::print("{}: {}\n", name, judged.dump());
   }
 }
