@@ -6,11 +6,11 @@
 #include <algorithm>
 
 #include "framework/models/pretrained.h"
-#include "framework/thaw/plan.h"
 #include "framework/thaw/selection.h"
 #include "framework/thaw/shared_weights.h"
 #include "framework/train/batches.h"
 #include "framework/train/speech.h"
+#include "framework/train/trainer.h"
 
 namespace thaw {
 
@@ -24,11 +24,9 @@ HeadSpec usual_head(const Recipe& recipe, const Json& config) {
 
 // What the thaw plan names, before any data is read. Steps are counted afterwards.
 void check_names(const Recipe& recipe, const Model& model) {
-  ThawRecipe thaw = recipe.thaw;
-  thaw.phases = phases_of(recipe);
   const DataLength unread{[](const Position&, const Until&) { return std::int64_t{1}; },
                           [](const Position& from, std::int64_t) { return from; }};
-  compile_plan(thaw, model, recipe.optimizer.lr, unread, recipe.file.string());
+  plan_of(recipe, model, unread);
 }
 
 }  // namespace

@@ -79,7 +79,8 @@ class MappedTokensFunction : public Function<MappedTokensFunction> {
     if (context->needs_input_grad(of_value_bias)) result[of_value_bias] = column_sum(grad);
 
     const bool to_memory = context->needs_input_grad(of_memory);
-    const at::Tensor grad_mixed = to_frames(grad, value_weight, heads), asking = to_memory ? to_frames(scaled, key_weight, heads) : mixed;
+    const at::Tensor grad_mixed = to_frames(grad, value_weight, heads),
+                     asking = to_memory ? to_frames(scaled, key_weight, heads) : at::Tensor();
     if (to_memory) result[of_memory] = at::zeros_like(memory);
     at::Tensor grad_asking = at::zeros_like(mixed);
     for_rows(queries, [&](std::size_t row, std::int64_t first, std::int64_t tokens) {

@@ -33,12 +33,9 @@ std::vector<std::vector<std::uint32_t>> lengths_of(const RunData& data) {
   return lengths;
 }
 
-ThawPlan plan_of(const Recipe& recipe, const Model& model, const Batches& batches) {
-  ThawRecipe thaw = recipe.thaw;
-  thaw.phases = phases_of(recipe);
-  const DataLength data{[&](const Position& from, const Until& until) { return batches.steps_until(from, until); },
-                        [&](const Position& from, std::int64_t steps) { return batches.after(from, steps); }};
-  return compile_plan(thaw, model, recipe.optimizer.lr, data, recipe.file.string());
+DataLength length_of(const Batches& batches) {
+  return {[&](const Position& from, const Until& until) { return batches.steps_until(from, until); },
+          [&](const Position& from, std::int64_t steps) { return batches.after(from, steps); }};
 }
 
 // Which rank runs each grain of a step: ranks in turn, each as many as the others or one more; −1 where it is empty.
@@ -60,10 +57,16 @@ SumTree tree_of(const std::vector<int>& owners, int ranks, bool fixed) {
 
 }  // namespace
 
+ThawPlan plan_of(const Recipe& recipe, const Model& model, const DataLength& data) {
+  ThawRecipe thaw = recipe.thaw;
+  thaw.phases = phases_of(recipe);
+  return compile_plan(thaw, model, recipe.optimizer.lr, data, recipe.file.string());
+}
+
 Trainer::Trainer(Parts parts)
     : parts_(std::move(parts)),
       batches_(batches_of(parts_.recipe, parts_.data)),
-      plan_(plan_of(parts_.recipe, parts_.model, batches_)),
+      plan_(plan_of(parts_.recipe, parts_.model, length_of(batches_))),
       reproducible_(parts_.recipe.reproducible),
       cache_(parts_.recipe.cache, *parts_.comm, parts_.memory_bytes, lengths_of(parts_.data), reproducible_),
       divergence_(parts_.recipe.divergence),

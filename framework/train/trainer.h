@@ -26,6 +26,9 @@
 
 namespace thaw {
 
+// The recipe's phases compiled against the model, as compile_plan has it; `data` is asked meanwhile alone.
+ThawPlan plan_of(const Recipe& recipe, const Model& model, const DataLength& data);
+
 // Set by signal handlers; polled after every step and every batch of an evaluation, and agreed on by all ranks.
 extern std::atomic<int> stop_signal;
 

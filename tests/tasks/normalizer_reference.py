@@ -45,7 +45,7 @@ ASSIGNED = [chr(c) for c in range(1, 0x20000) if unicodedata.category(chr(c)) no
 
 
 def made():
-    for _ in range(16000):
+    for _ in range(17000):
         choice = [generator.choice(generator.choice((NUMBER_WORDS, NUMBER_WORDS, FIGURES, GLUE))) for _ in range(generator.randrange(1, 9))]
         yield generator.choice((" ", " ", " ", "  ", "-")).join(choice)
     for _ in range(2000):

@@ -102,7 +102,6 @@ TEST(CtcTranscription, ABeamSearchFindsWhatTheBestPathMisses) {
   EXPECT_THROW(transcript({}, options), UsageError);
 }
 
-// Frames that say where they are, and which window they were heard in.
 // The delimiter before a pause is the best label of its frame; all paths without it are more probable together.
 TEST(CtcTranscription, SegmentsOfABeamSearchAreWordsApart) {
   at::Tensor p = at::full({29, 5}, 1e-6);
@@ -119,6 +118,7 @@ TEST(CtcTranscription, SegmentsOfABeamSearchAreWordsApart) {
   EXPECT_EQ(found.text, "a b");
 }
 
+// Frames that say where they are, and which window they were heard in.
 TEST(CtcTranscription, WindowsAreJoinedInTheMiddleOfWhatTheyShare) {
   const std::vector<float> samples = [] {
     std::vector<float> numbered(16000 * 10);

@@ -263,6 +263,8 @@ TEST(WhisperSearch, AWordIsGivenUpAsSoonAsNoneBeginsSo) {
     search->advance(logits({{0, 0.55F, 0, 0, 0.45F, 0}, {0, 0, 0, 0, 0, 1}}));
     search->advance(logits({{0, 0, 0, 0.5F, 0.5F, 0}, {0, 0, 0, 1, 0, 0}}));
     const std::vector<Hypothesis> candidates = search->candidates();
+    for (const Hypothesis& candidate : candidates)
+      EXPECT_EQ(candidate.word_cost, candidate.tokens.size() > 1 && candidate.tokens[1] == 1 ? 2.0F : 0.0F);
     return candidates[most_likely(candidates, {})].tokens;
   };
   EXPECT_EQ(said(false), (TokenIds{2, 5}));
