@@ -17,10 +17,8 @@
 #include "launcher/doctor/needs.h"
 #include "launcher/doctor/vigil.h"
 
-namespace thaw {
+namespace thaw::doctor {
 namespace {
-
-using namespace doctor;
 
 struct DoctorOptions {
   std::string recipe, save;
@@ -171,11 +169,12 @@ int run_doctor(const DoctorOptions& options) {
 }
 
 }  // namespace
+}  // namespace thaw::doctor
 
-void add_doctor(CLI::App& app, int& exit_code) {
+void thaw::add_doctor(CLI::App& app, int& exit_code) {
   CLI::App* command =
       app.add_subcommand("doctor", "Look at versions, network, file systems and machines, and say what would slow or stop a run");
-  auto options = std::make_shared<DoctorOptions>();
+  auto options = std::make_shared<doctor::DoctorOptions>();
   command->add_option("recipe", options->recipe, "A recipe, whose needs are compared with what is there");
   command->add_option("overrides", options->overrides, "key.sub=value: changes to the recipe");
   command->add_option("--save", options->save, "Write the measured network constants into this file, for thaw plan --network");
@@ -183,7 +182,5 @@ void add_doctor(CLI::App& app, int& exit_code) {
   command->footer(
       "Example:  mpirun -n 4 thaw doctor --save network.json\nExit code: 0, or 65 where something would stop a run, 69 where a rank does "
       "not answer.");
-  command->callback([=, &exit_code] { exit_code = run_doctor(*options); });
+  command->callback([=, &exit_code] { exit_code = doctor::run_doctor(*options); });
 }
-
-}  // namespace thaw

@@ -13,7 +13,7 @@ namespace thaw {
 namespace {
 
 const std::map<std::string, AudioCodec> codecs{{"i16", AudioCodec::i16}, {"flac", AudioCodec::flac}, {"features", AudioCodec::features}};
-const std::map<std::string, CorpusFormat> formats(corpus_formats.begin(), corpus_formats.end());
+const std::map<std::string, CorpusFormat> speech_formats(corpus_formats.begin(), corpus_formats.end());
 
 // The features that the model's own extractor computes.
 FeatureFunction features_of(const fs::path& model) {
@@ -77,7 +77,7 @@ void add_speech_options(CLI::App& command, SpeechWords& words) {
       ->check(CLI::IsMember(codecs))
       ->group(group);
   command.add_option("--corpus", words.corpus, "Sources are speech, in this format; auto: by looking")
-      ->check(CLI::IsMember(formats))
+      ->check(CLI::IsMember(speech_formats))
       ->capture_default_str()
       ->group(group);
   command
@@ -109,14 +109,14 @@ bool is_speech(const SpeechWords& words, const std::vector<std::string>& sources
 bool has_classes(const SpeechWords& words, const std::vector<std::string>& sources) {
   if (!words.options.pattern.empty()) return words.options.pattern.find("{label}") != std::string::npos;
   CorpusOptions options = words.options;
-  options.format = formats.at(words.corpus);
+  options.format = speech_formats.at(words.corpus);
   return look_at_corpus(sources.at(0), options) == CorpusFormat::folders;
 }
 
 SpeechOptions speech_options(const SpeechWords& words, const fs::path& model, const Tokenizer* tokenizer) {
   SpeechOptions options;
   options.corpus = words.options;
-  options.corpus.format = formats.at(words.corpus);
+  options.corpus.format = speech_formats.at(words.corpus);
   for (const std::string& column : words.columns) {
     const std::size_t equals = column.find('=');
     if (equals == std::string::npos) throw UsageError("--column {}: expected USE=NAME, as speaker=client_id", column);

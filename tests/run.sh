@@ -10,7 +10,7 @@ usage: tests/run.sh [--only STAGE[,STAGE…]] [options of ctest]
   torch    the program against another LibTorch (2.10.0)
   asan     the tests that need no LibTorch, under the address and undefined-behaviour sanitizers
   tsan     what has threads of our own, under the thread sanitizer
-  fuzz     every parser's fuzz target on its corpus, 10 s each (THAW_FUZZ_SECONDS=600: longer)
+  fuzz     every parser's fuzz target on its corpus, 5 s each (THAW_FUZZ_SECONDS=600: longer)
   cuda     the preset cuda, compiled (skipped where there is no nvcc)
   release  every test; always last, so that ctest's summary closes the output
 
@@ -63,6 +63,18 @@ for source in tiny.en/tiny.en.pt base; do
   [ -e "$made" ] || "$THAW_VENV/bin/python" tests/support/whisper_weights.py "build/models/whisper/$source" "$made"
 done
 mkdir -p build/tests
+
+# References that tests run find a Python that has imported everything already; without it each would, in seconds.
+judges=$(mktemp -d)
+"$THAW_VENV/bin/python" tests/support/judges.py "$judges/socket" >build/tests/judges.log 2>&1 </dev/null &
+server=$!
+trap 'kill $server 2>/dev/null; rm -rf "$judges"' EXIT
+for _ in {1..600}; do
+  [ ! -S "$judges/socket" ] || { export THAW_JUDGES=$judges/socket && break; }
+  kill -0 $server 2>/dev/null || { cat build/tests/judges.log >&2 && exit 70; }
+  sleep 0.1
+done
+
 for name in "${all[@]:0:${#all[@]}-1}"; do stage "$name"; done
 
 status=0

@@ -4,6 +4,7 @@
 
 #include "framework/nn/cpu/kernels.h"
 #include "framework/nn/parallel.h"
+#include "framework/nn/product.h"
 
 namespace thaw {
 namespace {
@@ -27,8 +28,6 @@ const std::optional<c10::TypedOperatorHandle<Pointwise>>& pointwise() {
   static const auto op = find<Pointwise>("mkldnn::_linear_pointwise", "");
   return op;
 }
-
-std::optional<at::Tensor> if_defined(const at::Tensor& x) { return x.defined() ? std::optional<at::Tensor>(x) : std::nullopt; }
 
 }  // namespace
 

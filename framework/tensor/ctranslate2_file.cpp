@@ -4,22 +4,22 @@
 
 #include "framework/base/error.h"
 #include "framework/tensor/byte_reader.h"
+#include "framework/tensor/damage.h"
 
 namespace thaw {
 namespace {
 
 constexpr std::uint32_t version = 6;
-constexpr const char* again = "the file is damaged: download it again";
 // In the order of CTranslate2's enumeration DataType.
-constexpr std::array types{at::kFloat, at::kChar, at::kShort, at::kInt, at::kHalf, at::kBFloat16};
+constexpr std::array types_by_number{at::kFloat, at::kChar, at::kShort, at::kInt, at::kHalf, at::kBFloat16};
 
 std::string read_name(ByteReader& reader) {
   const std::size_t length = reader.number<std::uint16_t>();  // with the zero at its end
   const std::string_view text = reader.take(length);
   if (length < 2 || text.find('\0') != length - 1)
-    throw ModelError("{}: expected a name at byte {}; {}", reader.where(), reader.at(), again);
+    throw ModelError("{}: expected a name at byte {}; {}", reader.where(), reader.at(), download_again);
   for (const char c : text.substr(0, length - 1))
-    if (c < 0x20 || c > 0x7E) throw ModelError("{}: the name at byte {} is not ASCII; {}", reader.where(), reader.at(), again);
+    if (c < 0x20 || c > 0x7E) throw ModelError("{}: the name at byte {} is not ASCII; {}", reader.where(), reader.at(), download_again);
   return std::string(text.substr(0, length - 1));
 }
 
@@ -29,8 +29,9 @@ void read_variable(ByteReader& reader, TensorFile& file) {
   const auto dimensions = reader.number<std::uint8_t>();
   for (std::uint8_t d = 0; d < dimensions; ++d) made.shape.push_back(reader.number<std::uint32_t>());
   const auto type = reader.number<std::uint8_t>();
-  if (type >= types.size()) throw ModelError("{}: {}: dtype {} is not one of version {}; {}", reader.where(), name, type, version, again);
-  made.type = types[type];
+  if (type >= types_by_number.size())
+    throw ModelError("{}: {}: dtype {} is not one of version {}; {}", reader.where(), name, type, version, download_again);
+  made.type = types_by_number[type];
   const std::size_t bytes = reader.number<std::uint32_t>();
   made.begin = reader.at();
   reader.take(bytes);
@@ -39,7 +40,7 @@ void read_variable(ByteReader& reader, TensorFile& file) {
   for (const std::int64_t extent : made.shape) needed *= static_cast<std::uint64_t>(extent);
   if (bytes != needed)
     throw ModelError("{}: {}: expected {} bytes for shape [{}], found {}; {}", reader.where(), name, needed, fmt::join(made.shape, ", "),
-                     bytes, again);
+                     bytes, download_again);
 }
 
 // An integer tensor and the scales beside it become one.
@@ -53,7 +54,7 @@ TensorFile with_scales(const TensorFile& read, const fs::path& path) {
       const bool one = found.shape.empty(), rows = found.shape.size() == 1 && found.shape[0] == stored.shape[0];
       if (found.type != at::kFloat || !(one || rows))
         throw ModelError("{}: {}: expected one scale in fp32, or one a row of [{}], found shape [{}]; {}", path.string(), scales,
-                         fmt::join(stored.shape, ", "), fmt::join(found.shape, ", "), again);
+                         fmt::join(stored.shape, ", "), fmt::join(found.shape, ", "), download_again);
       stored.scales = scales;
     }
     file.add(name, std::move(stored));
@@ -86,7 +87,7 @@ TensorFile read_ctranslate2_file(const fs::path& path) {
     file.add_alias(alias, name);
     values["aliases"][alias] = name;
   }
-  if (reader.left() > 0) throw ModelError("{}: {} bytes follow the model; {}", read.path(), reader.left(), again);
+  if (reader.left() > 0) throw ModelError("{}: {} bytes follow the model; {}", read.path(), reader.left(), download_again);
   file.set_values(std::move(values));
   return file;
 }

@@ -8,12 +8,12 @@
 #include "framework/base/error.h"
 #include "framework/base/hash.h"
 #include "framework/base/json.h"
+#include "framework/tensor/damage.h"
 
 namespace thaw {
 namespace {
 
 constexpr std::uint64_t largest_header = 100'000'000;  // the reference implementation's limit
-constexpr const char* again = "the file is damaged: download it again";
 
 constexpr std::array<std::pair<const char*, at::ScalarType>, 10> types{{{"F32", at::kFloat},
                                                                         {"F16", at::kHalf},
@@ -58,25 +58,25 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : TensorFile(path) {
   try {
     read_header();
   } catch (const DataError& error) {  // of a JSON view
-    throw ModelError("{}; {}", error.what(), again);
+    throw ModelError("{}; {}", error.what(), download_again);
   }
 }
 
 void SafetensorsFile::read_header() {
   const std::string_view bytes = text();
-  if (bytes.size() < 8) throw ModelError("{}: expected a safetensors file, found {} bytes; {}", path(), bytes.size(), again);
+  if (bytes.size() < 8) throw ModelError("{}: expected a safetensors file, found {} bytes; {}", path(), bytes.size(), download_again);
   std::uint64_t header = 0;
   std::memcpy(&header, bytes.data(), 8);
   if (header > largest_header)
-    throw ModelError("{}: the header claims {} bytes, more than the {} allowed; {}", path(), header, largest_header, again);
+    throw ModelError("{}: the header claims {} bytes, more than the {} allowed; {}", path(), header, largest_header, download_again);
   if (header > bytes.size() - 8)
-    throw ModelError("{}: the header claims {} bytes, but the file ends after {}; {}", path(), header, bytes.size() - 8, again);
+    throw ModelError("{}: the header claims {} bytes, but the file ends after {}; {}", path(), header, bytes.size() - 8, download_again);
   const std::string_view json = bytes.substr(8, header);
   const JsonFile parsed(path() + " (header)", json);
   DuplicateFinder finder;
   Json::sax_parse(json, &finder);
-  if (!finder.duplicate.empty()) throw ModelError("{}: the header has '{}' twice; {}", path(), finder.duplicate, again);
-  if (!parsed.raw().is_object()) throw ModelError("{}: the header is not a JSON object; {}", path(), again);
+  if (!finder.duplicate.empty()) throw ModelError("{}: the header has '{}' twice; {}", path(), finder.duplicate, download_again);
+  if (!parsed.raw().is_object()) throw ModelError("{}: the header is not a JSON object; {}", path(), download_again);
 
   const std::size_t data = 8 + static_cast<std::size_t>(header), available = bytes.size() - data;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> extents;
@@ -99,7 +99,8 @@ void SafetensorsFile::read_header() {
       made.shape.push_back(extent);
       if (__builtin_mul_overflow(widest, static_cast<std::uint64_t>(std::max<std::int64_t>(extent, 1)), &widest) ||
           widest > (std::uint64_t{1} << 62))
-        throw ModelError("{}: {}: the shape [{}] counts more elements than can be; {}", path(), name, fmt::join(made.shape, ", "), again);
+        throw ModelError("{}: {}: the shape [{}] counts more elements than can be; {}", path(), name, fmt::join(made.shape, ", "),
+                         download_again);
       needed *= static_cast<std::uint64_t>(extent);
     }
     const JsonView offsets = entry["data_offsets"];
@@ -112,7 +113,7 @@ void SafetensorsFile::read_header() {
           path(), name, available, begin, end);
     if (static_cast<std::uint64_t>(end - begin) != needed)
       throw ModelError("{}: {}: expected {} bytes for {} of shape [{}], found {}; {}", path(), name, needed, type,
-                       fmt::join(made.shape, ", "), end - begin, again);
+                       fmt::join(made.shape, ", "), end - begin, download_again);
     made.begin = data + static_cast<std::size_t>(begin);
     extents.emplace_back(begin, end);
     add(name, std::move(made));
@@ -121,10 +122,11 @@ void SafetensorsFile::read_header() {
   std::uint64_t at = 0;
   for (const auto& [begin, end] : extents) {
     if (begin != at)
-      throw ModelError("{}: tensors {} at byte {}; {}", path(), begin < at ? "overlap" : "leave a hole", std::min(begin, at), again);
+      throw ModelError("{}: tensors {} at byte {}; {}", path(), begin < at ? "overlap" : "leave a hole", std::min(begin, at),
+                       download_again);
     at = end;
   }
-  if (at != available) throw ModelError("{}: expected {} bytes of tensors, found {}; {}", path(), at, available, again);
+  if (at != available) throw ModelError("{}: expected {} bytes of tensors, found {}; {}", path(), at, available, download_again);
 }
 
 WrittenFile write_safetensors(const fs::path& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,

@@ -4,11 +4,11 @@
 #include <cstring>
 
 #include "framework/base/error.h"
+#include "framework/tensor/damage.h"
 
 namespace thaw {
 namespace {
 
-constexpr const char* again = "the file is damaged: download it again";
 constexpr std::size_t most_dimensions = 64;  // LibTorch's own limit for copies
 
 std::vector<std::int64_t> contiguous_strides(const std::vector<std::int64_t>& shape) {
@@ -51,7 +51,8 @@ const StoredTensor& TensorFile::stored(const std::string& name) const {
 void TensorFile::add(const std::string& name, StoredTensor stored) {
   const std::size_t available = file_->bytes().size(), size = at::elementSize(stored.type);
   if (stored.shape.size() > most_dimensions)
-    throw ModelError("{}: {}: expected up to {} dimensions, found {}; {}", path_, name, most_dimensions, stored.shape.size(), again);
+    throw ModelError("{}: {}: expected up to {} dimensions, found {}; {}", path_, name, most_dimensions, stored.shape.size(),
+                     download_again);
   // LibTorch multiplies extents beside one of 0 too, for strides.
   std::int64_t elements = 1, last = 0;
   bool fits = stored.strides.empty() || stored.strides.size() == stored.shape.size();
@@ -60,7 +61,7 @@ void TensorFile::add(const std::string& name, StoredTensor stored) {
   fits = fits && static_cast<std::uint64_t>(elements) <= (std::uint64_t{1} << 62) / size;
   if (!fits)
     throw ModelError("{}: {}: the shape [{}] with strides [{}] cannot be; {}", path_, name, fmt::join(stored.shape, ", "),
-                     fmt::join(stored.strides, ", "), again);
+                     fmt::join(stored.strides, ", "), download_again);
   if (stored.strides.empty()) stored.strides = contiguous_strides(stored.shape);
   if (!empty(stored)) {
     for (std::size_t d = 0; d < stored.shape.size(); ++d) {
@@ -71,12 +72,13 @@ void TensorFile::add(const std::string& name, StoredTensor stored) {
     fits = fits && stored.begin <= available && static_cast<std::uint64_t>(last) < (available - stored.begin) / size;
     if (!fits)
       throw ModelError("{}: {}: expected its elements inside the file's {} bytes, found shape [{}] with strides [{}] from byte {} on; {}",
-                       path_, name, available, fmt::join(stored.shape, ", "), fmt::join(stored.strides, ", "), stored.begin, again);
+                       path_, name, available, fmt::join(stored.shape, ", "), fmt::join(stored.strides, ", "), stored.begin,
+                       download_again);
     // A stride of 0 shows the same element many times: what comes of that must fit into memory.
     if (static_cast<std::uint64_t>(elements) > available / size)
       throw ModelError("{}: {}: shows more elements ({}) than the file holds: save it as a contiguous tensor", path_, name, elements);
   }
-  if (!tensors_.emplace(name, std::move(stored)).second) throw ModelError("{}: has '{}' twice; {}", path_, name, again);
+  if (!tensors_.emplace(name, std::move(stored)).second) throw ModelError("{}: has '{}' twice; {}", path_, name, download_again);
 }
 
 void TensorFile::add_alias(const std::string& alias, const std::string& name) { add(alias, stored(name)); }

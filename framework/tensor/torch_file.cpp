@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "framework/base/error.h"
+#include "framework/tensor/damage.h"
 #include "framework/tensor/pickle.h"
 #include "framework/tensor/zip_archive.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr const char* again = "the file is damaged: download it again";
 constexpr std::string_view zip_begin("PK\3\4", 4);
 constexpr std::string_view legacy_begin("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
                                         15);  // a pickle of one number, the format's mark
@@ -93,7 +93,7 @@ class Reader {
   std::vector<std::int64_t> wholes(const PickleValue& value, const std::string& name) const;
   std::string utf8(const std::string& text, const std::string& name) const;
   [[noreturn]] void fail(const std::string& name, const std::string& what) const {
-    throw ModelError("{}: {}: {}; {}", file_.path(), name.empty() ? "the pickle" : name, what, again);
+    throw ModelError("{}: {}: {}; {}", file_.path(), name.empty() ? "the pickle" : name, what, download_again);
   }
 
   TensorFile file_;

@@ -5,6 +5,7 @@
 
 #include "framework/base/error.h"
 #include "framework/tensor/byte_reader.h"
+#include "framework/tensor/damage.h"
 
 namespace thaw {
 namespace {
@@ -13,7 +14,6 @@ constexpr std::uint32_t local_header = 0x04034B50, central_header = 0x02014B50, 
 constexpr std::string_view end_record("PK\5\6", 4);
 constexpr std::size_t end_bytes = 22, locator_bytes = 20, longest_comment = 65535;
 constexpr std::uint16_t extra_64 = 1;
-constexpr const char* again = "the file is damaged: download it again";
 
 struct Directory {
   std::uint64_t members = 0, begin = 0;
@@ -21,12 +21,13 @@ struct Directory {
 
 void expect(ByteReader& reader, std::uint32_t signature, const char* what) {
   const std::size_t at = reader.at();
-  if (reader.number<std::uint32_t>() != signature) throw ModelError("{}: expected {} at byte {}; {}", reader.where(), what, at, again);
+  if (reader.number<std::uint32_t>() != signature)
+    throw ModelError("{}: expected {} at byte {}; {}", reader.where(), what, at, download_again);
 }
 
 // The record at the archive's end, found from behind, since a comment may follow it; or the larger one that it stands for.
 Directory find_directory(std::string_view archive, const std::string& where) {
-  if (archive.size() < end_bytes) throw ModelError("{}: expected a zip archive, found {} bytes; {}", where, archive.size(), again);
+  if (archive.size() < end_bytes) throw ModelError("{}: expected a zip archive, found {} bytes; {}", where, archive.size(), download_again);
   const std::size_t last = archive.size() - end_bytes, first = last - std::min(last, longest_comment);
   const std::size_t at = archive.rfind(end_record, last);
   if (at == std::string_view::npos || at < first)
@@ -95,9 +96,10 @@ std::map<std::string, ZipMember> read_zip_directory(std::string_view archive, co
       throw ModelError("{}: is {}: PyTorch stores its files' members as they are; save the model again", at,
                        (flags & 1) != 0 ? "encrypted" : "compressed");
     const std::size_t begin = data_begin(archive, at, header);
-    if (size > archive.size() - begin) throw ModelError("{}: expected {} bytes, found {}; {}", at, size, archive.size() - begin, again);
+    if (size > archive.size() - begin)
+      throw ModelError("{}: expected {} bytes, found {}; {}", at, size, archive.size() - begin, download_again);
     if (!members.emplace(name, ZipMember{begin, static_cast<std::size_t>(size)}).second)
-      throw ModelError("{}: is there twice; {}", at, again);
+      throw ModelError("{}: is there twice; {}", at, download_again);
   }
   return members;
 }

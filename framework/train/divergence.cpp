@@ -8,15 +8,15 @@
 namespace thaw {
 namespace {
 
-constexpr std::int64_t enough_to_judge = 50, memory = 100;  // steps
+constexpr std::int64_t enough_to_judge = 50, remembered = 100;  // steps
 
 }  // namespace
 
 double DivergenceWatch::Running::deviations(double value) const { return variance > 0 ? (value - mean) / std::sqrt(variance) : 0; }
 
-// Welford's update, with a weight that never falls below that of one in `memory`.
+// Welford's update, with a weight that never falls below that of one in `remembered`.
 void DivergenceWatch::Running::add(double value, std::int64_t before) {
-  const double weight = 1.0 / static_cast<double>(std::min(before + 1, memory)), from_mean = value - mean;
+  const double weight = 1.0 / static_cast<double>(std::min(before + 1, remembered)), from_mean = value - mean;
   mean += weight * from_mean;
   variance = (1 - weight) * (variance + weight * from_mean * from_mean);
 }

@@ -16,7 +16,7 @@ struct LayerLoad {
   double evaluation_tokens = 0;    // of the evaluation sets
 };
 
-struct Corpus {
+struct EpochRows {
   double rows = 0, size = 0, length = 0;  // of the training rows as an epoch has them; length: of what the first layer reads
   double evaluation_size = 0;
   std::vector<LayerLoad> layers;
@@ -37,10 +37,10 @@ at::Tensor ids_of(const RunData& data, std::int64_t vocabulary) {
   return at::nonzero(seen).flatten();
 }
 
-Corpus corpus_of(const Recipe& recipe, const RunData& data, const Model& model, bool look_at_tokens) {
-  Corpus corpus;
-  corpus.layers.resize(model.layers.size());
-  // Rows of one length, of what the first layer reads and of text: few kinds, many rows.
+EpochRows epoch_rows(const Recipe& recipe, const RunData& data, const Model& model, bool look_at_tokens) {
+  EpochRows epoch;
+  epoch.layers.resize(model.layers.size());
+  // EpochRows of one length, of what the first layer reads and of text: few kinds, many rows.
   std::map<std::pair<std::int64_t, std::int64_t>, double> training, evaluation;
   const auto kind_of = [&](const DataSet& set, std::uint64_t row) {
     return std::pair<std::int64_t, std::int64_t>{data.inputs->length(*set.shards, row), data.objective->decoder_length(set, row)};
@@ -49,20 +49,20 @@ Corpus corpus_of(const Recipe& recipe, const RunData& data, const Model& model, 
     for (std::uint64_t row = 0; row < data.train[i].shards->rows(); ++row) {
       const double weight = recipe.data.train[i].weight;
       training[kind_of(data.train[i], row)] += weight;
-      corpus.rows += weight;
-      corpus.size += weight * data.inputs->size(*data.train[i].shards, row);
+      epoch.rows += weight;
+      epoch.size += weight * data.inputs->size(*data.train[i].shards, row);
     }
   for (const DataSet& set : data.eval)
     for (const std::uint64_t row : evaluated_rows(set, recipe.evaluate.max_rows)) {
       evaluation[kind_of(set, row)] += 1;
-      corpus.evaluation_size += data.inputs->size(*set.shards, row);
+      epoch.evaluation_size += data.inputs->size(*set.shards, row);
     }
   const auto tokens_read = [&](int layer, const auto& kind) {
     const bool of_decoder = model.decoder >= 0 && layer >= model.decoder;
     return static_cast<double>(of_decoder ? kind.second : model.tokens_read(layer, kind.first));
   };
   for (int layer = 0; layer < static_cast<int>(model.layers.size()); ++layer) {
-    LayerLoad& load = corpus.layers[static_cast<std::size_t>(layer)];
+    LayerLoad& load = epoch.layers[static_cast<std::size_t>(layer)];
     for (const auto& [kind, rows] : training) {
       const double tokens = tokens_read(layer, kind);
       const double memory = model.decoder >= 0 ? static_cast<double>(model.tokens_read(model.decoder, kind.first)) : 0;
@@ -70,26 +70,26 @@ Corpus corpus_of(const Recipe& recipe, const RunData& data, const Model& model, 
       load.squares += rows * tokens * tokens;
       load.memory += rows * memory;
       load.crossed += rows * tokens * memory;
-      if (layer == 0) corpus.length += rows * static_cast<double>(kind.first);
+      if (layer == 0) epoch.length += rows * static_cast<double>(kind.first);
     }
     // Of a decoder the encoder's output is kept.
     for (const auto& [kind, rows] : evaluation)
       load.evaluation_tokens += rows * static_cast<double>(model.tokens_read(model.kept_layer(layer), kind.first));
   }
-  if (look_at_tokens) corpus.ids = ids_of(data, model.vocabulary_size);
-  return corpus;
+  if (look_at_tokens) epoch.ids = ids_of(data, model.vocabulary_size);
+  return epoch;
 }
 
 // Products of a pass over a share of an epoch: 2 a weight and token that it is applied to; forward in every layer, backward for weights that
 // learn, and through every layer above the frontier.
-double flops_of(const Model& model, const PlannedPhase& phase, const Corpus& corpus, double share) {
-  const auto load_of = [&](int layer) -> const LayerLoad& { return corpus.layers[static_cast<std::size_t>(layer)]; };
+double flops_of(const Model& model, const PlannedPhase& phase, const EpochRows& epoch, double share) {
+  const auto load_of = [&](int layer) -> const LayerLoad& { return epoch.layers[static_cast<std::size_t>(layer)]; };
   double flops = 0;
   for (std::size_t i = 0; i < model.parameters.size(); ++i) {
     const Parameter& parameter = model.parameters[i];
     if (parameter.role != Role::matrix) continue;
-    const double tokens = parameter.stride > 0        ? corpus.length / static_cast<double>(parameter.stride)
-                          : parameter.of_first_tokens ? corpus.rows
+    const double tokens = parameter.stride > 0        ? epoch.length / static_cast<double>(parameter.stride)
+                          : parameter.of_first_tokens ? epoch.rows
                           : parameter.of_memory       ? load_of(parameter.group).memory
                                                       : load_of(parameter.group).tokens;
     const double pass = 2 * static_cast<double>(parameter.value.numel()) * tokens;
@@ -113,9 +113,9 @@ struct KeptBytes {
   double training, evaluation;
 };
 
-KeptBytes kept_bytes(const Model& model, const Corpus& corpus, int layer) {
+KeptBytes kept_bytes(const Model& model, const EpochRows& epoch, int layer) {
   const double token = static_cast<double>(model.width) * static_cast<double>(c10::elementSize(model.flow_type()));
-  const LayerLoad& load = corpus.layers[static_cast<std::size_t>(layer)];
+  const LayerLoad& load = epoch.layers[static_cast<std::size_t>(layer)];
   return {token * (layer == model.decoder ? load.memory : load.tokens), token * load.evaluation_tokens};
 }
 
@@ -142,13 +142,13 @@ double seconds_a_token(Trainer& trainer, const std::vector<Step>& steps, Communi
 
 using EvaluationCost = Trainer::EvaluationCost;
 
-void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int count, PhaseForecast& phase, EvaluationCost& evaluation) {
+void measure(Trainer& trainer, const EpochRows& epoch, Communicator& comm, int count, PhaseForecast& phase, EvaluationCost& evaluation) {
   const Batches& batches = trainer.batches();
   const std::int64_t in_epoch = batches.steps(0);
   std::vector<Step> steps;
   for (int i = 0; i < count; ++i) steps.push_back(batches.step(0, i * in_epoch / count));
   const double tokens_of_step = static_cast<double>(phase.tokens) / static_cast<double>(phase.steps);
-  if (corpus.ids.defined()) trainer.expect_ids(corpus.ids);
+  if (epoch.ids.defined()) trainer.expect_ids(epoch.ids);
   reset_peak_memory();
   trainer.take(batches.step(0, in_epoch - 1));  // memory is found, kernels are chosen
   phase.step_s = seconds_a_token(trainer, steps, comm) * tokens_of_step;
@@ -160,17 +160,17 @@ void measure(Trainer& trainer, const Corpus& corpus, Communicator& comm, int cou
 }
 
 // What can be counted.
-PhaseForecast counted(const Trainer& trainer, const Model& model, const Corpus& corpus, const PlannedPhase& planned) {
+PhaseForecast counted(const Trainer& trainer, const Model& model, const EpochRows& epoch, const PlannedPhase& planned) {
   PhaseForecast phase;
   phase.steps = planned.steps;
   const double steps = static_cast<double>(planned.steps), epochs = steps / static_cast<double>(trainer.batches().steps(0));
-  phase.rows = std::llround(corpus.rows * epochs);
-  phase.tokens = std::llround(corpus.size * epochs);
+  phase.rows = std::llround(epoch.rows * epochs);
+  phase.tokens = std::llround(epoch.size * epochs);
   for (std::size_t i = 0; i < planned.learning.size(); ++i)
     if (planned.learning[i]) phase.learning += model.parameters[i].value.numel();
   phase.learning_bytes = trainer.learning_bytes();
   phase.buckets = trainer.gradients().bucket_count();
-  phase.flops = flops_of(model, planned, corpus, epochs / steps);
+  phase.flops = flops_of(model, planned, epoch, epochs / steps);
   return phase;
 }
 
@@ -209,7 +209,7 @@ double cost_of_fixed_order(Trainer& trainer, Communicator& comm, int count) {
 }  // namespace
 
 Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, const RunData& data, Communicator& comm, int count) {
-  const Corpus corpus = corpus_of(recipe, data, model, count > 0 && !data.inputs->hears());
+  const EpochRows epoch = epoch_rows(recipe, data, model, count > 0 && !data.inputs->hears());
   const double steps_of_epoch = static_cast<double>(trainer.batches().steps(0));
   Forecast out;
   std::map<int, double> passes;  // over what is kept of a layer's input, by the earlier phases
@@ -217,24 +217,24 @@ Forecast forecast(Trainer& trainer, const Recipe& recipe, const Model& model, co
   for (std::size_t number = 0; number < trainer.plan().phases.size(); ++number) {
     const PlannedPhase& planned = trainer.plan().phases[number];
     trainer.jump_to_phase(number);
-    PhaseForecast phase = counted(trainer, model, corpus, planned);
+    PhaseForecast phase = counted(trainer, model, epoch, planned);
     const std::vector<int> kept = trainer.cached_layers();
     const int layer_read = model.kept_layer(planned.frontier);
     if (trainer.changes_rows(number)) passes.clear();
     const bool filled = passes.contains(layer_read);
     if (filled || std::find(kept.begin(), kept.end(), layer_read) != kept.end()) {
-      const KeptBytes bytes = kept_bytes(model, corpus, layer_read);
+      const KeptBytes bytes = kept_bytes(model, epoch, layer_read);
       phase.cache_bytes = static_cast<std::uint64_t>(bytes.training + bytes.evaluation);
     }
-    if (count > 0) measure(trainer, corpus, comm, count, phase, evaluation);
+    if (count > 0) measure(trainer, epoch, comm, count, phase, evaluation);
     const double epochs = static_cast<double>(planned.steps) / steps_of_epoch;
     for (const int layer : kept) {
       passes[layer] += layer == layer_read ? epochs : std::min(1.0, epochs);
       if (count > 0)
-        phase.peak_memory_bytes += static_cast<std::uint64_t>(looked_at(kept_bytes(model, corpus, layer), passes[layer], comm.size()));
+        phase.peak_memory_bytes += static_cast<std::uint64_t>(looked_at(kept_bytes(model, epoch, layer), passes[layer], comm.size()));
     }
     phase.network_bytes = comm.size() > 1 || count > 0 ? trainer.bytes_per_step() : 0;
-    const EvaluationCost whole{evaluation.model * corpus.evaluation_size, evaluation.all * corpus.evaluation_size};
+    const EvaluationCost whole{evaluation.model * epoch.evaluation_size, evaluation.all * epoch.evaluation_size};
     add_up(phase, recipe.evaluate.every_steps, steps_of_epoch, whole, filled);
     std::erase_if(passes, [&](const auto& entry) { return entry.first > planned.frontier; });
     out.time_s += phase.time_s;

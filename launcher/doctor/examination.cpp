@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "framework/base/network.h"
+#include "framework/base/statistics.h"
 #include "framework/base/temporaries.h"
 #include "launcher/doctor/environment.h"
 #include "launcher/doctor/file_system.h"
@@ -36,9 +37,7 @@ struct Hosts {
 double median_of(const Json& list, const std::function<double(const Json&)>& value, double otherwise) {
   std::vector<double> values;
   for (const Json& each : list) values.push_back(value(each));
-  if (values.empty()) return otherwise;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
+  return values.empty() ? otherwise : median(std::move(values));
 }
 
 // Who is where, and at which addresses. `patient` knows the other hosts from here on.
@@ -154,8 +153,7 @@ void gather(Communicator& comm, const Hosts& hosts, const Json& own, Json& repor
                                {"gpus", each["gpus"]},
                                {"flops", each["flops"]}});
   }
-  std::nth_element(adding.begin(), adding.begin() + static_cast<std::ptrdiff_t>(adding.size() / 2), adding.end());
-  report["reduce_s_per_byte"] = adding[adding.size() / 2];
+  report["reduce_s_per_byte"] = median(adding);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "framework/base/clock.h"
+#include "framework/base/statistics.h"
 
 namespace thaw::doctor {
 namespace {
@@ -58,9 +59,7 @@ double median_fsync(int file, double seconds) {
     if (::write(file, block.data(), block.size()) < 0 || ::fsync(file) != 0) break;
     times.push_back(seconds_since(one));
   }
-  if (times.empty()) return 0;
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-  return times[times.size() / 2];
+  return median(std::move(times));
 }
 
 // Bytes a second until they are on the disk.

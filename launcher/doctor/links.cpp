@@ -10,6 +10,7 @@
 
 #include "framework/base/clock.h"
 #include "framework/base/json.h"
+#include "framework/base/statistics.h"
 
 namespace thaw::doctor {
 namespace {
@@ -17,11 +18,6 @@ namespace {
 constexpr int tag = 4711;
 constexpr std::size_t least_bytes = std::size_t{64} << 10, most_bytes = std::size_t{8} << 20;
 constexpr double transfer_s = 0.03;  // long enough to be past a slow start, short enough for many pairs
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
 
 // Two ranks, of which one leads: both run the same messages in the same order.
 struct Pair {

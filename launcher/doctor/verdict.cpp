@@ -1,7 +1,5 @@
 #include "launcher/doctor/verdict.h"
 
-#include "framework/base/text.h"
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -10,6 +8,9 @@
 #include <limits>
 #include <map>
 #include <set>
+
+#include "framework/base/statistics.h"
+#include "framework/base/text.h"
 
 namespace thaw::doctor {
 namespace {
@@ -20,12 +21,6 @@ constexpr double slow_link = 0.3;                      // of what both ends reac
 constexpr double late_factor = 3, late_s = 200e-6;     // a latency of so much more than the median, and by so much
 constexpr double clock_s = 1, fsync_s = 0.1, write_bytes_per_s = 30e6;
 constexpr double little_space = 1e9;
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
 
 using Findings = std::vector<Finding>;
 

@@ -13,13 +13,13 @@
 namespace thaw {
 namespace {
 
-constexpr int most = 1 << 16;  // slots, and nodes of a list
+constexpr int most_slots = 1 << 16;  // slots, and nodes of a list
 
 // A whole number from `least` to `most`; −1 where the text is none.
 int count_of(std::string_view text, int least) {
   int value = -1;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && stop == text.data() + text.size() && value >= least && value <= most ? value : -1;
+  return error == std::errc() && stop == text.data() + text.size() && value >= least && value <= most_slots ? value : -1;
 }
 
 void add(std::vector<Host>& hosts, const std::string& name, int slots) {
@@ -35,8 +35,9 @@ std::vector<std::string> expand_ranges(std::string_view ranges, std::string_view
     const std::size_t dash = range.find('-');
     const std::string first = range.substr(0, dash);
     const int low = count_of(first, 0), high = dash == std::string::npos ? low : count_of(range.substr(dash + 1), 0);
-    if (low < 0 || high < low || first.size() > 9) throw UsageError("'{}': expected numbers such as [1-3,7] in a list of nodes, found '{}'", whole, range);
-    if (static_cast<int>(numbers.size()) + high - low > most) throw UsageError("'{}': more than {} nodes", whole, most);
+    if (low < 0 || high < low || first.size() > 9)
+      throw UsageError("'{}': expected numbers such as [1-3,7] in a list of nodes, found '{}'", whole, range);
+    if (static_cast<int>(numbers.size()) + high - low > most_slots) throw UsageError("'{}': more than {} nodes", whole, most_slots);
     for (int number = low; number <= high; ++number) numbers.push_back(fmt::format("{:0{}}", number, first.size()));
   }
   return numbers;
@@ -88,7 +89,7 @@ std::vector<std::string> expand_nodelist(std::string_view list) {
       if (close == std::string_view::npos) throw UsageError("'{}': a '[' without its ']' in a list of nodes", list);
       const std::size_t next = std::min(list.find_first_of(",[", close + 1), list.size());
       const std::vector<std::string> numbers = expand_ranges(list.substr(at + 1, close - at - 1), list);
-      if (built.size() * numbers.size() + names.size() > most) throw UsageError("'{}': more than {} nodes", list, most);
+      if (built.size() * numbers.size() + names.size() > most_slots) throw UsageError("'{}': more than {} nodes", list, most_slots);
       std::vector<std::string> longer;
       for (const std::string& before : built)
         for (const std::string& number : numbers) longer.push_back(before + number + std::string(list.substr(close + 1, next - close - 1)));
@@ -107,8 +108,8 @@ std::vector<int> expand_counts(std::string_view counts) {
     const std::size_t bracket = part.find("(x");
     const int value = count_of(part.substr(0, bracket), 1);
     const int times = bracket == std::string::npos ? 1 : count_of(part.substr(bracket + 2, part.size() - bracket - 3), 1);
-    if (value >= 0 && times >= 0 && all.size() + static_cast<std::size_t>(times) > most)
-      throw UsageError("'{}': more than {} nodes", counts, most);
+    if (value >= 0 && times >= 0 && all.size() + static_cast<std::size_t>(times) > most_slots)
+      throw UsageError("'{}': more than {} nodes", counts, most_slots);
     if (value < 0 || times < 0) throw UsageError("'{}': expected counts such as 4(x3),2, found '{}'", counts, part);
     all.insert(all.end(), static_cast<std::size_t>(times), value);
   }

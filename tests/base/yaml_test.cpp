@@ -12,6 +12,7 @@
 #include "framework/base/file.h"
 #include "framework/base/json.h"
 #include "framework/base/yaml.h"
+#include "tests/support/reference.h"
 
 namespace thaw {
 namespace {
@@ -153,14 +154,9 @@ TEST(Yaml, command_line_sets_values_and_says_so) {
   }
 }
 
-std::string python() {
-  const char* const venv = std::getenv("THAW_VENV");
-  return std::string(venv != nullptr ? venv : THAW_SOURCE_DIR "/build/venv") + "/bin/python";
-}
-
 // PyYAML reads YAML 1.1, where no, 1:30, 2e-5 and 0o17 mean something else than in 1.2.
 TEST(Yaml, what_we_write_pyyaml_reads_alike) {
-  if (std::system((python() + " -c 'import yaml' 2>/dev/null").c_str()) != 0) GTEST_SKIP() << "no PyYAML in " << python();
+  THAW_NEEDS_PYTHON();
   std::vector<std::string> texts{"no",
                                  "Yes",
                                  "y",
@@ -312,7 +308,7 @@ TEST(Yaml, what_we_write_pyyaml_reads_alike) {
       "print(bad[:20]) if bad or a != b else None\n"
       "sys.exit(bool(bad) or a != b)\n";
   write_file_atomically(base.string() + ".py", program);
-  EXPECT_EQ(std::system(fmt::format("{} {}.py {} {}", python(), base.string(), yaml_file, json_file).c_str()), 0);
+  EXPECT_EQ(std::system(fmt::format("'{}' {}.py {} {}", *test::python(), base.string(), yaml_file, json_file).c_str()), 0);
   for (const char* end : {".yaml", ".json", ".py"}) std::filesystem::remove(base.string() + end);
 
   // And our own parser.

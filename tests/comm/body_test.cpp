@@ -14,11 +14,7 @@
 namespace thaw {
 namespace {
 
-using ranked::Buffer;
-
-Communicator& comm() { return *ranked::world().comm; }
-int rank() { return comm().rank(); }
-int size() { return comm().size(); }
+using ranked::Buffer, ranked::comm, ranked::rank, ranked::size;
 
 // What rank `r` brings at place `i`: small integers, so that sums are exact in every type, bf16 too.
 int value(int r, std::size_t i) { return static_cast<int>((static_cast<std::size_t>(r) * 7 + i * 3) % 13) - 2; }

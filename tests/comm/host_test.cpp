@@ -14,9 +14,7 @@
 namespace thaw {
 namespace {
 
-Communicator& comm() { return *ranked::world().comm; }
-int rank() { return comm().rank(); }
-int size() { return comm().size(); }
+using ranked::comm, ranked::rank, ranked::size;
 
 TEST(AllGatherText, DifferingSizes) {
   const auto text_of = [](int rank) {
@@ -167,24 +165,24 @@ TEST(TreeSum, SameBitsHoweverPiecesAreShared) {
     }
     return stack;
   };
-  const std::vector<std::size_t> counts{1, 17, 65537, 300001, 2000003};
+  const std::vector<std::size_t> lengths{1, 17, 65537, 300001, 2000003};
   std::vector<std::vector<std::vector<float>>> stacks;
   std::vector<std::vector<float>> sums;
-  for (const std::size_t count : counts) {
+  for (const std::size_t count : lengths) {
     stacks.push_back(stack_of(*tree, rank(), owners, count));
     sums.emplace_back(count);
   }
   std::vector<std::unique_ptr<Request>> open;
-  for (std::size_t k = 0; k < counts.size(); ++k) {
+  for (std::size_t k = 0; k < lengths.size(); ++k) {
     std::vector<float*> pieces;
     for (auto& piece : stacks[k]) pieces.push_back(piece.data());
     // In place where there is a piece, as gradients are.
-    open.push_back(comm().tree_sum_async(tree, pieces, pieces.empty() ? sums[k].data() : pieces.front(), counts[k]));
+    open.push_back(comm().tree_sum_async(tree, pieces, pieces.empty() ? sums[k].data() : pieces.front(), lengths[k]));
   }
-  for (std::size_t k = counts.size(); k-- > 0;) {
+  for (std::size_t k = lengths.size(); k-- > 0;) {
     open[k]->wait();
     const std::vector<float>& got = stacks[k].empty() ? sums[k] : stacks[k].front();
-    EXPECT_TRUE(got == stack_of(whole, 0, alone, counts[k]).front()) << counts[k] << " floats";
+    EXPECT_TRUE(got == stack_of(whole, 0, alone, lengths[k]).front()) << lengths[k] << " floats";
   }
 }
 

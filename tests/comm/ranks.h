@@ -24,6 +24,9 @@ struct World {
   std::unique_ptr<Memory> memory;
 };
 World& world();
+inline Communicator& comm() { return *world().comm; }
+inline int rank() { return comm().rank(); }
+inline int size() { return comm().size(); }
 
 // A buffer of the world's memory, filled and read back from the host.
 template <typename T>

@@ -15,7 +15,7 @@ namespace thaw::test {
 namespace {
 
 // Head alone for three epochs, then the top block for two, then all; the best weights are those of the last step.
-const std::string phases =
+const std::string cached_phases =
     "epochs=null evaluate.metric=dev/loss optimizer.lr=0.003 thaw.phases=\"[{trainable: [head], until: {epochs: 3}, lr: 0.01}, "
     "{trainable: [head, top 1], until: {epochs: 2}}, {trainable: all, until: {epochs: 1}}]\" ";
 
@@ -40,7 +40,7 @@ Json phase_of(const Workshop& shop, const std::string& run, std::size_t phase) {
 
 // A run without activations kept, to compare with.
 void run_without(const Workshop& shop, const std::string& name, int ranks, const std::string& more = "") {
-  const Ran ran = thaw(shop.train(name, phases + "cache.activations=off " + more), ranks);
+  const Ran ran = thaw(shop.train(name, cached_phases + "cache.activations=off " + more), ranks);
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
 }
 
@@ -50,7 +50,7 @@ TEST(Cache, SameWeightsWithAndWithout) {
     const std::string with = fmt::format("with{}", ranks), without = fmt::format("without{}", ranks);
     run_without(shop, without, ranks);
     EXPECT_EQ(phase_of(shop, without, 0)["cache_hits"], 0);
-    const Ran ran = thaw(shop.train(with, phases), ranks);
+    const Ran ran = thaw(shop.train(with, cached_phases), ranks);
     ASSERT_EQ(ran.exit_code, 0) << ran.output;
     EXPECT_NE(ran.output.find("cache      activations before head"), std::string::npos) << ran.output;
     EXPECT_LE(difference(shop, with, without), 1e-6) << ranks << " ranks";
@@ -66,7 +66,7 @@ TEST(Cache, SameWeightsWithAndWithout) {
 TEST(Cache, SameCurveInBf16) {
   const Workshop shop;
   run_without(shop, "without", 2, "precision=bf16");
-  const Ran ran = thaw(shop.train("with", phases + "precision=bf16"), 2);
+  const Ran ran = thaw(shop.train("with", cached_phases + "precision=bf16"), 2);
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   const auto a = shop.log("without"), b = shop.log("with");
   ASSERT_EQ(a.size(), b.size());
@@ -96,7 +96,7 @@ TEST(Cache, OnePassFillsTheNextPhasesFrontier) {
 TEST(Cache, RoomForSomeRowsIsUsedForThem) {
   const Workshop shop;
   run_without(shop, "without", 2);
-  const Ran ran = thaw(shop.train("some", phases + "cache.max_gib=0.00003"), 2);
+  const Ran ran = thaw(shop.train("some", cached_phases + "cache.max_gib=0.00003"), 2);
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_NE(ran.output.find("% of the rows"), std::string::npos) << ran.output;
   int hits = 0, misses = 0;
@@ -112,7 +112,7 @@ TEST(Cache, RoomForSomeRowsIsUsedForThem) {
 TEST(Cache, FullMissingOrForbiddenDirectoriesAreSaidAndDoWithout) {
   const Workshop shop;
   run_without(shop, "without", 2);
-  const Ran missing = thaw(shop.train("missing", phases + "cache.dir=" + shop.path("nowhere")), 2);
+  const Ran missing = thaw(shop.train("missing", cached_phases + "cache.dir=" + shop.path("nowhere")), 2);
   ASSERT_EQ(missing.exit_code, 0) << missing.output;
   EXPECT_NE(missing.output.find("nowhere: No such file or directory"), std::string::npos) << missing.output;
   EXPECT_LE(difference(shop, "missing", "without"), 1e-6);
@@ -120,7 +120,7 @@ TEST(Cache, FullMissingOrForbiddenDirectoriesAreSaidAndDoWithout) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to mount a small file system";
   std::filesystem::create_directory(shop.path("small"));
   if (::mount("tmpfs", shop.path("small").c_str(), "tmpfs", 0, "size=12k") != 0) GTEST_SKIP() << "cannot mount a tmpfs here";
-  const Ran full = thaw(shop.train("full", phases + "cache.dir=" + shop.path("small")), 2);
+  const Ran full = thaw(shop.train("full", cached_phases + "cache.dir=" + shop.path("small")), 2);
   const bool left_clean = std::filesystem::is_empty(shop.path("small"));
   ::umount(shop.path("small").c_str());
   ASSERT_EQ(full.exit_code, 0) << full.output;
@@ -132,7 +132,7 @@ TEST(Cache, FullMissingOrForbiddenDirectoriesAreSaidAndDoWithout) {
 TEST(Cache, RowsGoToTheOtherNodes) {
   const Workshop shop;
   run_without(shop, "without", 2);
-  const Ran ran = thaw_on_two_nodes(shop.train("with", phases));
+  const Ran ran = thaw_on_two_nodes(shop.train("with", cached_phases));
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_NE(ran.output.find("of the time of computing them"), std::string::npos) << ran.output;
   EXPECT_GT(phase_of(shop, "with", 0)["cache_received"], 0);
@@ -142,7 +142,7 @@ TEST(Cache, RowsGoToTheOtherNodes) {
 TEST(Cache, LeavesNothingBehindWhenKilled) {
   const Workshop shop;
   std::filesystem::create_directory(shop.path("kept"));
-  const std::string command = shop.train("killed", phases + "cache.dir=" + shop.path("kept"));
+  const std::string command = shop.train("killed", cached_phases + "cache.dir=" + shop.path("kept"));
   Background run(thaw_command(command, 2));
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(shop.path("killed/log.jsonl")) && shop.log("killed").size() > 3; }));
   run.kill(SIGKILL);

@@ -60,7 +60,7 @@ double peak_of(const Workshop& shop, const std::string& arguments, int ranks) {
 }
 
 // The best weights are kept for the second phase.
-const std::string phases =
+const std::string two_phases =
     " epochs=null thaw.phases=\"[{trainable: [head], until: {steps: 2}}, {trainable: [head], until: {steps: 1}, restore_best: true}]\"";
 
 // A copy a rank would be twice the weights. Ten per cent is what mapped_test holds; here heaps differ from run to run.
@@ -72,13 +72,13 @@ TEST(Memory, RanksOfANodeShareAFrozenModel) {
     EXPECT_LE(large - small, 1.4 * more) << what;
   };
   const double less = write_model(shop, 2);
-  const double small_fp32 = peak_of(shop, shop.train("small", phases), 2);
-  const double small_bf16 = peak_of(shop, shop.train("small-bf16", phases + " precision=bf16"), 2);
+  const double small_fp32 = peak_of(shop, shop.train("small", two_phases), 2);
+  const double small_bf16 = peak_of(shop, shop.train("small-bf16", two_phases + " precision=bf16"), 2);
   const std::string eval = " --data " + shop.path("dev.tsv");
   const double small_eval = peak_of(shop, "eval " + shop.path("small-bf16") + eval, 2);
   const double more = write_model(shop, 9) - less;
-  check("fp32", more, small_fp32, peak_of(shop, shop.train("large", phases), 2));
-  check("bf16", more, small_bf16, peak_of(shop, shop.train("large-bf16", phases + " precision=bf16"), 2));
+  check("fp32", more, small_fp32, peak_of(shop, shop.train("large", two_phases), 2));
+  check("bf16", more, small_bf16, peak_of(shop, shop.train("large-bf16", two_phases + " precision=bf16"), 2));
   check("bf16 eval", more, small_eval, peak_of(shop, "eval " + shop.path("large-bf16") + eval, 2));
 }
 

@@ -12,21 +12,6 @@
 namespace thaw::test {
 namespace {
 
-std::map<std::string, std::string> contents(const std::string& directory) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(directory))
-    if (entry.is_regular_file()) files[fs::relative(entry.path(), directory).string()] = read_file(entry.path());
-  return files;
-}
-
-std::size_t shards_below(const std::string& directory) {
-  std::error_code ignored;
-  std::size_t count = 0;
-  for (fs::recursive_directory_iterator entry(directory, ignored), end; !ignored && entry != end; entry.increment(ignored))
-    count += entry->path().extension() == ".h5" ? 1 : 0;
-  return count;
-}
-
 class ShardSpeech : public ShardProgram {
  protected:
   void sound(const std::string& name, double seconds, float peak = 0.5f) const {

@@ -12,22 +12,6 @@
 namespace thaw::test {
 namespace {
 
-// Every file below a directory, by its relative name.
-std::map<std::string, std::string> contents(const std::string& directory) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(directory))
-    if (entry.is_regular_file()) files[fs::relative(entry.path(), directory).string()] = read_file(entry.path());
-  return files;
-}
-
-std::size_t shards_below(const std::string& directory) {
-  std::error_code ignored;  // a file may go while we look
-  std::size_t count = 0;
-  for (fs::recursive_directory_iterator entry(directory, ignored), end; !ignored && entry != end; entry.increment(ignored))
-    count += entry->path().extension() == ".h5" ? 1 : 0;
-  return count;
-}
-
 class Shard : public ShardProgram {
  protected:
   std::string command(const std::string& source, const std::string& out, const std::string& more = "") const {

@@ -12,12 +12,13 @@
 #include "framework/tasks/classification.h"
 #include "framework/tensor/safetensors.h"
 #include "tests/support/reference.h"
+#include "tests/support/relative_error.h"
 
 namespace thaw {
 namespace {
 
 // Where the Python reference wrote its cases; empty where there is no reference to ask.
-const fs::path& reference() {
+const fs::path& bert_cases() {
   static const fs::path made = [] {
     if (!test::python()) return fs::path();
     const fs::path minilm = THAW_SOURCE_DIR "/build/models/all-MiniLM-L6-v2";
@@ -29,14 +30,9 @@ const fs::path& reference() {
 
 class BertParity : public ::testing::TestWithParam<const char*> {};
 
-double relative_error(const at::Tensor& ours, const at::Tensor& theirs, double floor) {
-  const double scale = std::max(theirs.abs().max().item<double>(), floor);
-  return (ours.to(at::kDouble) - theirs).abs().max().item<double>() / scale;
-}
-
 TEST_P(BertParity, LogitsLossAndEveryGradient) {
-  if (reference().empty()) GTEST_SKIP() << "no Python environment with transformers (cluster/setup.sh --tests makes it)";
-  const fs::path directory = reference() / GetParam();
+  if (bert_cases().empty()) GTEST_SKIP() << "no Python environment with transformers (cluster/setup.sh --tests makes it)";
+  const fs::path directory = bert_cases() / GetParam();
   if (!fs::exists(directory)) GTEST_SKIP() << directory << " is not there: no MiniLM weights (cluster/setup.sh brings them)";
   const SafetensorsFile expected(directory / "reference.safetensors");
   const JsonFile config(directory / "config.json");
@@ -66,8 +62,8 @@ TEST_P(BertParity, LogitsLossAndEveryGradient) {
   at::Tensor labels = expected.tensor("labels");
   if (loss.problem != Problem::single_label) labels = labels.to(at::kFloat);
   const at::Tensor mean = loss.sum(ours, {labels, at::ones({ours.size(0)})}) / ours.size(0);
-  EXPECT_LE(relative_error(ours.detach(), logits, 0), 1e-5);
-  EXPECT_LE(relative_error(mean.detach(), expected.tensor("loss"), 0), 1e-5);
+  EXPECT_LE(test::relative_error(ours.detach(), logits, 0), 1e-5);
+  EXPECT_LE(test::relative_error(mean.detach(), expected.tensor("loss"), 0), 1e-5);
   mean.backward();
   double largest = 0;
   for (const Parameter& parameter : model->parameters)
@@ -77,7 +73,7 @@ TEST_P(BertParity, LogitsLossAndEveryGradient) {
     at::Tensor gradient = parameter.working.grad();
     if (gradient.is_sparse()) gradient = gradient.to_dense();
     // A key's bias moves no softmax: its gradient is zero but for rounding, hence the floor.
-    EXPECT_LE(relative_error(gradient, expected.tensor("grad/" + parameter.name), 0.02 * largest), 1e-5) << parameter.name;
+    EXPECT_LE(test::relative_error(gradient, expected.tensor("grad/" + parameter.name), 0.02 * largest), 1e-5) << parameter.name;
   }
 }
 

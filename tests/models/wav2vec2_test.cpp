@@ -13,6 +13,7 @@
 #include "framework/models/spec_augment.h"
 #include "framework/tensor/safetensors.h"
 #include "tests/models/wav2vec2_cases.h"
+#include "tests/support/relative_error.h"
 
 namespace thaw {
 namespace {
@@ -20,11 +21,6 @@ namespace {
 using test::SpeechCase;
 
 class Wav2Vec2Parity : public ::testing::TestWithParam<const char*> {};
-
-double relative_error(const at::Tensor& ours, const at::Tensor& theirs, double floor) {
-  const double scale = std::max(theirs.abs().max().item<double>(), floor);
-  return (ours.to(at::kDouble) - theirs).abs().max().item<double>() / scale;
-}
 
 TEST_P(Wav2Vec2Parity, LogitsAndEveryGradient) {
   THAW_NEEDS_PYTHON();
@@ -36,7 +32,7 @@ TEST_P(Wav2Vec2Parity, LogitsAndEveryGradient) {
   model->set_learning(std::vector<bool>(model->parameters.size(), true));
   const at::Tensor logits = model->forward(tested.cu_seqlens, tested.context), expected = tested.expected.tensor("logits");
   ASSERT_EQ(logits.sizes(), expected.sizes());
-  EXPECT_LE(relative_error(logits.detach(), expected, 0), 1e-4);
+  EXPECT_LE(test::relative_error(logits.detach(), expected, 0), 1e-4);
   (logits * tested.expected.tensor("weights").to(at::kFloat)).sum().backward();
   double largest = 0;
   for (const Parameter& parameter : model->parameters)
@@ -49,7 +45,7 @@ TEST_P(Wav2Vec2Parity, LogitsAndEveryGradient) {
     }
     ASSERT_TRUE(gradient.defined()) << parameter.name;
     // A key's bias moves no softmax: its gradient is zero but for rounding, hence the floor.
-    EXPECT_LE(relative_error(gradient, tested.expected.tensor("grad/" + parameter.name), 0.02 * largest), 1e-4) << parameter.name;
+    EXPECT_LE(test::relative_error(gradient, tested.expected.tensor("grad/" + parameter.name), 0.02 * largest), 1e-4) << parameter.name;
   }
 }
 
@@ -67,7 +63,7 @@ TEST_P(Wav2Vec2Parity, PackedRowsAreTheRowsAlone) {
     context.features = tested.context.features.narrow(0, start, length).unsqueeze(1);  // [samples, 1] is as good
     alone.push_back(model->forward({0, length}, context));
   }
-  EXPECT_LE(relative_error(together, at::cat(alone).to(at::kDouble), 0), 1e-5);
+  EXPECT_LE(test::relative_error(together, at::cat(alone).to(at::kDouble), 0), 1e-5);
 }
 
 TEST_P(Wav2Vec2Parity, Bf16IsClose) {
@@ -116,8 +112,8 @@ TEST_P(Wav2Vec2Masks, WhileTrainingAreWhatTransformersMakesOfThem) {
   EXPECT_GT(spans.sum().item<std::int64_t>(), 0);
   EXPECT_GT(dropped.sum().item<std::int64_t>(), 0);
   const at::Tensor expected = tested.with_masks({{"time", spans}, {"features", dropped.view({-1, model->width})}});
-  EXPECT_LE(relative_error(logits.detach(), expected, 0), 1e-4);
-  EXPECT_GT(relative_error(logits.detach(), tested.expected.tensor("logits"), 0), 0.01) << "masks change nothing";
+  EXPECT_LE(test::relative_error(logits.detach(), expected, 0), 1e-4);
+  EXPECT_GT(test::relative_error(logits.detach(), tested.expected.tensor("logits"), 0), 0.01) << "masks change nothing";
 
   logits.sum().backward();
   const Parameter* const embed = model->find(model->architecture + ".masked_spec_embed");

@@ -11,12 +11,13 @@
 #include "framework/models/registry.h"
 #include "framework/tensor/safetensors.h"
 #include "tests/support/reference.h"
+#include "tests/support/relative_error.h"
 
 namespace thaw {
 namespace {
 
 // Where the Python reference wrote its cases; empty where there is no reference to ask.
-const fs::path& reference() {
+const fs::path& whisper_cases() {
   static const fs::path made = test::python() ? test::reference_folder("models/whisper_reference.py") : fs::path();
   return made;
 }
@@ -31,11 +32,6 @@ at::Tensor positions_of(const std::vector<std::int64_t>& cu_seqlens) {
   std::vector<at::Tensor> positions;
   for (std::size_t row = 0; row + 1 < cu_seqlens.size(); ++row) positions.push_back(at::arange(cu_seqlens[row + 1] - cu_seqlens[row]));
   return at::cat(positions);
-}
-
-double relative_error(const at::Tensor& ours, const at::Tensor& theirs, double floor = 0) {
-  const double scale = std::max(theirs.abs().max().item<double>(), floor);
-  return (ours.to(at::kDouble) - theirs).abs().max().item<double>() / scale;
 }
 
 // One of the reference's cases, loaded, and its pass.
@@ -68,7 +64,7 @@ class WhisperParity : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(WhisperParity, LogitsLossAndEveryGradient) {
-  Case given(reference() / GetParam());
+  Case given(whisper_cases() / GetParam());
   EXPECT_TRUE(given.report.initialised.empty());
   EXPECT_TRUE(given.report.unused.empty()) << given.report.unused.front();
   given.model->set_precision(at::kFloat);
@@ -77,8 +73,8 @@ TEST_P(WhisperParity, LogitsLossAndEveryGradient) {
   const at::Tensor ours = given.model->forward(given.frames, given.context), logits = given.expected.tensor("logits");
   ASSERT_EQ(ours.sizes(), logits.sizes());
   const at::Tensor loss = at::cross_entropy_loss(ours, given.expected.tensor("targets"));
-  EXPECT_LE(relative_error(ours.detach(), logits), 1e-5);
-  EXPECT_LE(relative_error(loss.detach(), given.expected.tensor("loss")), 1e-5);
+  EXPECT_LE(test::relative_error(ours.detach(), logits), 1e-5);
+  EXPECT_LE(test::relative_error(loss.detach(), given.expected.tensor("loss")), 1e-5);
   loss.backward();
   double largest = 0;
   std::size_t judged = 0;
@@ -97,7 +93,7 @@ TEST_P(WhisperParity, LogitsLossAndEveryGradient) {
     at::Tensor gradient = parameter.working.grad();
     EXPECT_EQ(gradient.is_sparse(), parameter.sparse_gradient()) << parameter.name;
     if (gradient.is_sparse()) gradient = gradient.to_dense();
-    EXPECT_LE(relative_error(gradient, given.expected.tensor("grad/" + parameter.name), 0.02 * largest), 2e-5) << parameter.name;
+    EXPECT_LE(test::relative_error(gradient, given.expected.tensor("grad/" + parameter.name), 0.02 * largest), 2e-5) << parameter.name;
   }
   EXPECT_EQ(judged, 0U);
 }
@@ -117,16 +113,16 @@ class Whisper : public ::testing::Test {
 
 // bf16 keeps 8 bits; logits here are about 2.
 TEST_F(Whisper, ComputesInBf16) {
-  Case given(reference() / "plain");
+  Case given(whisper_cases() / "plain");
   given.model->set_precision(at::kBFloat16);
-  const double error = relative_error(forward(given), given.expected.tensor("logits"));
+  const double error = test::relative_error(forward(given), given.expected.tensor("logits"));
   EXPECT_LE(error, 0.03);
   EXPECT_GE(error, 1e-4);
 }
 
 // Each row of the pack by itself gives what it gives among the others.
 TEST_F(Whisper, RowsDoNotSeeEachOther) {
-  Case given(reference() / "short_rows");
+  Case given(whisper_cases() / "short_rows");
   given.model->set_precision(at::kFloat);
   const at::Tensor packed = forward(given);
   const std::vector<std::int64_t> frames = given.frames, texts = given.context.decoder_cu_seqlens;
@@ -137,7 +133,7 @@ TEST_F(Whisper, RowsDoNotSeeEachOther) {
     given.context.input_ids = whole.input_ids.slice(0, texts[row], texts[row + 1]);
     given.context.positions = whole.positions.slice(0, texts[row], texts[row + 1]);
     given.context.decoder_cu_seqlens = {0, texts[row + 1] - texts[row]};
-    EXPECT_LE(relative_error(forward(given), packed.slice(0, texts[row], texts[row + 1]).to(at::kDouble)), 1e-5) << row;
+    EXPECT_LE(test::relative_error(forward(given), packed.slice(0, texts[row], texts[row + 1]).to(at::kDouble)), 1e-5) << row;
   }
 }
 
@@ -145,7 +141,7 @@ TEST_F(Whisper, RowsDoNotSeeEachOther) {
 TEST_F(Whisper, DropoutIsKeyed) {
   const fs::path directory = fs::path(THAW_BINARY_DIR) / fmt::format("whisper_dropout.{}", ::getpid());
   fs::create_directories(directory);
-  fs::copy(reference() / "plain", directory, fs::copy_options::recursive);
+  fs::copy(whisper_cases() / "plain", directory, fs::copy_options::recursive);
   Json config = JsonFile(directory / "config.json").raw();
   for (const char* key : {"dropout", "attention_dropout", "activation_dropout"}) config[key] = 0.2;
   write_file_atomically(directory / "config.json", config.dump());
@@ -155,7 +151,7 @@ TEST_F(Whisper, DropoutIsKeyed) {
   given.context.training = true;
   given.context.random_key = 7;
   const at::Tensor asleep = forward(given);
-  EXPECT_LE(relative_error(asleep, given.expected.tensor("logits")), 1e-5);
+  EXPECT_LE(test::relative_error(asleep, given.expected.tensor("logits")), 1e-5);
   given.model->set_learning(given.all());
   const at::Tensor first = forward(given);
   EXPECT_TRUE(at::equal(forward(given), first));
@@ -168,7 +164,7 @@ TEST_F(Whisper, DropoutIsKeyed) {
 TEST_F(Whisper, LayerDropLeavesLayersOut) {
   const fs::path directory = fs::path(THAW_BINARY_DIR) / fmt::format("whisper_layerdrop.{}", ::getpid());
   fs::create_directories(directory);
-  fs::copy(reference() / "plain", directory, fs::copy_options::recursive);
+  fs::copy(whisper_cases() / "plain", directory, fs::copy_options::recursive);
   Json config = JsonFile(directory / "config.json").raw();
   config["encoder_layerdrop"] = config["decoder_layerdrop"] = 0.5;
   write_file_atomically(directory / "config.json", config.dump());

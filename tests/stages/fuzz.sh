@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Every fuzz target on its corpus, THAW_FUZZ_SECONDS each (10), and a line for each; what it found is kept in build/fuzz/findings.
+# Every fuzz target on its corpus, THAW_FUZZ_SECONDS each (5), and a line for each; what it found is kept in build/fuzz/findings.
 # Named targets alone: tests/stages/fuzz.sh recipe shard. clang, since GCC has no libFuzzer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 command -v clang++ >/dev/null || { echo "there is no clang++: cluster/setup.sh --tests installs it" && exit 77; }
-seconds=${THAW_FUZZ_SECONDS:-10}
+seconds=${THAW_FUZZ_SECONDS:-5}
 cmake --preset fuzz
 if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(ls tests/fuzz/corpus); fi
 ninja -C build/fuzz -j "${THAW_FUZZ_JOBS:-$(nproc)}" "${targets[@]/#/fuzz_}"

@@ -1,7 +1,9 @@
 // Reference implementations run in Python, in the virtual environment that set-up makes.
 #pragma once
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,10 +19,15 @@
 
 namespace thaw::test {
 
-// The environment's Python; nothing where there is none.
-inline std::optional<std::string> python() {
+inline std::filesystem::path environment() {
   const char* const given = std::getenv("THAW_VENV");
-  const std::filesystem::path found = std::filesystem::path(given != nullptr ? given : THAW_SOURCE_DIR "/build/venv") / "bin/python";
+  return given != nullptr ? given : THAW_SOURCE_DIR "/build/venv";
+}
+
+// The environment's Python, or what asks one that has imported everything already (judges.py); nothing where there is none.
+inline std::optional<std::string> python() {
+  if (std::getenv("THAW_JUDGES") != nullptr) return THAW_SOURCE_DIR "/tests/support/ask_judges.py";
+  const std::filesystem::path found = environment() / "bin/python";
   return std::filesystem::exists(found) ? std::optional(found.string()) : std::nullopt;
 }
 
@@ -32,7 +39,7 @@ inline std::string version_of(const std::filesystem::path& script) {
   std::sort(files.begin(), files.end());
   Hasher hasher;
   for (const auto& file : files) hasher.update(file.string()).update(hash_file(file));
-  return hasher.update(script.string()).update(python().value()).hex();
+  return hasher.update(script.string()).update(environment().string()).hex();
 }
 
 // What tests/SCRIPT OUTPUT writes, run anew: for scripts that judge what the test has just made. Each case is a process of its own,
@@ -48,19 +55,25 @@ inline Json judged_now(const std::string& script) {
   return read;
 }
 
-// The path that tests/SCRIPT PATH ARGUMENTS makes, a file or a folder, made once for each version of the script (and `kind`). Several
-// processes may make it at once: each writes to a path of its own, and the first that is done gives it its name.
+// The path that tests/SCRIPT PATH ARGUMENTS makes, a file or a folder, made once for each version of the script (and `kind`): whoever
+// wants it meanwhile waits. A path has its name when it is whole.
 inline std::filesystem::path made_once(const std::string& script, const std::string& arguments, const std::string& kind) {
   const std::filesystem::path path = std::filesystem::path(THAW_SOURCE_DIR "/tests") / script;
   const std::filesystem::path out =
       std::filesystem::path(THAW_BINARY_DIR) / fmt::format("{}-{}{}", path.stem().string(), version_of(path), kind);
   if (std::filesystem::exists(out)) return out;
-  const std::filesystem::path part = fmt::format("{}.{}", out.string(), ::getpid());
+  const int lock = ::open((out.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);  // closed where this process ends
+  if (lock < 0 || ::flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + out.string() + ".lock");
+  if (std::filesystem::exists(out)) {
+    ::close(lock);
+    return out;
+  }
+  const std::filesystem::path part = out.string() + ".part";
+  std::filesystem::remove_all(part);
   const std::string command = fmt::format("'{}' '{}' '{}' {} > /dev/null", python().value(), path.string(), part.string(), arguments);
   if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
-  std::error_code another_was_first;
-  std::filesystem::rename(part, out, another_was_first);
-  if (another_was_first) std::filesystem::remove_all(part);
+  std::filesystem::rename(part, out);
+  ::close(lock);
   return out;
 }
 

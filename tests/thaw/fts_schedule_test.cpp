@@ -10,6 +10,7 @@
 #include "framework/base/file.h"
 #include "framework/thaw/fts_schedule.h"
 #include "framework/train/recipe.h"
+#include "tests/thaw/least_recipe.h"
 
 namespace thaw {
 namespace {
@@ -181,8 +182,8 @@ TEST_F(FtsSchedule, random_edits_are_read_or_refused) {
 
 TEST_F(FtsSchedule, in_a_recipe) {
   write_file_atomically(file_, published);
-  const std::string least = "recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: runs/x\ndata: {train: a.tsv, eval: dev.tsv}\n";
-  Recipe recipe = parse_recipe("r.yaml", least + "epochs: 6\nevaluate: {patience: 2}\nthaw: {fts_schedule: " + file_.string() + "}\n");
+  Recipe recipe =
+      parse_recipe("r.yaml", test::least_recipe + "epochs: 6\nevaluate: {patience: 2}\nthaw: {fts_schedule: " + file_.string() + "}\n");
   EXPECT_EQ(parse_recipe("r.yaml", to_yaml(recipe)), recipe);
   EXPECT_THROW(phases_of(recipe), std::logic_error);
   expand_thaw(recipe, deberta());
@@ -198,7 +199,7 @@ TEST_F(FtsSchedule, in_a_recipe) {
          "r.yaml:6: thaw.preset: given beside thaw.fts_schedule, which says this itself; leave it out"},
         {"thaw: {fts_schedule: }", "r.yaml:6: thaw.fts_schedule: expected text, found nothing"}}) {
     try {
-      parse_recipe("r.yaml", least + lines + "\n");
+      parse_recipe("r.yaml", test::least_recipe + lines + "\n");
       ADD_FAILURE() << lines;
     } catch (const RecipeError& error) {
       EXPECT_EQ(error.what(), message);

@@ -8,14 +8,13 @@
 #include "framework/thaw/presets.h"
 #include "framework/thaw/rates.h"
 #include "framework/train/recipe.h"
+#include "tests/thaw/least_recipe.h"
 
 namespace thaw {
 namespace {
 
-const std::string least = "recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: runs/x\ndata: {train: a.tsv, eval: dev.tsv}\n";
-
 Recipe expanded(const std::string& name, int blocks, const std::vector<std::string>& overrides = {}) {
-  Recipe recipe = parse_recipe("r.yaml", least + "thaw: {preset: " + name + "}\n", overrides);
+  Recipe recipe = parse_recipe("r.yaml", test::least_recipe + "thaw: {preset: " + name + "}\n", overrides);
   expand_thaw(recipe, numbered_blocks(blocks));
   return recipe;
 }
@@ -162,16 +161,16 @@ TEST(Presets, resolved_recipe_holds_plain_phases_that_read_back) {
       // Pasted as `thaw recipes show` prints it.
       YamlNode root = YamlNode::map();
       root.add("thaw", as_yaml(recipe.thaw));
-      const Recipe pasted = parse_recipe("r.yaml", least + write_yaml(root));
+      const Recipe pasted = parse_recipe("r.yaml", test::least_recipe + write_yaml(root));
       EXPECT_EQ(pasted.thaw, recipe.thaw) << write_yaml(root);
     }
-  const Recipe before = parse_recipe("r.yaml", least + "thaw: {preset: fastai}\n");
+  const Recipe before = parse_recipe("r.yaml", test::least_recipe + "thaw: {preset: fastai}\n");
   EXPECT_EQ(parse_recipe("r.yaml", to_yaml(before)), before);
 }
 
 std::string refusal(const std::string& lines, const std::vector<std::string>& overrides = {}) {
   try {
-    parse_recipe("r.yaml", least + lines + "\n", overrides);
+    parse_recipe("r.yaml", test::least_recipe + lines + "\n", overrides);
   } catch (const RecipeError& error) {
     return error.what();
   }

@@ -6,14 +6,13 @@
 #include <random>
 
 #include "framework/train/recipe.h"
+#include "tests/thaw/least_recipe.h"
 #include "tests/thaw/model.h"
 
 namespace thaw {
 namespace {
 
-const std::string least = "recipe: 1\ntask: text-classification\nmodel: m\noutput_dir: runs/x\ndata: {train: a.tsv, eval: dev.tsv}\n";
-
-const std::string full = least + R"(thaw:
+const std::string full = test::least_recipe + R"(thaw:
   layer_decay: {convention: ulmfit, decay: 2.5, min_scale: 0.01}
   phases:
     - trainable: head
@@ -36,7 +35,7 @@ const std::string full = least + R"(thaw:
     - {trainable: all, until: {steps: 1}, schedule: {name: slanted_triangular, cut_frac: 0.2, ratio: 16}}
 )";
 
-const std::string rates = least + R"(thaw:
+const std::string rates = test::least_recipe + R"(thaw:
   rates: {embeddings: 1.0e-05, /^bert.encoder/: 2.0e-05, head: 1.0e-03}
   phases:
     - {trainable: head, until: {steps: 3}, rates: {'classifier.weight': 3.0e-04, /pooler|bias$/: 1.0e-04}}
@@ -46,9 +45,9 @@ std::string refused(const std::string& yaml) {
   return test::refusal_of([&] { parse_recipe("r.yaml", yaml); });
 }
 // Of one phase, which stands in line 8 of the recipe.
-std::string phase(const std::string& keys) { return refused(least + "thaw:\n  phases:\n    - {" + keys + "}\n"); }
+std::string phase(const std::string& keys) { return refused(test::least_recipe + "thaw:\n  phases:\n    - {" + keys + "}\n"); }
 // Of lines of the section, the first of which is line 7.
-std::string section(const std::string& lines) { return refused(least + "thaw:\n" + lines + "\n"); }
+std::string section(const std::string& lines) { return refused(test::least_recipe + "thaw:\n" + lines + "\n"); }
 
 TEST(ThawRecipe, ReadsEveryKey) {
   const ThawRecipe r = parse_recipe("r.yaml", full).thaw;
@@ -70,8 +69,9 @@ TEST(ThawRecipe, ReadsEveryKey) {
   EXPECT_EQ(third.until, (Until{{}, {}, 10000, 0, {}, {}}));
   EXPECT_EQ(fourth.schedule->name, ScheduleKind::tri_stage);
   EXPECT_EQ(fourth.schedule->warmup_part + fourth.schedule->hold_part + fourth.schedule->initial_scale + fourth.schedule->final_scale, 0.6);
-  EXPECT_EQ(parse_recipe("r.yaml", least + "thaw: {layer_decay: {}}").thaw.layer_decay, (LayerDecay{Convention::beit, 0.9, 0}));
-  EXPECT_EQ(parse_recipe("r.yaml", least + "thaw: {layer_decay: {convention: electra}}").thaw.layer_decay.decay, 0.8);
+  EXPECT_EQ(parse_recipe("r.yaml", test::least_recipe + "thaw: {layer_decay: {}}").thaw.layer_decay,
+            (LayerDecay{Convention::beit, 0.9, 0}));
+  EXPECT_EQ(parse_recipe("r.yaml", test::least_recipe + "thaw: {layer_decay: {convention: electra}}").thaw.layer_decay.decay, 0.8);
   const ThawRecipe given = parse_recipe("r.yaml", rates).thaw;
   EXPECT_EQ(given.rates, (Rates{{"embeddings", 1e-5}, {"/^bert.encoder/", 2e-5}, {"head", 1e-3}}));
   EXPECT_EQ(given.phases[0].rates, (Rates{{"classifier.weight", 3e-4}, {"/pooler|bias$/", 1e-4}}));
@@ -79,9 +79,9 @@ TEST(ThawRecipe, ReadsEveryKey) {
 
 TEST(ThawRecipe, WritesItselfBack) {
   for (const std::string& yaml :
-       {full, rates, least + "thaw: {layer_decay: {convention: sun}}\n", least + "thaw: {layer_decay: {decay: 0.8}}\n",
-        least + "thaw: {rates: {all: 1.0e-05}}\nepochs: 2\n",
-        least +
+       {full, rates, test::least_recipe + "thaw: {layer_decay: {convention: sun}}\n",
+        test::least_recipe + "thaw: {layer_decay: {decay: 0.8}}\n", test::least_recipe + "thaw: {rates: {all: 1.0e-05}}\nepochs: 2\n",
+        test::least_recipe +
             "thaw: {phases: [{trainable: 'encoder.layer.0', until: {epochs: 1.0e-09}}, {trainable: ['/a: b#c/', '/''\"/'], until: {rows: "
             "9000000000000}}]}\n"}) {
     const Recipe r = parse_recipe("r.yaml", yaml);
@@ -209,7 +209,7 @@ TEST(ThawRecipe, ThousandsOfRandomEditsParseOrThrow) {
   for (int i = 0; i < 4000; ++i) {
     std::string text = i % 2 == 0 ? full : rates;
     for (std::size_t n = 1 + random() % 2; n > 0; --n) {
-      const std::size_t at = least.size() + random() % (text.size() + 1 - least.size()), length = random() % 12;
+      const std::size_t at = test::least_recipe.size() + random() % (text.size() + 1 - test::least_recipe.size()), length = random() % 12;
       if (random() % 2 == 0) text.insert(at, pieces[random() % std::size(pieces)]);
       else text.erase(std::min(at, text.size()), length);
     }

@@ -30,7 +30,9 @@ bool is_word(char32_t c) {
   return (U_GET_GC_MASK(point(c)) & U_GC_L_MASK) || u_getIntPropertyValue(point(c), UCHAR_NUMERIC_TYPE) != U_NT_NONE;
 }
 
-bool is_decimal(char32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : u_charType(point(c)) == U_DECIMAL_DIGIT_NUMBER; }
+bool is_digit(char32_t c) { return c >= U'0' && c <= U'9'; }
+
+bool is_decimal(char32_t c) { return c < 0x80 ? is_digit(c) : u_charType(point(c)) == U_DECIMAL_DIGIT_NUMBER; }
 
 int decimal_value(char32_t c) { return is_decimal(c) ? u_charDigitValue(point(c)) : -1; }
 

@@ -11,6 +11,7 @@ namespace thaw {
 bool is_space(char32_t c);      // str.isspace and \s: White_Space, and the separators U+001C to U+001F
 bool is_word(char32_t c);       // \w: letters, whatever has a numeric value, and "_"
 bool is_decimal(char32_t c);    // \d: the category Nd
+bool is_digit(char32_t c);      // [0-9]
 int decimal_value(char32_t c);  // of a decimal; −1 for others
 
 std::u32string code_points(std::string_view text);

@@ -13,7 +13,6 @@ namespace {
 using Text = std::u32string;
 using Kind = NumberWord::Kind;
 
-bool is_digit(char32_t c) { return c >= U'0' && c <= U'9'; }
 bool is_small_letter(char32_t c) { return c >= U'a' && c <= U'z'; }
 
 // The end of `and a half` with white space between, where it begins at `at`; else 0.

@@ -44,8 +44,6 @@ constexpr Replacement endings[] = {{U"'d been", U" had been"},
                                    {U"'m", U" am"}};
 constexpr const char32_t* fillers[] = {U"hmm", U"mm", U"mhm", U"mmm", U"uh", U"um"};
 
-bool is_digit(char32_t c) { return c >= U'0' && c <= U'9'; }  // [0-9], where is_decimal is \d
-
 // \s+' → '
 std::u32string join_apostrophes(const std::u32string& text) {
   std::u32string out;

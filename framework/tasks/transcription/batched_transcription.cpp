@@ -1,7 +1,6 @@
 #include "framework/tasks/transcription/batched_transcription.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "framework/base/error.h"
 #include "framework/base/random.h"
@@ -11,7 +10,6 @@ namespace thaw {
 namespace {
 
 std::vector<WindowSpan> spans_of(const std::vector<TimeSpan>& windows, std::int64_t content_frames) {
-  const auto frame_at = [](double seconds) { return static_cast<std::int64_t>(std::nearbyint(seconds * frames_per_second)); };
   constexpr double window_s = 30, rounding_s = 1e-6;  // of sums of seconds
   std::vector<WindowSpan> spans;
   double before = 0;

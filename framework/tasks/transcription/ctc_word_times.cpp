@@ -45,14 +45,14 @@ TimeSpan sound_of(const Passage& passage, const std::vector<TimedWord*>& words, 
   return {std::max(begin, words[passage.first]->start - margin_s), std::min(end, words[passage.end - 1]->end + margin_s)};
 }
 
-struct Labels {
+struct WordLabels {
   std::vector<std::int64_t> ids;     // with delimiters between words
   std::vector<CtcWordRange> ranges;  // in ids
   std::vector<std::size_t> words;    // whose ranges these are
 };
 
-Labels labels_of(const Passage& passage, const std::vector<TimedWord*>& words, const CtcSpelling& spelling) {
-  Labels out;
+WordLabels labels_of(const Passage& passage, const std::vector<TimedWord*>& words, const CtcSpelling& spelling) {
+  WordLabels out;
   for (std::size_t word = passage.first; word < passage.end; ++word) {
     const std::vector<std::int64_t> ids = spelling.labels(words[word]->word);
     if (ids.empty()) continue;
@@ -89,7 +89,7 @@ void align_words(Transcript& transcript, const CtcAcousticModel& model, const Ct
     const auto first_sample = static_cast<std::size_t>(std::max(0.0, sound.begin_s) / model.frame_s()) *
                               static_cast<std::size_t>(model.samples_a_frame());  // a whole frame's
     const auto last_sample = std::min(samples.size(), static_cast<std::size_t>(std::max(0.0, sound.end_s * model.sample_rate)));
-    const Labels labels = labels_of(passage, words, spelling);
+    const WordLabels labels = labels_of(passage, words, spelling);
     if (labels.ids.empty() || last_sample <= first_sample) continue;
     const std::span<const float> part = samples.subspan(first_sample, last_sample - first_sample);
     if (model.lengths.frames_of(static_cast<std::int64_t>(part.size())) < ctc_frames_needed(labels.ids)) continue;

@@ -1,7 +1,6 @@
 #include "framework/tasks/transcription/hallucination.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string_view>
 
 #include "framework/tasks/transcription/word_times.h"
@@ -19,8 +18,6 @@ double anomaly_of(const TimedWord& word) {
   if (duration > 2) score += duration - 2;
   return score;
 }
-
-std::int64_t frame_at(double seconds) { return static_cast<std::int64_t>(std::nearbyint(seconds * frames_per_second)); }
 
 const Segment* first_with_words(const std::vector<Segment>& segments, std::size_t from) {
   for (std::size_t i = from; i < segments.size(); ++i) {

@@ -1,7 +1,6 @@
 #include "framework/tasks/transcription/transcription.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "framework/base/error.h"
 #include "framework/base/random.h"
@@ -10,8 +9,6 @@
 
 namespace thaw {
 namespace {
-
-std::int64_t frame_at(double seconds) { return static_cast<std::int64_t>(std::nearbyint(seconds * frames_per_second)); }
 
 // One recording, window by window.
 class Transcription {

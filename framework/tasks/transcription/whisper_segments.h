@@ -2,6 +2,7 @@
 // begins.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace thaw {
 constexpr std::int64_t window_frames = 3000, frames_per_second = 100, frames_per_timestamp = 2;
 constexpr double seconds_per_timestamp = 0.02;
 inline double seconds_of(std::int64_t frames) { return static_cast<double>(frames * 160) / 16000; }
+inline std::int64_t frame_at(double seconds) { return static_cast<std::int64_t>(std::nearbyint(seconds * frames_per_second)); }
 
 // What is cut out of a recording and decoded at once.
 struct WindowSpan {

@@ -2,23 +2,19 @@
 #include <cstdlib>
 
 #include "tests/datasets/shards/shard_testing.h"
+#include "tests/support/reference.h"
 
 namespace thaw {
 namespace {
 
-std::string python() {
-  const char* venv = std::getenv("THAW_VENV");
-  return std::string(venv != nullptr ? venv : THAW_SOURCE_DIR "/build/venv") + "/bin/python";
-}
-
 int run(const std::string& words) {
-  return std::system(fmt::format("'{}' '{}' {}", python(), THAW_SOURCE_DIR "/tests/datasets/shards/compare.py", words).c_str());
+  return std::system(fmt::format("'{}' '{}' {}", *test::python(), THAW_SOURCE_DIR "/tests/datasets/shards/compare.py", words).c_str());
 }
 
 class Reference : public testing::TestWithParam<const char*> {};
 
 TEST_P(Reference, PythonReadsTheSameRows) {
-  if (!fs::exists(python())) GTEST_SKIP() << "no Python environment at " << python() << ": run tests/run.sh, or set THAW_VENV";
+  THAW_NEEDS_PYTHON();
   const Folder folder;
   const std::string kind = GetParam();
   const fs::path source = folder / ("torture." + kind);

@@ -2,19 +2,15 @@
 #include <cstdlib>
 
 #include "tests/datasets/speech/corpus_testing.h"
+#include "tests/support/reference.h"
 
 namespace thaw {
 namespace {
 
-std::string python() {
-  const char* venv = std::getenv("THAW_VENV");
-  return std::string(venv != nullptr ? venv : THAW_SOURCE_DIR "/build/venv") + "/bin/python";
-}
-
 class SpeechReference : public testing::TestWithParam<AudioCodec> {};
 
 TEST_P(SpeechReference, PythonReadsTheSameRows) {
-  if (!fs::exists(python())) GTEST_SKIP() << "no Python environment at " << python() << ": run tests/run.sh, or set THAW_VENV";
+  THAW_NEEDS_PYTHON();
   const Folder folder;
   std::string table = "path\ttext\tspeaker\n";
   for (int i = 0; i < 30; ++i) {
@@ -36,7 +32,9 @@ TEST_P(SpeechReference, PythonReadsTheSameRows) {
   write_speech_shards({folder.file("t.tsv", table)}, folder / "out", &encoder, how, speech_options(7));
   const std::string script = THAW_SOURCE_DIR "/tests/datasets/speech/compare.py";
   EXPECT_EQ(
-      std::system(fmt::format("'{}' '{}' '{}' '{}'", python(), script, (folder / "t.tsv").string(), (folder / "out").string()).c_str()), 0);
+      std::system(
+          fmt::format("'{}' '{}' '{}' '{}'", *test::python(), script, (folder / "t.tsv").string(), (folder / "out").string()).c_str()),
+      0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Codecs, SpeechReference, testing::Values(AudioCodec::i16, AudioCodec::flac, AudioCodec::features),

@@ -8,6 +8,7 @@
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "tests/datasets/speech/speech_testing.h"
+#include "tests/support/reference.h"
 
 namespace thaw {
 namespace {
@@ -30,17 +31,12 @@ TEST(TextRules, EachByItselfAndInOrder) {
     EXPECT_THROW(TextRules({wrong}), DataError) << wrong;
 }
 
-std::string python() {
-  const char* venv = std::getenv("THAW_VENV");
-  return std::string(venv != nullptr ? venv : THAW_SOURCE_DIR "/build/venv") + "/bin/python";
-}
-
 // Every character that Python's Unicode knows, by itself and in words.
 TEST(TextRules, AsPython) {
-  if (!fs::exists(python())) GTEST_SKIP() << "no Python environment at " << python() << ": run tests/run.sh, or set THAW_VENV";
+  THAW_NEEDS_PYTHON();
   const Folder folder;
   const std::string script = THAW_SOURCE_DIR "/tests/datasets/speech/text_rules.py", out = (folder / "expected.jsonl").string();
-  ASSERT_EQ(std::system(fmt::format("'{}' '{}' > '{}'", python(), script, out).c_str()), 0);
+  ASSERT_EQ(std::system(fmt::format("'{}' '{}' > '{}'", *test::python(), script, out).c_str()), 0);
   const std::string text = read_file(out);
   std::size_t lines = 0;
   for (const std::string& line : split(text, '\n')) {

@@ -6,24 +6,18 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/support/reference.h"
+
 namespace {
 
-namespace fs = std::filesystem;
-
-std::string setting(const char* name, const std::string& usual) {
-  const char* value = std::getenv(name);
-  return value ? value : usual;
-}
-
 void compare(const std::string& what, const std::string& script = "compare") {
-  const std::string python = setting("THAW_VENV", THAW_SOURCE_DIR "/build/venv") + "/bin/python";
-  const std::string data = setting("THAW_TEST_DATA", THAW_SOURCE_DIR "/../shared/data");
+  THAW_NEEDS_PYTHON();
+  const char* const given = std::getenv("THAW_TEST_DATA");
+  const std::string data = given != nullptr ? given : THAW_SOURCE_DIR "/../shared/data";
   const std::string model = THAW_SOURCE_DIR "/build/models/all-MiniLM-L6-v2";
-  for (const auto& needed : {python, model}) {
-    if (!fs::exists(needed)) GTEST_SKIP() << needed << " is not there: cluster/setup.sh --tests makes it";
-  }
-  const std::string command = "PYTHONDONTWRITEBYTECODE=1 " + python + " " THAW_SOURCE_DIR "/tests/datasets/tokenizers/" + script + ".py " +
-                              what + " " THAW_BINARY_DIR "/tokenizer_dump " + model + " " + data + " 2>&1";
+  if (!std::filesystem::exists(model)) GTEST_SKIP() << model << " is not there: cluster/setup.sh --tests makes it";
+  const std::string command = "PYTHONDONTWRITEBYTECODE=1 '" + *thaw::test::python() + "' " THAW_SOURCE_DIR "/tests/datasets/tokenizers/" +
+                              script + ".py " + what + " " THAW_BINARY_DIR "/tokenizer_dump " + model + " " + data + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   std::string said;

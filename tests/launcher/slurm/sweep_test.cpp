@@ -62,9 +62,9 @@ TEST(Sweep, DirectoriesDifferWhateverTheValuesLookLike) {
   const Workshop shop;
   const auto by_seed = plan_sweep(shop.path("recipe.yaml"), {"output_dir=runs/x"}, {parse_axis("seed=1..2")});
   EXPECT_EQ(by_seed[1].output_dir, "runs/x-seed=2");
-  const auto odd = plan_sweep(shop.path("recipe.yaml"), {"output_dir=runs/x"}, {parse_axis("data.train='a b','a/b'")});
-  EXPECT_NE(odd[0].output_dir, odd[1].output_dir);
-  for (const SweptRun& run : odd) EXPECT_EQ(run.output_dir.find_first_of(" '/", 5), std::string::npos) << run.output_dir;
+  const auto quoted = plan_sweep(shop.path("recipe.yaml"), {"output_dir=runs/x"}, {parse_axis("data.train='a b','a/b'")});
+  EXPECT_NE(quoted[0].output_dir, quoted[1].output_dir);
+  for (const SweptRun& run : quoted) EXPECT_EQ(run.output_dir.find_first_of(" '/", 5), std::string::npos) << run.output_dir;
   const auto named = plan_sweep(shop.path("recipe.yaml"), {}, {parse_axis("output_dir=runs/a,runs/b")});
   EXPECT_EQ(named[1].output_dir, "runs/b");
 }

@@ -3,24 +3,18 @@
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "framework/base/error.h"
-#include "framework/base/file.h"
-#include "framework/base/hash.h"
 #include "framework/models/registry.h"
 #include "framework/tensor/safetensors.h"
 #include "tests/support/reference.h"
+#include "tests/support/relative_error.h"
 #include "tests/tasks/transcription/greedy.h"
 
 namespace thaw {
 namespace {
-
-double relative_error(const at::Tensor& ours, const at::Tensor& theirs) {
-  return (ours - theirs).abs().max().item<double>() / theirs.abs().max().item<double>();
-}
 
 // A small Whisper of random values, and features of three windows.
 class SmallWhisper : public ::testing::Test {
@@ -77,7 +71,7 @@ TEST_F(SmallWhisper, StepsGiveTheTrainingStacksLogits) {
     const at::Tensor ours = at::cat(steps, 1);
     for (std::size_t sequence = 0; sequence < windows.size(); ++sequence) {
       const auto i = static_cast<std::int64_t>(sequence);
-      EXPECT_LE(relative_error(ours[i], expected(windows[sequence], tokens[i])), tolerance) << sequence;
+      EXPECT_LE(test::relative_error(ours[i], expected(windows[sequence], tokens[i])), tolerance) << sequence;
     }
   }
 }
@@ -111,7 +105,7 @@ TEST_F(SmallWhisper, ReorderCarriesTheTextAlong) {
   for (std::size_t i = 0; i < 4; ++i) {
     const auto row = static_cast<std::int64_t>(i);
     const at::Tensor all = expected(windows[i], at::cat({tokens[from[i]], more[row]}));
-    EXPECT_LE(relative_error(ours[row], all.narrow(0, 6, 2)), 2e-5) << i;
+    EXPECT_LE(test::relative_error(ours[row], all.narrow(0, 6, 2)), 2e-5) << i;
   }
 }
 
@@ -163,19 +157,10 @@ class Recordings : public ::testing::TestWithParam<Heard> {
   }
 
   static SafetensorsFile reference() {
-    const fs::path script = THAW_SOURCE_DIR "/tests/tasks/transcription/whisper_recordings.py";
-    std::string paths;
-    for (const fs::path& path : recordings()) paths += fmt::format(" '{}'", path.string());
-    const fs::path out =
-        fs::path(THAW_BINARY_DIR) / fmt::format("{}-{}-{}.safetensors", GetParam().model, hash_file(script), recordings().size());
-    if (!fs::exists(out)) {
-      const std::string part = fmt::format("{}.{}", out.string(), ::getpid());
-      const std::string command =
-          fmt::format("'{}' '{}' '{}' '{}' {} 2> /dev/null", test::python().value(), script.string(), part, directory().string(), paths);
-      if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
-      fs::rename(part, out);
-    }
-    return SafetensorsFile(out);
+    std::string arguments = fmt::format("'{}'", directory().string());
+    for (const fs::path& path : recordings()) arguments += fmt::format(" '{}'", path.string());
+    const std::string kind = fmt::format("-{}-{}.safetensors", GetParam().model, recordings().size());
+    return SafetensorsFile(test::made_once("tasks/transcription/whisper_recordings.py", arguments, kind));
   }
 
   static std::unique_ptr<Model> load() {
@@ -223,18 +208,18 @@ TEST_P(Recordings, LogitsAndCrossAttentionAreTransformers) {
   context.positions = at::arange(count);
   context.decoder_cu_seqlens = {0, count};
   const at::NoGradGuard no_grad;
-  EXPECT_LE(relative_error(model->forward({0, 3000}, context), logits), 1e-4);  // fp32 on both sides
+  EXPECT_LE(test::relative_error(model->forward({0, 3000}, context), logits), 1e-4);  // fp32 on both sides
 
   const auto decoder = whisper_decoder(*model, at::kFloat);
   decoder->encode(features);
   decoder->begin({0});
-  EXPECT_LE(relative_error(decoder->step(tokens, true)[0], logits), 1e-4);
+  EXPECT_LE(test::relative_error(decoder->step(tokens, true)[0], logits), 1e-4);
   const std::vector<std::pair<int, int>> heads{{3, 1}, {0, 5}, {2, 0}};
   const at::Tensor weights = decoder->cross_attention(tokens, heads);
   const at::Tensor theirs = heard.tensor("cross_attention");
   ASSERT_EQ(weights.sizes(), at::IntArrayRef({1, 3, count, 1500}));
   for (std::size_t i = 0; i < heads.size(); ++i)
-    EXPECT_LE(relative_error(weights[0][static_cast<std::int64_t>(i)], theirs[heads[i].first][heads[i].second]), 2e-3) << i;
+    EXPECT_LE(test::relative_error(weights[0][static_cast<std::int64_t>(i)], theirs[heads[i].first][heads[i].second]), 2e-3) << i;
   at::set_num_threads(1);
 }
 

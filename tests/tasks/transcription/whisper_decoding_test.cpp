@@ -19,7 +19,7 @@ namespace {
 
 constexpr int window_count = 24;  // as in the reference
 
-WhisperOptions options_of(const Json& given) {
+WhisperOptions whisper_options(const Json& given) {
   WhisperOptions options;
   options.language = "en";
   for (const auto& [key, value] : given.items()) {
@@ -74,7 +74,7 @@ TEST(WhisperDecoding, TokensAsOpenAi) {
   for (const Json& c : expected["cases"]) {
     SCOPED_TRACE(c["options"].dump());
     const WhisperVocabulary vocabulary = test::vocabulary_of(test::fake_tokens(), c["options"].value("multilingual", true));
-    const std::vector<WhisperResult> results = decode_windows(w.decoder, vocabulary, w.windows, options_of(c["options"]));
+    const std::vector<WhisperResult> results = decode_windows(w.decoder, vocabulary, w.windows, whisper_options(c["options"]));
     ASSERT_EQ(results.size(), c["results"].size());
     for (std::size_t i = 0; i < results.size(); ++i) {
       SCOPED_TRACE(i);

@@ -10,30 +10,30 @@
 namespace thaw {
 namespace {
 
-const Json& expected() {
+const Json& expected_rules() {
   static const Json read = test::reference("tasks/transcription/whisper_rules_reference.py");
   return read;
 }
 
-WhisperVocabulary vocabulary() {
+WhisperVocabulary rule_vocabulary() {
   WhisperVocabulary v;
-  v.eot = expected()["eot"];
-  v.no_timestamps = expected()["no_timestamps"];
-  v.first_timestamp = expected()["first_timestamp"];
-  v.blank = expected()["blank"].get<TokenIds>();
+  v.eot = expected_rules()["eot"];
+  v.no_timestamps = expected_rules()["no_timestamps"];
+  v.first_timestamp = expected_rules()["first_timestamp"];
+  v.blank = expected_rules()["blank"].get<TokenIds>();
   return v;
 }
 
-WhisperRuleOptions options_of(const Json& c) {
+WhisperRuleOptions rule_options(const Json& c) {
   WhisperRuleOptions options;
-  options.suppress = expected()["suppress"].get<TokenIds>();
+  options.suppress = expected_rules()["suppress"].get<TokenIds>();
   options.timestamps = c["timestamps"];
   if (!c["limit"].is_null()) options.max_initial_timestamp = c["limit"].get<std::int64_t>();
   return options;
 }
 
 at::Tensor logits_of(const Json& c) {
-  const std::int64_t size = expected()["size"], first_timestamp = expected()["first_timestamp"];
+  const std::int64_t size = expected_rules()["size"], first_timestamp = expected_rules()["first_timestamp"];
   at::Tensor logits = at::empty({size});
   for (std::int64_t i = 0; i < size; ++i) logits[i] = static_cast<float>(test::noise(c["seed"], i) * 8);
   logits.slice(0, first_timestamp).add_(c["lift"].get<double>());
@@ -55,9 +55,9 @@ std::string mask_of(const at::Tensor& logits) {
 
 TEST(WhisperRules, MasksAsOpenAiAndTransformers) {
   THAW_NEEDS_PYTHON();
-  for (const Json& c : expected()["cases"]) {
+  for (const Json& c : expected_rules()["cases"]) {
     at::Tensor logits = logits_of(c).unsqueeze(0);
-    WhisperRules(vocabulary(), options_of(c), logits.size(1)).apply(logits, {c["tokens"].get<TokenIds>()});
+    WhisperRules(rule_vocabulary(), rule_options(c), logits.size(1)).apply(logits, {c["tokens"].get<TokenIds>()});
     ASSERT_EQ(mask_of(logits[0]), c["openai"]) << c.dump();
     ASSERT_EQ(mask_of(logits[0]), c["transformers"]) << c.dump();
   }
@@ -69,7 +69,7 @@ TEST(WhisperRules, RowsAreMaskedAlone) {
   std::vector<at::Tensor> rows;
   std::vector<TokenIds> sampled;
   std::vector<std::string> masks;
-  const Json& cases = expected()["cases"];
+  const Json& cases = expected_rules()["cases"];
   for (const Json& c : cases) {
     if (c["tokens"].empty() || !c["timestamps"]) continue;
     rows.push_back(logits_of(c));
@@ -78,9 +78,9 @@ TEST(WhisperRules, RowsAreMaskedAlone) {
     if (rows.size() == 64) break;
   }
   at::Tensor logits = at::stack(rows);
-  WhisperRuleOptions options = options_of(cases[0]);
+  WhisperRuleOptions options = rule_options(cases[0]);
   options.timestamps = true;
-  WhisperRules(vocabulary(), options, logits.size(1)).apply(logits, sampled);
+  WhisperRules(rule_vocabulary(), options, logits.size(1)).apply(logits, sampled);
   for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(mask_of(logits[static_cast<std::int64_t>(i)]), masks[i]);
 }
 

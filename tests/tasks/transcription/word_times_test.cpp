@@ -10,14 +10,14 @@
 namespace thaw {
 namespace {
 
-const Json& expected() {
+const Json& expected_times() {
   static const Json read = test::reference("tasks/transcription/word_times_reference.py");
   return read;
 }
 
 TEST(WordTimes, MedianFilterAsOpenAi) {
   THAW_NEEDS_PYTHON();
-  for (const Json& c : expected()["median"]) {
+  for (const Json& c : expected_times()["median"]) {
     const at::Tensor values = at::tensor(c["values"].get<std::vector<float>>()).reshape(c["shape"].get<std::vector<std::int64_t>>());
     const at::Tensor wanted = at::tensor(c["filtered"].get<std::vector<float>>()).reshape(values.sizes());
     EXPECT_TRUE(at::equal(median_filter(values, c["width"]), wanted)) << c["shape"] << c["width"];
@@ -26,7 +26,7 @@ TEST(WordTimes, MedianFilterAsOpenAi) {
 
 TEST(WordTimes, WarpingAsOpenAi) {
   THAW_NEEDS_PYTHON();
-  for (const Json& c : expected()["warping"]) {
+  for (const Json& c : expected_times()["warping"]) {
     const at::Tensor costs = at::tensor(c["costs"].get<std::vector<double>>(), at::kDouble)
                                  .reshape({c["rows"].get<std::int64_t>(), c["columns"].get<std::int64_t>()});
     const WarpingPath path = dynamic_time_warping(costs);
@@ -44,7 +44,7 @@ std::vector<WordTiming> timings_of(const Json& words) {
 TEST(WordTimes, PunctuationAsOpenAi) {
   THAW_NEEDS_PYTHON();
   const WordOptions usual;
-  for (const Json& c : expected()["merged"]) {
+  for (const Json& c : expected_times()["merged"]) {
     std::vector<WordTiming> words = timings_of(c["before"]);
     merge_punctuation(words, usual.prepended, usual.appended);
     const std::vector<WordTiming> wanted = timings_of(c["after"]);
@@ -58,7 +58,7 @@ TEST(WordTimes, PunctuationAsOpenAi) {
 
 TEST(WordTimes, WordsInSegmentsAsOpenAi) {
   THAW_NEEDS_PYTHON();
-  for (const Json& c : expected()["placed"]) {
+  for (const Json& c : expected_times()["placed"]) {
     std::vector<Segment> segments;
     for (const Json& s : c["segments"]) {
       Segment segment;
