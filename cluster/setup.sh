@@ -207,6 +207,9 @@ began=$SECONDS
 fetch_torch
 [ -z "$torch_alone" ] || exit 0
 fetch_model
-[ -z "$tests" ] || fetch_venv
-say setup "done in $((SECONDS - began)) s"
+# Fetching waits for the network while compiling needs the processor.
+[ -z "$tests" ] || fetch_venv &
+fetching=$!
 [ -z "$build" ] || build_thaw
+wait $fetching
+say setup "done in $((SECONDS - began)) s"

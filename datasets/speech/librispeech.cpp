@@ -6,9 +6,9 @@
 namespace thaw {
 namespace {
 
-constexpr std::string_view ending = ".trans.txt";
+constexpr std::string_view transcripts_ending = ".trans.txt";
 
-bool is_transcript(const fs::path& path) { return path.filename().string().ends_with(ending); }
+bool is_transcript(const fs::path& path) { return path.filename().string().ends_with(transcripts_ending); }
 
 std::vector<fs::path> transcripts_below(const fs::path& directory) {
   std::vector<fs::path> found;

@@ -40,7 +40,7 @@ at::Tensor ids_of(const RunData& data, std::int64_t vocabulary) {
 EpochRows epoch_rows(const Recipe& recipe, const RunData& data, const Model& model, bool look_at_tokens) {
   EpochRows epoch;
   epoch.layers.resize(model.layers.size());
-  // EpochRows of one length, of what the first layer reads and of text: few kinds, many rows.
+  // Rows of one length, of what the first layer reads and of text: few kinds, many rows.
   std::map<std::pair<std::int64_t, std::int64_t>, double> training, evaluation;
   const auto kind_of = [&](const DataSet& set, std::uint64_t row) {
     return std::pair<std::int64_t, std::int64_t>{data.inputs->length(*set.shards, row), data.objective->decoder_length(set, row)};
