@@ -27,7 +27,7 @@ const std::vector<std::string> words{"good", "fine", "great", "moving", "fun",  
 Ran shell(const std::string& command) {
   const auto start = std::chrono::steady_clock::now();
   Ran ran;
-  FILE* const pipe = ::popen(("timeout -k 1 60 bash -c '" + command + "' 2>&1").c_str(), "r");
+  FILE* const pipe = ::popen(("timeout -k 1 150 bash -c '" + command + "' 2>&1").c_str(), "r");
   char buffer[4096];
   while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, pipe)) ran.output.append(buffer, got);
   const int status = ::pclose(pipe);

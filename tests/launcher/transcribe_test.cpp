@@ -47,7 +47,7 @@ class Transcribe : public ::testing::Test {
 };
 
 TEST_F(Transcribe, ALongRecordingAsOpenaiWhisperDoes) {
-  const std::string recording = joined("long.wav", 3);
+  const std::string recording = joined("long.wav", 2);
   THAW_NEEDS_PYTHON();
   const Ran judge = shell(fmt::format("{} " THAW_SOURCE_DIR "/tests/launcher/transcribe_reference.py {} {} {}", python().value(),
                                       shop.path("judge.json"), whisper_weights("tiny.en/tiny.en.pt").string(), recording));
