@@ -207,9 +207,6 @@ began=$SECONDS
 fetch_torch
 [ -z "$torch_alone" ] || exit 0
 fetch_model
-# Fetching waits for the network while compiling needs the processor.
-[ -z "$tests" ] || fetch_venv &
-fetching=$!
-[ -z "$build" ] || build_thaw
-wait $fetching
+[ -z "$tests" ] || fetch_venv
 say setup "done in $((SECONDS - began)) s"
+[ -z "$build" ] || build_thaw
