@@ -1,5 +1,7 @@
 #include "datasets/audio/audio.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -12,6 +14,7 @@ namespace thaw::audio {
 namespace {
 
 constexpr float full_scale = 32767.0f / 32768.0f;  // the largest 16-bit number
+constexpr float loudest = 4294967296.0f;           // 32-bit integers written as floats come to half of it; sums of larger ones overflow
 constexpr double margin_s = 0.1;                   // what resampling hears beside a part; its filter reaches less far
 
 // Frames [begin, end) of the source, which contain those that are wanted, and the samples of the result that these give.
@@ -65,6 +68,7 @@ std::vector<float> decode(SoundFile& file, std::int64_t frames, Audio& audio) {
       for (std::int64_t c = 0; c < channels; ++c) {
         const float sample = raw[static_cast<std::size_t>(i * channels + c)], level = std::fabs(sample);
         if (!std::isfinite(sample)) file.fail(AudioFault::unreadable, "a sample is not a finite number");
+        if (level > loudest) file.fail(AudioFault::unreadable, fmt::format("a sample of {}, where full scale is 1", sample));
         audio.peak = std::max(audio.peak, level);
         clipped += level >= full_scale;
         sum += sample;

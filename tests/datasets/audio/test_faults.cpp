@@ -119,6 +119,10 @@ TEST(AudioFaults, NotAudio) {
   numbers[500] = NAN;
   write_sound(folder.path() / "nan.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 16000, 1, numbers);
   EXPECT_THROW(read_audio(folder.path() / "nan.wav"), AudioError);
+  // Finite, but not in the sum of two channels.
+  numbers[500] = numbers[501] = 2.5e38f;
+  write_sound(folder.path() / "loud.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 16000, 2, numbers);
+  expect_fault(read_file(folder.path() / "loud.wav"), AudioFault::unreadable, "a sample of 2.5e+38");
 }
 
 TEST(AudioFaults, PartsAndLimits) {
