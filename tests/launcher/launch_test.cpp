@@ -1,7 +1,6 @@
 // `thaw launch`: ranks that are lost are named, and the run ends with the bits of one that lost none.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <thread>
@@ -9,6 +8,7 @@
 #include "framework/base/file.h"
 #include "framework/base/text.h"
 #include "tests/launcher/program.h"
+#include "tests/support/testbed.h"
 
 namespace thaw::test {
 namespace {
@@ -159,17 +159,14 @@ TEST_F(Launch, ManyRanksCostLittle) {
 
 class LaunchOnHosts : public Launch {
  protected:
-  const std::string testbed = fmt::format("lt{}", static_cast<char>('a' + ::getpid() % 26));
-  const std::string hosts = THAW_SOURCE_DIR "/cluster/testbeds/hosts.sh ";
+  const Testbed testbed{3};
 
   void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "virtual hosts need root";
-    const Ran started = shell(fmt::format("{}start {} 3", hosts, testbed));
-    if (started.exit_code != 0) GTEST_SKIP() << "virtual hosts cannot be started here: " << started.output;
+    if (!testbed.missing().empty()) GTEST_SKIP() << "virtual hosts cannot be started here: " << testbed.missing();
   }
-  void TearDown() override { shell(fmt::format("{}stop {}", hosts, testbed)); }
+  std::string cut(int number) const { return fmt::format("{} cut {}", Testbed::script, testbed.host(number)); }
   std::string options() const {
-    const std::string all = shell(fmt::format("{}mpirun-options {} 1", hosts, testbed)).output;
+    const std::string all = testbed.mpirun_options(1);
     std::string text;
     bool is_hosts = false;
     for (const std::string& word : split(std::string(trim(all)), ' ')) {
@@ -183,23 +180,26 @@ class LaunchOnHosts : public Launch {
 };
 
 TEST_F(LaunchOnHosts, AHostThatIsCutOffIsLeftOut) {
-  const Ran ran = struck("run", "-n 3" + options(), fmt::format("{}cut {}3; date +%s.%N >{}", hosts, testbed, shop.path("struck")));
+  const Ran ran = struck("run", "-n 3" + options(), fmt::format("{}; date +%s.%N >{}", cut(3), shop.path("struck")));
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   const Json silent = event("run", "silent");
-  EXPECT_NE(silent["message"].get<std::string>().find(testbed + "3"), std::string::npos) << silent;
+  EXPECT_NE(silent["message"].get<std::string>().find(testbed.host(3)), std::string::npos) << silent;
   EXPECT_LT(silent["at"].get<double>() - std::stod(shop.file("struck")), 15);
-  EXPECT_NE(event("run", "restart")["message"].get<std::string>().find(fmt::format("2 ranks on {0}1:1,{0}2:1, from step-", testbed)),
+  EXPECT_NE(event("run", "restart")["message"].get<std::string>().find(
+                fmt::format("2 ranks on {}:1,{}:1, from step-", testbed.host(1), testbed.host(2))),
             std::string::npos)
       << event("run", "restart");
   // What ran on it ends there by itself.
-  EXPECT_TRUE(wait_until([&] { return shell(fmt::format("{}exec {}3 pgrep -x thaw", hosts, testbed)).exit_code != 0; }));
+  EXPECT_TRUE(wait_until([&] { return testbed.exec(3, "pgrep -x thaw").exit_code != 0; }));
   expect_as_unharmed("run");
 }
 
 TEST_F(LaunchOnHosts, ASpareHostTakesThePlace) {
-  const Ran ran = struck("run", "-n 2" + options(), fmt::format("{}cut {}2", hosts, testbed));
+  const Ran ran = struck("run", "-n 2" + options(), cut(2));
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
-  EXPECT_NE(event("run", "restart")["message"].get<std::string>().find(fmt::format("2 ranks on {0}1:1,{0}3:1", testbed)), std::string::npos)
+  EXPECT_NE(
+      event("run", "restart")["message"].get<std::string>().find(fmt::format("2 ranks on {}:1,{}:1", testbed.host(1), testbed.host(3))),
+      std::string::npos)
       << event("run", "restart");
   expect_as_unharmed("run");
 }

@@ -31,6 +31,8 @@ class Testbed {
     const std::string text = shell(fmt::format("{} address {}", script, name_)).output;
     return text.substr(0, text.find('\n'));
   }
+  // What mpirun needs to start ranks on the hosts, so many on each.
+  std::string mpirun_options(int ranks) const { return shell(fmt::format("{} mpirun-options {} {}", script, name_, ranks)).output; }
   // `thaw ARGUMENTS`, a rank on each host.
   std::string command(const std::string& arguments, int hosts) const {
     return fmt::format(". {0}/cluster/mpi.sh; {1} $({2} mpirun-options {3}) -n {4} {5}", THAW_SOURCE_DIR, THAW_MPIRUN, script, name_, hosts,
