@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 command -v clang++ >/dev/null || { echo "there is no clang++: cluster/setup.sh --tests installs it" && exit 77; }
-seconds=${THAW_FUZZ_SECONDS:-5}
-seed=${THAW_FUZZ_SECONDS:+0}  # 0: another each time. The usual few seconds are a test, the same ones each time.
+seconds=5 seed=1 # a test: from the same corpus, the same inputs
+if [ -n "${THAW_FUZZ_SECONDS:-}" ]; then seconds=$THAW_FUZZ_SECONDS seed=0; fi # others each time
 cmake --preset fuzz
 if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(ls tests/fuzz/corpus); fi
 ninja -C build/fuzz -j "${THAW_FUZZ_JOBS:-$(nproc)}" "${targets[@]/#/fuzz_}"
@@ -22,7 +22,7 @@ fuzz() {
   rm -rf "$findings" && mkdir -p "$findings" "$grown"
   # HDF5 1.10.8 leaks what it had read of a damaged object header (HDFGroup/hdf5#6386).
   if [ "$name" = shard ] || [ "$name" = speech_shard ]; then leaks=0 longest=16384; fi
-  ASAN_OPTIONS=detect_leaks=$leaks build/fuzz/"fuzz_$name" "$grown" "tests/fuzz/corpus/$name" -max_len=$longest -max_total_time="$seconds" -seed="${seed:-1}" -timeout=10 -rss_limit_mb=2048 \
+  ASAN_OPTIONS=detect_leaks=$leaks build/fuzz/"fuzz_$name" "$grown" "tests/fuzz/corpus/$name" -max_len=$longest -max_total_time="$seconds" -seed="$seed" -timeout=10 -rss_limit_mb=2048 \
     -artifact_prefix="$findings/" -print_final_stats=1 -verbosity=1 >"$log" 2>&1 || status=$?
   printf 'fuzz %-18s %9s executions, %s findings\n' "$name" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)" \
     "$(find "$findings" -type f | wc -l)"

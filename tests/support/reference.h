@@ -61,18 +61,15 @@ inline std::filesystem::path made_once(const std::string& script, const std::str
   const std::filesystem::path path = std::filesystem::path(THAW_SOURCE_DIR "/tests") / script;
   const std::filesystem::path out =
       std::filesystem::path(THAW_BINARY_DIR) / fmt::format("{}-{}{}", path.stem().string(), version_of(path), kind);
-  if (std::filesystem::exists(out)) return out;
-  const int lock = ::open((out.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);  // closed where this process ends
+  const int lock = ::open((out.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
   if (lock < 0 || ::flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + out.string() + ".lock");
-  if (std::filesystem::exists(out)) {
-    ::close(lock);
-    return out;
+  if (!std::filesystem::exists(out)) {
+    const std::filesystem::path part = out.string() + ".part";
+    std::filesystem::remove_all(part);
+    const std::string command = fmt::format("'{}' '{}' '{}' {} > /dev/null", python().value(), path.string(), part.string(), arguments);
+    if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);  // the lock goes with the process
+    std::filesystem::rename(part, out);
   }
-  const std::filesystem::path part = out.string() + ".part";
-  std::filesystem::remove_all(part);
-  const std::string command = fmt::format("'{}' '{}' '{}' {} > /dev/null", python().value(), path.string(), part.string(), arguments);
-  if (std::system(command.c_str()) != 0) throw std::runtime_error("the reference failed: " + command);
-  std::filesystem::rename(part, out);
   ::close(lock);
   return out;
 }
