@@ -79,12 +79,16 @@ TEST_F(Stop, ASecondSignalEndsAtOnce) {
   EXPECT_TRUE(ran.exit_code == 75 || ran.exit_code == 143) << ran.exit_code;
 }
 
-// In a Slurm job it is no person's: mpirun repeats TERM, and Slurm sends it at the beginning and at the end of a grace period.
+// In a Slurm job it is no person's: mpirun repeats TERM, and Slurm sends it at the beginning and at the end of a grace period. It is
+// sent from when the program catches it: bit 14 of the kernel's mask.
 TEST_F(Stop, RepeatedSignalsEndNoRunOfAJob) {
-  shop.write("train.tsv", Workshop::rows(3, 1000000));  // takes some seconds to be sharded, with the signals coming in
+  shop.write("train.tsv", Workshop::rows(3, 500000));  // takes some seconds to be sharded, with the signals coming in
   const auto repeated = [&](const std::string& run, const std::string& before) {
     return shell(
-        fmt::format("{}; {} data.cache_dir={} & job=$!; sleep 0.4; while kill -TERM $job 2>/dev/null; do sleep 0.1; done; wait $job",
+        fmt::format("{}; {} data.cache_dir={} & job=$!; "
+                    "until caught=$(grep SigCgt /proc/$job/status) && grep -q thaw /proc/$job/comm && (( 0x${{caught: -5}} & 1 << 14 )); do "
+                    "sleep 0.01; done; "
+                    "while kill -TERM $job 2>/dev/null; do sleep 0.1; done; wait $job",
                     before, thaw_command(command(run)), shop.path("cache-" + run)));
   };
   EXPECT_EQ(repeated("impatient", "true").exit_code, 143);
@@ -135,7 +139,7 @@ TEST_F(Stop, ALostRankEndsTheOthers) {
 
 // With the launcher gone too, nobody is left behind.
 TEST_F(Stop, ALostLauncherEndsTheRanks) {
-  const Ran ran = struck("run", 2, "kill -KILL $job; sleep 4; ranks | wc -l", "epochs=2000");
+  const Ran ran = struck("run", 2, "kill -KILL $job; for i in $(seq 100); do [ -z \"$(ranks)\" ] && break; sleep 0.1; done; ranks | wc -l", "epochs=2000");
   EXPECT_NE(ran.output.find("0\n"), std::string::npos) << ran.output;
 }
 

@@ -150,7 +150,7 @@ TEST_F(RunDirectoryTest, a_killed_owner_is_succeeded_at_once) {
     ::waitid(P_PID, static_cast<id_t>(owner), &info, WEXITED | WNOWAIT);  // dead, and still a zombie
     const auto start = std::chrono::steady_clock::now();
     EXPECT_NO_THROW(RunDirectory::open(root_, recipe()));
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
     wait_for(owner);
     ::close(ready[0]);
   }
@@ -176,7 +176,7 @@ TEST_F(RunDirectoryTest, a_live_foreign_lease_is_refused_and_a_stale_one_taken) 
   foreign_lease(3, 20);
   const auto start = std::chrono::steady_clock::now();
   const std::string message = refusal([&] { Lease lease(root_); }, ExitCode::cannot_write);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
   for (const char* part :
        {"host node7", "pid 1", "Slurm job 4711", "since 2026-01-02T03:04:05Z", "heartbeat 20 s ago", "another output_dir"})
     EXPECT_NE(message.find(part), std::string::npos) << part << " in " << message;
@@ -196,7 +196,7 @@ TEST_F(RunDirectoryTest, a_damaged_lease_is_refused_while_fresh) {
     write_file_atomically(file, text);
     const auto start = std::chrono::steady_clock::now();
     EXPECT_THROW(Lease lease(root_), FileError) << text;
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
   }
   age(file, 100);
   EXPECT_NO_THROW(Lease lease(root_));
@@ -237,10 +237,10 @@ TEST_F(RunDirectoryTest, who_was_fenced_out_writes_nothing) {
 }
 
 TEST_F(RunDirectoryTest, the_heartbeat_keeps_a_busy_owner) {
-  const Lease lease(root_, {0.05, 0.5});
+  const Lease lease(root_, {0.05, 1.5});
   for (int i = 0; i < 8; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(150));
-    EXPECT_THROW(Lease rival(root_, {0.05, 0.5}), FileError);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_THROW(Lease rival(root_, {0.05, 1.5}), FileError);
   }
   EXPECT_NO_THROW(lease.check());
 }

@@ -56,7 +56,7 @@ class Plane : public ::testing::Test {
   boost::asio::io_context io{1};
   std::vector<std::string> refused;
   std::atomic<int> came{0}, pulses{0}, gone{0}, ended{0};
-  ControlPlane::Limits limits{8, 0.4, 20};
+  ControlPlane::Limits limits{8, 1, 20};
   std::unique_ptr<ControlPlane> plane;
   std::jthread thread;
 
@@ -86,7 +86,7 @@ class Plane : public ::testing::Test {
   template <typename Holds>
   static bool soon(Holds holds) {
     const auto start = Clock::now();
-    while (!holds() && seconds_since(start) < 5) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    while (!holds() && seconds_since(start) < 20) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     return holds();
   }
 };
@@ -113,7 +113,7 @@ TEST_F(Plane, StrangersAreRefusedAndToldOfOnce) {
           std::string("\0\0\0\0", 4), std::string("GET / HTTP/1.1\r\n\r\n"), frame(std::string(10000, '['))}) {
       Knock stranger = knock();
       stranger.say(nonsense);
-      EXPECT_TRUE(stranger.ended_within(0.3)) << nonsense.substr(0, 40);
+      EXPECT_TRUE(stranger.ended_within(0.9)) << nonsense.substr(0, 40);
     }
   rank.say(frame(write_message(Pulse{})));
   EXPECT_TRUE(soon([&] { return pulses == 1; })) << "the rank is heard all the while";
@@ -125,8 +125,8 @@ TEST_F(Plane, StrangersAreRefusedAndToldOfOnce) {
 TEST_F(Plane, WhoSaysNothingOrHalfAFrameIsSentAway) {
   Knock silent = knock(), half = knock();
   half.say(hello("secret").substr(0, 20));
-  EXPECT_TRUE(silent.ended_within(3));
-  EXPECT_TRUE(half.ended_within(3));
+  EXPECT_TRUE(silent.ended_within(10));
+  EXPECT_TRUE(half.ended_within(10));
 }
 
 TEST_F(Plane, IdleConnectionsToTheLimitDoNotKeepRanksAwayForLong) {
@@ -146,7 +146,7 @@ TEST_F(Plane, ARankThatSendsTooMuchIsEnded) {
   Knock rank = knock();
   rank.say(hello("secret"));
   for (int i = 0; i < 200; ++i) rank.say(frame(write_message(Pulse{})));
-  EXPECT_TRUE(rank.ended_within(3));
+  EXPECT_TRUE(rank.ended_within(10));
   EXPECT_TRUE(soon([&] { return gone == 1; }));
   EXPECT_LE(pulses, 41);
 }
@@ -173,10 +173,10 @@ TEST_F(Plane, AnEarlierAttemptsRanksAreEnded) {
   rank.say(hello("secret"));
   ASSERT_TRUE(soon([&] { return came == 1; }));
   boost::asio::post(io, [&] { plane->expect(2, 2); });
-  EXPECT_TRUE(rank.ended_within(3));
+  EXPECT_TRUE(rank.ended_within(10));
   Knock late = knock();
   late.say(hello("secret"));
-  EXPECT_TRUE(late.ended_within(3));
+  EXPECT_TRUE(late.ended_within(10));
   finish();
   EXPECT_EQ(gone, 0) << "nobody of this attempt has gone";
 }
@@ -228,7 +228,7 @@ TEST_F(Plane, AReporterNoticesThatItsSupervisorHasGone) {
   EXPECT_TRUE(soon([&] { return alone == 1; }));
   const auto start = Clock::now();
   reporter->last_words(0, "");
-  EXPECT_LT(seconds_since(start), 2.5);
+  EXPECT_LT(seconds_since(start), 10);
 }
 
 }  // namespace
