@@ -47,7 +47,9 @@ void print_table(const std::vector<SelectivePoint>& points) {
 int evaluate(Ranks& ranks, const EvalOptions& options) {
   TrainedModel trained = open_trained_model(options.model, ranks.device, ranks.comm.get(), options.overrides);
   const DataSet set = open_set("eval", options.data, trained.recipe, trained.data, {trained.directory, trained.config}, *ranks.comm,
-                               [](const std::string& line) { fmt::print(stderr, "{}\n", printable(line)); });
+                               [&](const std::string& line) {
+                                 if (ranks.first()) fmt::print(stderr, "{}\n", printable(line));
+                               });
   const bool one_label = trained.data.problem == Problem::single_label && !trained.data.recognises();
   if (options.confidence && !one_label)
     throw UsageError("--confidence: expected a model that gives one label a row, found another one: leave it out");
@@ -59,14 +61,15 @@ int evaluate(Ranks& ranks, const EvalOptions& options) {
   if (!ranks.first()) return 0;
   if (set.shards->truncated() > 0)
     fmt::print(stderr, "{} rows were longer than {} tokens and are cut there\n", set.shards->truncated(), trained.recipe.data.max_length);
+  const std::uint64_t all = set.shards->rows(), rows = evaluated_rows(set, trained.recipe.evaluate.max_rows).size();
   if (options.json) {
-    Json json{{"rows", set.shards->rows()}, {"model", trained.directory.string()}, {"data", options.data}};
+    Json json{{"rows", rows}, {"model", trained.directory.string()}, {"data", options.data}};
     for (const auto& [name, value] : metrics) json["metrics"][name] = value;
     if (one_label) json["confidence"] = as_json(points);
     fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
     return 0;
   }
-  fmt::print("{} rows of {}\n", set.shards->rows(), options.data);
+  fmt::print("{} rows of {}\n", rows < all ? fmt::format("{} of {}", rows, all) : fmt::format("{}", all), options.data);
   for (const auto& [name, value] : metrics) fmt::print("  {:<22} {:.4f}\n", name, value);
   if (options.confidence) print_table(points);
   return 0;

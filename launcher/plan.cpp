@@ -35,6 +35,11 @@ std::string bytes_of(double bytes) {
                         : fmt::format("{:.0f} kB", bytes / 1e3);
 }
 
+// A model that hears may take seconds a row.
+std::string rows_per_second(double rows) {
+  return rows >= 9.95 ? fmt::format("{:.0f}", rows) : rows >= 0.995 ? fmt::format("{:.1f}", rows) : fmt::format("{:.2f}", rows);
+}
+
 // By layer: the highest rate of its parameters that learn; 0 where it sleeps.
 std::vector<double> rates_by_layer(const Model& model, const PlannedPhase& phase) {
   std::vector<double> rates(model.layers.size());
@@ -86,8 +91,8 @@ void print_plan(const Job& job, const ThawPlan& plan, const Forecast& forecast, 
         fmt::format("{:.3f}", f.flops / 1e12)});
     if (!measured) continue;
     row.push_back(bytes_of(static_cast<double>(f.peak_memory_bytes)));
-    row.push_back(fmt::format("{:.0f}", rows / f.step_s));
-    row.push_back(f.cached_step_s > 0 ? fmt::format("{:.0f}", rows / f.cached_step_s) : "-");
+    row.push_back(rows_per_second(rows / f.step_s));
+    row.push_back(f.cached_step_s > 0 ? rows_per_second(rows / f.cached_step_s) : "-");
     row.push_back(fmt::format("{}{}", phase.open_ended ? "≤ " : "", time_of(f.time_s)));
     row.push_back(time_of(f.uncached_time_s));
   }

@@ -9,6 +9,7 @@
 
 #include "datasets/audio/audio.h"
 #include "datasets/speech/corpus.h"
+#include "datasets/speech/text_rules.h"
 #include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/tasks/ctc.h"
@@ -52,7 +53,7 @@ std::vector<Sentence> sentences_in(const std::string& table, std::size_t& failed
 
 // The sentence in the vocabulary's case. DataError where it cannot be spelled.
 std::string spelt(const CtcVocabulary& vocabulary, const Sentence& sentence) {
-  const std::string text = in_case_of(vocabulary, sentence.text);
+  const std::string text = in_case_of(vocabulary, TextRules({"collapse_spaces"}).apply(sentence.text));
   const std::vector<std::string> missing = vocabulary.unspellable(text);
   if (missing.empty()) return text;
   throw DataError("{}: the model cannot spell {} of \"{}\": leave it out, and write numbers and signs as the words that are said",

@@ -115,6 +115,11 @@ SpeechWords speech_words(const Options& given, const ReadOptions& read) {
   if (!read.split.empty() && read.split != "split") words.options.columns["split"] = read.split;
   words.options.delimiter = read.delimiter;
   if (!read.pair.empty()) throw UsageError("--pair: rows of speech have one text");
+  if (read.format != SourceFormat::by_name)
+    throw UsageError("--format: speech has the format of its corpus in --corpus; leave this option out");
+  if (read.header != Header::automatic)
+    throw UsageError("--header: speech has numbers in --column where a table has no header; leave this option out");
+  if (read.skip_bad_rows) throw UsageError("--skip-bad-rows: speech lists bad rows and goes on up to --bad-limit; leave this option out");
   return words;
 }
 

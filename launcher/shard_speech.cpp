@@ -8,6 +8,8 @@
 #include "datasets/speech/manifest.h"
 #include "datasets/tokenizers/ctc_vocabulary.h"
 #include "framework/base/hash.h"
+#include "framework/models/pretrained.h"
+#include "framework/train/speech.h"
 
 namespace thaw {
 namespace {
@@ -15,18 +17,32 @@ namespace {
 const std::map<std::string, AudioCodec> codecs{{"i16", AudioCodec::i16}, {"flac", AudioCodec::flac}, {"features", AudioCodec::features}};
 const std::map<std::string, CorpusFormat> speech_formats(corpus_formats.begin(), corpus_formats.end());
 
+FeatureFunction whisper_features(const audio::LogMelConfig& config, const std::string& name) {
+  const auto log_mel = std::make_shared<const audio::LogMel>(config);
+  return {static_cast<std::uint32_t>(config.mels), name, [=](std::span<const float> samples) { return (*log_mel)(samples).values; }};
+}
+
+// Of a model whose directory does not say what it takes: a Whisper's, as training takes them.
+FeatureFunction usual_features(const fs::path& model) {
+  const DataModel pretrained{model, open_pretrained(model).config};
+  const auto missing = missing_files(pretrained);
+  if (!pretrained.is("whisper") || missing.empty())
+    throw ModelError(ExitCode::input_missing, "{}: is missing: it says which features the model takes",
+                     (model / "preprocessor_config.json").string());
+  audio::LogMelConfig config;
+  config.mels = pretrained.config.value("num_mel_bins", config.mels);
+  // Named as if the file that training writes for it had been there.
+  return whisper_features(config, fmt::format("WhisperFeatureExtractor {}", hash_hex(missing.at("preprocessor_config.json"))));
+}
+
 // The features that the model's own extractor computes.
 FeatureFunction features_of(const fs::path& model) {
   if (model.empty()) throw UsageError("--audio features: expected --model, whose features they are");
   const fs::path path = model / "preprocessor_config.json";
-  if (!fs::exists(path)) throw ModelError(ExitCode::input_missing, "{}: is missing: it says which features the model takes", path.string());
+  if (!fs::exists(path)) return usual_features(model);
   const JsonFile config(path);
   const std::string type = config.view()["feature_extractor_type"].text(), name = type + " " + hash_file(path);
-  if (type == "WhisperFeatureExtractor") {
-    const auto log_mel = std::make_shared<const audio::LogMel>(audio::LogMelConfig::read(model));
-    return {static_cast<std::uint32_t>(log_mel->config().mels), name,
-            [=](std::span<const float> samples) { return (*log_mel)(samples).values; }};
-  }
+  if (type == "WhisperFeatureExtractor") return whisper_features(audio::LogMelConfig::read(model), name);
   if (type == "Speech2TextFeatureExtractor") {
     const audio::FbankConfig fbank_config = audio::FbankConfig::read(model);
     const auto fbank = std::make_shared<const audio::Fbank>(fbank_config);

@@ -62,6 +62,20 @@ void listen_to_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
 }
 
+// How much of the model a run of one phase teaches; several phases each say it themselves.
+std::string learning_of(const Model& model, const ThawPlan& plan) {
+  if (plan.phases.size() != 1) return "";
+  bool all = true;
+  std::int64_t learning = 0;
+  for (std::size_t i = 0; i < model.parameters.size(); ++i) {
+    const Parameter& parameter = model.parameters[i];
+    const bool learns = plan.phases[0].learning[i];
+    all = all && (learns || parameter.fixed);
+    learning += learns ? parameter.value.numel() : 0;
+  }
+  return all ? ", all learning" : fmt::format(", {} learning", count_of(static_cast<double>(learning)));
+}
+
 // What this job is about to do, before it does it.
 void banner(Telemetry& out, const Job& job, const Trainer& trainer, const Placement& placement, const std::string& resumed) {
   const Recipe& recipe = job.recipe;
@@ -83,7 +97,7 @@ void banner(Telemetry& out, const Job& job, const Trainer& trainer, const Placem
   const bool bf16 = recipe.precision == Precision::bf16;
   out.say(fmt::format("model      {}{} ({}, {} parameters{})", job.place.name,
                       job.place.revision.empty() ? "" : "@" + job.place.revision.substr(0, 12), job.model->architecture,
-                      count_of(parameters), trainer.plan().phases.size() == 1 ? ", all learning" : ""));
+                      count_of(parameters), learning_of(*job.model, trainer.plan())));
   if (!job.report.initialised.empty()) out.say(fmt::format("           new, to be learnt: {}", fmt::join(job.report.initialised, ", ")));
   out.say("task       " + printable(data.objective->words()));
   const std::string size = data.inputs->hears() ? fmt::format("{:.2f} h", hours) : count_of(static_cast<double>(tokens)) + " tokens";

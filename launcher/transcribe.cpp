@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "datasets/audio/faults.h"
 #include "framework/base/error.h"
@@ -45,6 +47,19 @@ void refuse_same_names(const std::vector<fs::path>& files) {
                        other->second.string(), file.string());
 }
 
+// Nothing, and why, where the file cannot be read or heard: the others are still worth hearing.
+std::optional<Transcript> heard(const Transcriber& transcriber, const fs::path& file) {
+  const auto tell = [](const Error& error) { fmt::print(stderr, "thaw: {}\n", error.what()); };
+  try {
+    return transcriber(file);
+  } catch (const audio::AudioError& error) {
+    tell(error);
+  } catch (const FileError& error) {
+    tell(error);
+  }
+  return std::nullopt;
+}
+
 int transcribe_all(TranscribeArguments arguments) {
   const std::vector<fs::path> files = recordings_of(arguments.recordings);
   if (arguments.formats.empty()) arguments.formats = {"text"};
@@ -52,6 +67,8 @@ int transcribe_all(TranscribeArguments arguments) {
   if (captions.sentences) {
     captions.max_line_width = captions.max_line_width.value_or(42);
     captions.max_line_count = captions.max_line_count.value_or(2);
+  } else if (captions.max_words_per_line && captions.max_line_width && captions.max_line_count) {
+    throw UsageError("--max-words-per-line: with --max-line-width and --max-line-count it does nothing; leave one of them out");
   }
   arguments.transcriber.word_times |= arguments.transcriber.snap_words || !arguments.transcriber.aligner.empty() ||
                                       captions.max_line_width || captions.max_words_per_line ||
@@ -70,19 +87,16 @@ int transcribe_all(TranscribeArguments arguments) {
   const Transcriber transcriber = open_transcriber(arguments.transcriber);
   std::size_t failed = 0;
   for (const fs::path& file : files) {
-    Transcript transcript;
-    try {
-      transcript = transcriber(file);
-    } catch (const audio::AudioError& error) {  // the others are still worth hearing
+    const std::optional<Transcript> transcript = heard(transcriber, file);
+    if (!transcript) {
       ++failed;
-      fmt::print(stderr, "thaw: {}\n", error.what());
       continue;
     }
     for (const std::string& one : arguments.formats) {
-      const std::string text = written(transcript, file, one, arguments.captions);
+      const std::string text = written(*transcript, file, one, arguments.captions);
       if (!arguments.output.empty())
         write_file_atomically(fs::path(arguments.output) / (file.stem().string() + "." + (one == "text" ? "txt" : one)), text);
-      else if (files.size() > 1 && one == "text") fmt::print("{}\t{}\n", file.string(), trim(transcript.text));
+      else if (files.size() > 1 && one == "text") fmt::print("{}\t{}\n", file.string(), trim(transcript->text));
       else fmt::print("{}", text);
     }
     flush_output();
@@ -92,16 +106,25 @@ int transcribe_all(TranscribeArguments arguments) {
   return static_cast<int>(ExitCode::bad_data);
 }
 
+// Also refuses "nan" and "inf", which CLI11's own checks let through.
+std::string from_zero(const std::string& given) {
+  double number = 0;
+  const bool good = CLI::detail::lexical_cast(given, number) && number >= 0 && std::isfinite(number);
+  return good ? std::string() : fmt::format("expected a number of 0 or more, found {}", given);
+}
+
 std::vector<CLI::Option*> add_for_whisper(CLI::App& group, TranscriberOptions& hearing) {
   return {
       group.add_option("-l,--language", hearing.language, "What is spoken: en, de, … (found out from the first 30 s)"),
       group.add_flag("--translate", hearing.translate, "Into English"),
-      group.add_option("--patience", hearing.patience, "Of beam search (1)"),
+      group.add_option("--patience", hearing.patience, "Of beam search (1)")->check(CLI::PositiveNumber)->check(from_zero),
       group.add_option("--words", hearing.words, "A file of words, one a line, all forms: a beam search prefers them"),
       group.add_option("--unknown-word", hearing.unknown_word, "Log-probability that any other word costs, of --words (3)")
-          ->check(CLI::NonNegativeNumber),
-      group.add_option("--best-of", hearing.best_of, "Texts sampled at a temperature above 0 (5)"),
-      group.add_option("--temperatures", hearing.temperatures, "Tried in turn while a text fails (0,0.2,0.4,0.6,0.8,1)")->delimiter(','),
+          ->check(from_zero),
+      group.add_option("--best-of", hearing.best_of, "Texts sampled at a temperature above 0 (5)")->check(CLI::PositiveNumber),
+      group.add_option("--temperatures", hearing.temperatures, "Tried in turn while a text fails (0,0.2,0.4,0.6,0.8,1)")
+          ->delimiter(',')
+          ->check(from_zero),
       group.add_option("--prompt", hearing.prompt, "What was said before: names, and how they are written"),
       group.add_flag("--independent", hearing.independent, "Windows know nothing of what was said before them"),
       group.add_flag("--no-timestamps", hearing.no_timestamps, "Without times, as a fine-tuned model may have learnt it"),
@@ -139,7 +162,8 @@ void add_transcribe(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1000}));
   command->add_option("--max-line-width", captions.max_line_width, "Characters of a caption's line")->check(CLI::PositiveNumber);
   command->add_option("--max-line-count", captions.max_line_count, "Lines of a caption")->check(CLI::PositiveNumber);
-  command->add_option("--max-words-per-line", captions.max_words_per_line, "Words of a caption's line")->check(CLI::PositiveNumber);
+  command->add_option("--max-words-per-line", captions.max_words_per_line, "Words of a caption's line, at most")
+      ->check(CLI::PositiveNumber);
   command->add_flag("--highlight-words", captions.highlight_words, "Captions underline each word as it is said");
   command->add_flag("--sentences", captions.sentences,
                     "Captions of two lines of 42 characters (or as said above) that end with sentences and at pauses");

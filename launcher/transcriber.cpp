@@ -117,6 +117,7 @@ Transcriber reading(std::shared_ptr<Model> hears, const TranscriberOptions& opti
     reading.sample_rate = hears->sample_rate();
     const audio::Audio recording = audio::read_audio(file, reading);
     Transcript transcript = (*hears)(recording, file);
+    transcript.seconds = recording.seconds();
     if (aligner != nullptr) align_words(transcript, aligner->acoustics(), aligner->spelling(), recording.samples, aligner->longest_s);
     if (snap_words) snap_to_voice(transcript, voiced_parts(recording));
     return transcript;

@@ -20,6 +20,7 @@ constexpr double margin_s = 0.1;                   // what resampling hears besi
 // Frames [begin, end) of the source, which contain those that are wanted, and the samples of the result that these give.
 struct Part {
   std::int64_t begin = 0, end = 0;
+  std::int64_t wanted_begin = 0, wanted_end = 0;
   std::int64_t skip = 0, count = 0;
 };
 
@@ -30,10 +31,10 @@ Part part_of(const AudioInfo& info, const ReadOptions& options, std::int64_t kno
   const double end_s = std::min(options.end_s.value_or(INFINITY), static_cast<double>(known_end) / info.sample_rate);
   Part part;
   if (!(options.begin_s < end_s)) return part;
-  const auto wanted_begin = static_cast<std::int64_t>(options.begin_s * info.sample_rate);
-  const auto wanted_end = static_cast<std::int64_t>(std::ceil(end_s * info.sample_rate));
-  part.begin = std::max<std::int64_t>(wanted_begin - margin, 0) / period * period;
-  part.end = std::min(wanted_end + margin, known_end);
+  part.wanted_begin = static_cast<std::int64_t>(options.begin_s * info.sample_rate);
+  part.wanted_end = static_cast<std::int64_t>(std::ceil(end_s * info.sample_rate));
+  part.begin = std::max<std::int64_t>(part.wanted_begin - margin, 0) / period * period;
+  part.end = std::min(part.wanted_end + margin, known_end);
   part.skip = std::llround(options.begin_s * options.sample_rate) - part.begin / period * (options.sample_rate * period / info.sample_rate);
   part.count = std::llround(end_s * options.sample_rate) - std::llround(options.begin_s * options.sample_rate);
   return part;
@@ -55,30 +56,33 @@ void check(const ReadOptions& options, std::string_view name) {
   }
 }
 
-// Decodes up to `frames` from where the file stands, mixed down; counts what stands at full scale.
-std::vector<float> decode(SoundFile& file, std::int64_t frames, Audio& audio) {
+// Decodes up to `frames` of the part, where the file stands, mixed down; counts what stands at full scale of those that are wanted.
+std::vector<float> decode(SoundFile& file, const Part& part, std::int64_t frames, Audio& audio) {
   const std::int64_t channels = file.info().channels, block = 65536;
   std::vector<float> mono, raw(static_cast<std::size_t>(std::min(frames, block) * channels));
-  std::int64_t clipped = 0, total = 0;
+  std::int64_t clipped = 0, wanted = 0, at = part.begin;
   while (frames > 0) {
     const std::int64_t got = file.read(raw.data(), std::min(frames, block));
     if (got <= 0) break;
-    for (std::int64_t i = 0; i < got; ++i) {
+    for (std::int64_t i = 0; i < got; ++i, ++at) {
+      const bool is_wanted = at >= part.wanted_begin && at < part.wanted_end;
+      wanted += is_wanted;
       float sum = 0;
       for (std::int64_t c = 0; c < channels; ++c) {
         const float sample = raw[static_cast<std::size_t>(i * channels + c)], level = std::fabs(sample);
         if (!std::isfinite(sample)) file.fail(AudioFault::unreadable, "a sample is not a finite number");
         if (level > loudest) file.fail(AudioFault::unreadable, fmt::format("a sample of {}, where full scale is 1", sample));
-        audio.peak = std::max(audio.peak, level);
-        clipped += level >= full_scale;
+        if (is_wanted) {
+          audio.peak = std::max(audio.peak, level);
+          clipped += level >= full_scale;
+        }
         sum += sample;
       }
       mono.push_back(channels == 1 ? sum : sum / static_cast<float>(channels));
     }
     frames -= got;
-    total += got;
   }
-  audio.clipped_share = total > 0 ? static_cast<double>(clipped) / static_cast<double>(total * channels) : 0;
+  audio.clipped_share = wanted > 0 ? static_cast<double>(clipped) / static_cast<double>(wanted * channels) : 0;
   return mono;
 }
 
@@ -95,9 +99,11 @@ Audio read_audio(AudioBytes encoded, const ReadOptions& options) {
   check(options, encoded.name);
   SoundFile file(encoded);
   const AudioInfo& info = file.info();
-  const auto most = static_cast<std::int64_t>(std::min(options.max_s * info.sample_rate, 1e15));
+  constexpr double endless = 1e15;
+  const auto most_frames = static_cast<std::int64_t>(std::min((options.max_s + margin_s) * info.sample_rate, endless)) + 1;
+  const auto most = static_cast<std::int64_t>(std::min(std::round(options.max_s * options.sample_rate), endless));
   const bool counted = info.frames && !info.estimated;
-  constexpr std::int64_t without_end = 1'000'000'000'000'000;  // far beyond any recording
+  constexpr auto without_end = static_cast<std::int64_t>(endless);  // far beyond any recording
   const std::int64_t promised = counted ? std::min(*info.frames, without_end) : without_end;
   Part part = part_of(info, options, promised);
   if (!counted) from_the_start(part, options);
@@ -105,10 +111,9 @@ Audio read_audio(AudioBytes encoded, const ReadOptions& options) {
   Audio audio;
   audio.sample_rate = options.sample_rate;
   if (part.begin > 0) file.seek(part.begin);
-  const std::int64_t asked = std::min(part.end - part.begin, most + 1);
-  const std::vector<float> mono = decode(file, asked, audio);
+  const std::int64_t asked = std::min(part.end - part.begin, part.wanted_begin - part.begin + most_frames);
+  const std::vector<float> mono = decode(file, part, asked, audio);
   const auto got = static_cast<std::int64_t>(mono.size());
-  if (got > most) file.fail(AudioFault::too_long, fmt::format("more than {} s", options.max_s));
   if (got < asked && counted) file.fail(AudioFault::wrong_length, fmt::format("{} samples, found {}", promised, part.begin + got));
   // libsndfile knows how long an OGG is by its last page.
   if (got > 0 && got < asked && !info.frames && info.format == "OGG") file.fail(AudioFault::wrong_length, "its last page is missing");
@@ -117,6 +122,7 @@ Audio read_audio(AudioBytes encoded, const ReadOptions& options) {
     from_the_start(part, options);
   }
   if (part.count <= 0) file.fail(AudioFault::empty, fmt::format("{} samples decoded", got));
+  if (part.count > most) file.fail(AudioFault::too_long, fmt::format("more than {} s", options.max_s));
 
   audio.samples = resample(mono, info.sample_rate, options.sample_rate);
   const auto size = static_cast<std::int64_t>(audio.samples.size());

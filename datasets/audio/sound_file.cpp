@@ -9,6 +9,7 @@ namespace thaw::audio {
 namespace {
 
 constexpr int most_channels = 256;
+constexpr sf_count_t tag_bytes = 128;  // which mpg123 looks for at an MP3's end
 
 // Only what we read is handed to libsndfile, which knows thirty formats.
 std::string format_of(std::span<const std::byte> bytes) {
@@ -40,14 +41,17 @@ SF_VIRTUAL_IO SoundFile::callbacks() {
   io.get_filelen = [](void* user) { return static_cast<sf_count_t>(static_cast<Position*>(user)->bytes.size()); };
   io.seek = [](sf_count_t offset, int whence, void* user) {
     Position& position = *static_cast<Position*>(user);
-    const auto size = static_cast<sf_count_t>(position.bytes.size());
-    const sf_count_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position.at : size;
+    const sf_count_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position.at : position.end;
     if (offset < -from || offset > SF_COUNT_MAX - from) return sf_count_t{-1};  // behind the end it may stand, as in a file
     return position.at = from + offset;
   };
   io.read = [](void* into, sf_count_t count, void* user) {
     Position& position = *static_cast<Position*>(user);
     const auto size = static_cast<sf_count_t>(position.bytes.size());
+    if (position.end > size && position.at + tag_bytes >= position.end) {
+      std::memset(into, 0, static_cast<std::size_t>(count));
+      return count;
+    }
     count = std::clamp<sf_count_t>(count, 0, std::max<sf_count_t>(size - position.at, 0));
     if (count > 0) std::memcpy(into, position.bytes.data() + position.at, static_cast<std::size_t>(count));
     position.at += count;
@@ -58,16 +62,24 @@ SF_VIRTUAL_IO SoundFile::callbacks() {
   return io;
 }
 
-SoundFile::SoundFile(AudioBytes encoded) : encoded_(encoded), position_(std::make_unique<Position>(Position{encoded.bytes})) {
+SoundFile::SoundFile(AudioBytes encoded) : encoded_(encoded), position_(std::make_unique<Position>()) {
   if (encoded.bytes.empty()) fail(AudioFault::empty, "0 bytes");
   info_.format = format_of(encoded.bytes);
   if (info_.format.empty()) fail(AudioFault::unreadable, "by its first bytes none of these");
   if (info_.format == "WAV") check_riff(encoded);
+  check_header(open(static_cast<sf_count_t>(encoded.bytes.size())));
+  // libsndfile reads no further than an MP3's estimated length, which may be half of it: that of a file that ends far behind.
+  constexpr sf_count_t most_rates = 64;  // the first frame's bit rate against the mean
+  if (info_.estimated) open(static_cast<sf_count_t>(encoded.bytes.size()) * most_rates + tag_bytes);
+}
+
+SF_INFO SoundFile::open(sf_count_t end) {
+  *position_ = {encoded_.bytes, end, 0};
   SF_VIRTUAL_IO io = callbacks();
   SF_INFO header{};
   file_.reset(sf_open_virtual(&io, SFM_READ, &header, position_.get()));
   if (file_ == nullptr) fail(AudioFault::unreadable, sf_strerror(nullptr));
-  check_header(header);
+  return header;
 }
 
 void SoundFile::check_header(const SF_INFO& header) {

@@ -24,12 +24,14 @@ class SoundFile {
  private:
   struct Position {
     std::span<const std::byte> bytes;
+    sf_count_t end = 0;  // where a seek finds it; behind the bytes the last ones are 0
     sf_count_t at = 0;
   };
   struct Close {
     void operator()(SNDFILE* file) const { sf_close(file); }
   };
   static SF_VIRTUAL_IO callbacks();
+  SF_INFO open(sf_count_t end);
   void check_header(const SF_INFO& header);
 
   AudioBytes encoded_;

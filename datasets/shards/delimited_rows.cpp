@@ -46,8 +46,8 @@ class DelimitedRows final : public RowParser {
   using Columns = std::array<std::string, uses>;
 
   [[noreturn]] void missing(const std::string& column, std::size_t use, const std::vector<std::string>& found) const {
-    throw DataError("{}:{}: expected a column '{}' ({}), found the columns {}: name the right one, or give its number from 0", name_,
-                    records_.line(), column, use_names[use], listed(found));
+    throw DataError("{}:{}: expected a column '{}' ({}), found the columns {}: name the right one, or give its number from 0{}", name_,
+                    records_.line(), column, use_names[use], listed(found), hint_at_speech(found));
   }
 
   void find_columns(const ReadOptions& options) {
@@ -122,8 +122,8 @@ class DelimitedRows final : public RowParser {
     if (fits && names.size() == width_) return;
     throw DataError(
         "{}:{}: the first line names none of the wanted columns ({}) and has {} cells: give it a header, or say the number of each "
-        "column, from 0",
-        name_, records_.line(), listed(names), width_);
+        "column, from 0{}",
+        name_, records_.line(), listed(names), width_, hint_at_speech({cells_.begin(), cells_.end()}));
   }
 
   std::string name_;

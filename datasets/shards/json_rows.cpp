@@ -55,7 +55,8 @@ class JsonRows final : public RowParser {
     if (found == value_.end()) {
       std::vector<std::string> keys;
       for (const auto& item : value_.items()) keys.push_back(item.key());
-      throw BadRow("expected the key '{}' ({}), found {}: name the right one", wanted_[use], use_names[use], listed(keys));
+      throw BadRow("expected the key '{}' ({}), found {}: name the right one{}", wanted_[use], use_names[use], listed(keys),
+                   hint_at_speech(keys));
     }
     if (found->is_null()) return;
     if (found->is_array() && use == use_label && kind_ != LabelKind::number) {

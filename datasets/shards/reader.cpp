@@ -62,6 +62,13 @@ std::array<std::string, uses> wanted_columns(const ReadOptions& options) {
   return {options.text, options.pair, labels ? options.label : "", options.weight, options.group, options.id, options.split};
 }
 
+std::string hint_at_speech(const std::vector<std::string>& names) {
+  for (const char* audio : {"audio_filepath", "audio", "audio_path", "path", "wav"})
+    if (std::find(names.begin(), names.end(), audio) != names.end())
+      return fmt::format("; if '{}' names recordings, this is speech: shard it with --audio i16", audio);
+  return "";
+}
+
 RowReader::RowReader(std::shared_ptr<const SourceText> source, ReadOptions options)
     : source_(std::move(source)), options_(std::move(options)), known_labels_(options_.label_names.begin(), options_.label_names.end()) {
   if (options_.text.empty()) throw DataError("{}: no text column was named", source_->name());

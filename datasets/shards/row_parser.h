@@ -18,6 +18,9 @@ enum Use : std::size_t { use_text, use_pair, use_label, use_weight, use_group, u
 inline constexpr std::array<const char*, uses> use_names{"text", "text_pair", "label", "weight", "group", "id", "split"};
 std::array<std::string, uses> wanted_columns(const ReadOptions& options);  // "" where not wanted
 
+// "; if 'wav' names recordings, …", for the refusal of a row that lacks a wanted name; "" where none of these usually names them.
+std::string hint_at_speech(const std::vector<std::string>& names);
+
 // A row that says something wrong, so that the reader can skip it, or name its place.
 class BadRow : public DataError {
  public:

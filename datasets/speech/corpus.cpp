@@ -13,12 +13,6 @@ constexpr std::array<const char*, faults> fault_names{
     "unreadable",         "empty",       "silent",      "clipped",        "too_short", "too_long",    "text_without_audio",
     "audio_without_text", "unspellable", "header_lies", "wrong_duration", "bad_row",   "duplicate_id"};
 
-std::string ending_of(const fs::path& path) {
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return ending;
-}
-
 fs::path folder_of(const std::string& corpus) {
   return (fs::is_directory(corpus) ? fs::path(corpus) : fs::path(corpus).parent_path()).lexically_normal();
 }
@@ -36,7 +30,8 @@ CorpusFormat look_at_directory(const fs::path& path, const CorpusOptions& option
         if (is_audio(file.path())) return CorpusFormat::folders;
   throw DataError(
       "{}: expected a corpus of speech, found none of wav.scp, metadata.csv (id|text|text), txt.done.data, clips/, *.trans.txt, or "
-      "folders of audio: name its manifest, its format (--corpus), or a pattern of its files' names",
+      "folders of audio: name its manifest, its format (--corpus; in a recipe data.audio.corpus), or a pattern of its files' names "
+      "(--pattern; data.audio.pattern)",
       path.string());
 }
 

@@ -47,9 +47,9 @@ enum class Fault {
   too_short,           // by the filter
   too_long,            // by the filter
   text_without_audio,  // the file is not there
-  audio_without_text,  // a file that no line speaks of, or a line without text
+  audio_without_text,  // a recording that no line speaks of, or a line without text
   unspellable,         // text that the vocabulary cannot spell
-  header_lies,         // a header that promises other audio than the file holds
+  header_lies,         // a header that promises other audio than the file holds, or a rate or channels that cannot be
   wrong_duration,      // a duration or segment that the audio does not bear out
   bad_row,             // a line that cannot be read
   duplicate_id         // an id that stood there before
@@ -62,7 +62,7 @@ struct CorpusOptions {
   CorpusFormat format = CorpusFormat::automatic;
   // Columns or keys by use: audio, text, id, speaker, language, group, label, split, weight, duration, begin, end. What is not
   // named is looked for under the field's usual names. In lj_speech text may be "raw". In a table, numbers from 0
-  // for all mean that there is no header.
+  // for all mean that there is no header; rows may then have more cells than are numbered.
   std::map<std::string, std::string> columns;
   char delimiter = 0;  // of a table; 0: a tab for TSV, a comma for CSV
   // How names say what is in the files: "{label}_{speaker}_{take}", of the name without its ending or, with a slash, of the path

@@ -96,9 +96,9 @@ void read_festvox(const fs::path& path, CorpusBuilder& corpus) {
   AudioFiles audio(wav);
   const SourceText source(file);
   refuse_other_encodings(source);
-  const bool repaired = !is_utf8(source.text());
-  const std::string whole = repaired ? repair_utf8(source.text()) : std::string(source.text());
-  if (repaired) corpus.count_repaired();
+  const std::uint64_t repaired = lines_to_repair(source.text());
+  const std::string whole = repaired > 0 ? repair_utf8(source.text()) : std::string(source.text());
+  corpus.count_repaired(repaired);
   const std::uint32_t number = corpus.add_file(file);
   Prompts prompts(file.string(), whole);
   for (Prompts::Prompt prompt; prompts.next(prompt);) {

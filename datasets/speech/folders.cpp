@@ -42,7 +42,9 @@ void read_folders(const fs::path& path, CorpusBuilder& corpus) {
   if (!corpus.options().pattern.empty()) pattern.emplace(corpus.options().pattern);
   const auto splits = listed_splits(path, corpus);
   std::vector<std::string> set_aside;
-  for (const fs::path& file : audio_below(path)) {
+  std::vector<fs::path> files = audio_below(path);
+  std::stable_partition(files.begin(), files.end(), is_decoded);  // of two with one name, the first has it
+  for (const fs::path& file : files) {
     const fs::path relative = file.lexically_relative(path);
     // Names of files may be any bytes; those of rows are UTF-8.
     const std::string stem = repair_utf8(relative.stem().string()), folders = repair_utf8(relative.parent_path().string()),
@@ -59,7 +61,7 @@ void read_folders(const fs::path& path, CorpusBuilder& corpus) {
       take(*parts, utterance);
     } else {
       utterance.label = folders.substr(0, folders.find('/'));
-      if (utterance.label.starts_with('_')) {  // as Speech Commands' _background_noise_: no class
+      if (utterance.label.starts_with('_') || utterance.label.starts_with('.')) {  // as Speech Commands' _background_noise_: no class
         if (std::find(set_aside.begin(), set_aside.end(), utterance.label) == set_aside.end()) set_aside.push_back(utterance.label);
         continue;
       }
@@ -76,7 +78,7 @@ void read_folders(const fs::path& path, CorpusBuilder& corpus) {
     corpus.add(std::move(utterance));
   }
   if (!set_aside.empty())
-    corpus.note(fmt::format("{}: left aside: {} (a name that begins with '_' is no class)", path.string(), listed(set_aside)));
+    corpus.note(fmt::format("{}: left aside: {} (a name that begins with '_' or '.' is no class)", path.string(), listed(set_aside)));
 }
 
 }  // namespace thaw

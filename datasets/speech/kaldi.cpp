@@ -21,6 +21,14 @@ struct Map {
     const auto found = lines.find(key);
     return found == lines.end() ? "" : found->second.value;
   }
+  // Lines and their keys that are not among `keys`, in the file's order.
+  std::vector<std::pair<std::uint64_t, std::string>> without(const std::unordered_set<std::string>& keys) const {
+    std::vector<std::pair<std::uint64_t, std::string>> rest;
+    for (const auto& [key, said] : lines)
+      if (!keys.contains(key)) rest.emplace_back(said.line, key);
+    std::sort(rest.begin(), rest.end());
+    return rest;
+  }
 };
 
 enum class Repeated { bad, seen_to_elsewhere };
@@ -43,12 +51,15 @@ class Recordings {
  public:
   Recordings(const fs::path& folder, CorpusBuilder& corpus, Repeated repeated)
       : folder_(folder), map_(read_map(folder / "wav.scp", corpus, repeated)) {
+    if (corpus.options().allow_pipes) return;
+    const Said* first = nullptr;
     for (const auto& [id, said] : map_.lines)
-      if (said.value.ends_with('|') && !corpus.options().allow_pipes)
-        throw DataError(
-            "{}: '{}' is a command, which would be run here with your rights: read it, then shard it with thaw shard --allow-pipes, or "
-            "write the audio to files",
-            corpus.where(map_.file, said.line), beginning(said.value, 200));
+      if (said.value.ends_with('|') && (first == nullptr || said.line < first->line)) first = &said;
+    if (first != nullptr)
+      throw DataError(
+          "{}: '{}' is a command, which would be run here with your rights: read it, then shard it with thaw shard --allow-pipes, or "
+          "write the audio to files",
+          corpus.where(map_.file, first->line), beginning(first->value, 200));
   }
 
   void place(const std::string& id, Utterance& utterance) const {
@@ -58,6 +69,11 @@ class Recordings {
     std::error_code error;  // of a name that no file can have
     const bool below = !utterance.pipe && !value.empty() && fs::path(value).is_relative() && fs::exists(folder_ / value, error);
     utterance.audio = below ? (folder_ / value).string() : value.empty() ? "recording " + id : std::string(trim(value));
+  }
+
+  void report_uncut(const std::unordered_set<std::string>& cut, CorpusBuilder& corpus) const {
+    for (const auto& [line, id] : map_.without(cut))
+      corpus.leave_out(Fault::audio_without_text, corpus.where(map_.file, line), id, "no segment is cut out of it");
   }
 
  private:
@@ -86,14 +102,16 @@ void read_kaldi(const fs::path& path, CorpusBuilder& corpus) {
   const Recordings recordings(folder, corpus, cut ? Repeated::bad : Repeated::seen_to_elsewhere);
   const Map text = read_map(folder / "text", corpus), speakers = read_map(folder / "utt2spk", corpus),
             languages = read_map(folder / "utt2lang", corpus), durations = read_map(folder / "utt2dur", corpus);
-  std::unordered_set<std::string> heard;
+  std::unordered_set<std::string> heard, used;  // utterances, and the recordings that they are cut out of
   Lines lines(folder / (cut ? "segments" : "wav.scp"), corpus);
   for (std::string line; lines.next(line);) {
     auto [id, value] = first_word(line);
     heard.insert(id);
     Utterance utterance;
     std::string recording = id;
-    if (cut && !read_segment(value, recording, utterance)) {
+    const bool read = !cut || read_segment(value, recording, utterance);
+    used.insert(recording);
+    if (!read) {
       corpus.bad_row(lines.file(), lines.number(), "expected: utterance recording begin end, in seconds");
       continue;
     }
@@ -106,13 +124,10 @@ void read_kaldi(const fs::path& path, CorpusBuilder& corpus) {
     utterance.id = std::move(id);
     corpus.add(std::move(utterance));
   }
-  std::vector<std::pair<std::uint64_t, std::string>> unheard;
-  for (const auto& [id, said] : text.lines)
-    if (!heard.contains(id)) unheard.emplace_back(said.line, id);
-  std::sort(unheard.begin(), unheard.end());
-  for (const auto& [line, id] : unheard)
+  for (const auto& [line, id] : text.without(heard))
     corpus.leave_out(Fault::text_without_audio, corpus.where(text.file, line), id,
                      fmt::format("{} has no line for it", cut ? "segments" : "wav.scp"));
+  if (cut) recordings.report_uncut(used, corpus);
 }
 
 }  // namespace thaw

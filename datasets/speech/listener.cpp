@@ -47,6 +47,14 @@ void Listener::open(const Utterance& utterance) {
   open_ = name;
 }
 
+// A segment may be all of its file, as manifests that give each utterance an offset of 0 have them.
+bool Listener::is_whole(const Utterance& utterance) const {
+  if (!utterance.is_segment() || utterance.begin_s > 0) return !utterance.is_segment();
+  constexpr double rounding_s = 0.001;
+  const audio::AudioInfo info = audio::inspect_audio({utterance.audio, std::as_bytes(std::span(bytes_))});
+  return info.frames && !info.estimated && info.seconds() <= *utterance.end_s + rounding_s;
+}
+
 Listener::Heard Listener::hear(const Utterance& utterance) {
   Heard heard;
   const auto found = [&](Fault fault, std::string detail) { heard.fault = fault, heard.detail = std::move(detail); };
@@ -58,14 +66,16 @@ Listener::Heard Listener::hear(const Utterance& utterance) {
       return heard;
     }
     audio::ReadOptions options;
-    options.begin_s = utterance.begin_s, options.end_s = utterance.end_s;
+    heard.whole = is_whole(utterance);
+    if (!heard.whole) options.begin_s = utterance.begin_s, options.end_s = utterance.end_s;
     if (limits_.max_s > 0) options.max_s = limits_.max_s;
     heard.audio = audio::read_audio({utterance.audio, std::as_bytes(std::span(bytes_))}, options);
     judge(utterance, heard);
   } catch (const audio::AudioError& error) {
     using audio::AudioFault;
     const AudioFault fault = error.fault();
-    const bool lies = fault == AudioFault::wrong_length || fault == AudioFault::hidden_samples;
+    const bool lies = fault == AudioFault::wrong_length || fault == AudioFault::hidden_samples || fault == AudioFault::impossible_rate ||
+                      fault == AudioFault::impossible_channels;
     found(fault == AudioFault::too_long ? Fault::too_long
           : lies                        ? Fault::header_lies
           : fault != AudioFault::empty  ? Fault::unreadable

@@ -29,11 +29,13 @@ class Listener {
     std::string detail;      // of the fault
     audio::Audio audio;      // at 16,000 Hz, mono; whole where there is no fault
     std::string_view bytes;  // of the file, until the next call
+    bool whole = true;       // the audio is all of the file
   };
   Heard hear(const Utterance& utterance);
 
  private:
   void open(const Utterance& utterance);
+  bool is_whole(const Utterance& utterance) const;
   void judge(const Utterance& utterance, Heard& heard) const;
 
   SpeechLimits limits_;

@@ -102,9 +102,8 @@ void Manifest::add(const FieldValues& values, std::uint64_t line) {
   utterance.duration_s = numbers[at(Field::duration)];
   utterance.begin_s = numbers[at(Field::begin)].value_or(0);
   utterance.end_s = numbers[at(Field::end)];
-  // An offset makes the duration that of a segment, as in NeMo.
-  if (numbers[at(Field::begin)] && !utterance.end_s && utterance.duration_s && utterance.begin_s > 0)
-    utterance.end_s = utterance.begin_s + *utterance.duration_s;
+  // An offset makes the duration that of a segment, as in NeMo; 0 is that of a long recording's first.
+  if (numbers[at(Field::begin)] && !utterance.end_s && utterance.duration_s) utterance.end_s = utterance.begin_s + *utterance.duration_s;
   if (utterance.end_s && *utterance.end_s <= utterance.begin_s) return bad("ends before it begins");
   utterance.file = file_, utterance.line = line;
   corpus_.add(std::move(utterance));

@@ -9,6 +9,12 @@
 #include "datasets/tokenizers/utf8.h"
 
 namespace thaw {
+namespace {
+
+constexpr std::array decoded_endings{".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus"};
+constexpr std::array other_endings{".aiff", ".aif", ".au", ".sph", ".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr", ".3gp", ".caf"};
+
+}  // namespace
 
 CorpusBuilder::CorpusBuilder(const fs::path& path, CorpusFormat format, const CorpusOptions& options) : options_(options) {
   corpus_.path = path.string();
@@ -102,6 +108,17 @@ std::string beginning(std::string_view text, std::size_t most) {
   return std::string(text.substr(0, most)) + "…";
 }
 
+std::uint64_t lines_to_repair(std::string_view text) {
+  if (is_utf8(text)) return 0;
+  std::uint64_t count = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find_first_of("\r\n", at), text.size());
+    count += is_utf8(text.substr(at, end - at)) ? 0 : 1;
+    at = end + 1;
+  }
+  return count;
+}
+
 std::optional<double> seconds_of(std::string_view text) {
   text = trim(text);
   double value = 0;
@@ -110,11 +127,18 @@ std::optional<double> seconds_of(std::string_view text) {
   return value;
 }
 
-bool is_audio(const fs::path& path) {
-  static constexpr std::array endings{".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".au", ".sph"};
+std::string ending_of(const fs::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(endings.begin(), endings.end(), ending) != endings.end();
+  return ending;
+}
+
+bool is_decoded(const fs::path& path) {
+  return std::find(decoded_endings.begin(), decoded_endings.end(), ending_of(path)) != decoded_endings.end();
+}
+
+bool is_audio(const fs::path& path) {
+  return is_decoded(path) || std::find(other_endings.begin(), other_endings.end(), ending_of(path)) != other_endings.end();
 }
 
 std::vector<fs::path> audio_below(const fs::path& folder) {
@@ -128,7 +152,8 @@ std::vector<fs::path> audio_below(const fs::path& folder) {
 AudioFiles::AudioFiles(const fs::path& folder, Depth depth) {
   const auto add = [&](const fs::path& path) {
     std::string& kept = files_[path.stem().string()];
-    if (kept.empty() || path.string() < kept) kept = path.string();  // of two with one name, the same one everywhere
+    // Of two with one name, one that can be decoded, and the same one everywhere.
+    if (kept.empty() || std::pair(!is_decoded(path), path.string()) < std::pair(!is_decoded(kept), kept)) kept = path.string();
   };
   if (!fs::is_directory(folder)) return;
   if (depth == Depth::all)

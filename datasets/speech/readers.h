@@ -24,7 +24,7 @@ class CorpusBuilder {
   void leave_out(Fault fault, std::string where, std::string id = "", std::string detail = "");
   void bad_row(std::uint32_t file, std::uint64_t line, const std::string& detail);
   void note(std::string text) { corpus_.notes.push_back(std::move(text)); }
-  void count_repaired() { ++corpus_.repaired; }
+  void count_repaired(std::uint64_t lines = 1) { corpus_.repaired += lines; }
   std::string where(std::uint32_t file, std::uint64_t line) const { return fmt::format("{}:{}", corpus_.files[file], line); }
   Corpus finish();  // DataError where there is no utterance at all
 
@@ -57,10 +57,14 @@ std::pair<std::string, std::string> first_word(std::string_view line);
 // The text, or as many whole characters of it as `most` bytes hold, and then "…". `text` is UTF-8.
 std::string beginning(std::string_view text, std::size_t most);
 
+std::uint64_t lines_to_repair(std::string_view text);  // how many are not UTF-8
+
 // A finite number of 0 or more; nothing where `text` is none.
 std::optional<double> seconds_of(std::string_view text);
 
+std::string ending_of(const fs::path& path);                // ".wav", in small letters
 bool is_audio(const fs::path& path);                        // by its ending
+bool is_decoded(const fs::path& path);                      // by its ending; other audio is listed, but mostly unreadable
 std::vector<fs::path> audio_below(const fs::path& folder);  // sorted
 
 // Files whose ending says that they are audio, by their name without it: those of one folder, or of all below it.

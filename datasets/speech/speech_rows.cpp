@@ -245,13 +245,12 @@ void SpeechRows::check_bad(const std::string& where) const {
 }
 
 void SpeechRows::store(Row& row, const Listener::Heard& heard) const {
-  const Utterance& one = corpora_[corpus_].utterances[next_ - 1];
   row.audio.seconds = heard.audio.seconds();
   switch (speech_.audio) {
     case AudioCodec::none: break;
     case AudioCodec::i16: row.audio.samples = samples_of(heard.audio.samples); break;
     case AudioCodec::flac:
-      if (heard.bytes.starts_with("fLaC") && !one.is_segment()) row.audio.file = heard.bytes;
+      if (heard.bytes.starts_with("fLaC") && heard.whole) row.audio.file = heard.bytes;
       else row.audio.file = audio::encode_audio(heard.audio.samples, heard.audio.sample_rate, audio::AudioFormat::flac);
       break;
     case AudioCodec::features: {

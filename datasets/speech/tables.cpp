@@ -25,46 +25,75 @@ class Table {
 
   bool next(Cells& cells) { return records_.next(cells); }
   std::uint64_t line() const { return records_.line(); }
-  bool repaired() const { return repaired_; }
+  std::uint64_t repaired() const { return repaired_; }  // lines
 
  private:
   std::string_view text_of(const SourceText& source) {
     refuse_other_encodings(source);
-    repaired_ = !is_utf8(source.text());
-    if (!repaired_) return source.text();
+    repaired_ = lines_to_repair(source.text());
+    if (repaired_ == 0) return source.text();
     owned_ = repair_utf8(source.text());
     return owned_;
   }
 
-  bool repaired_ = false;
+  std::uint64_t repaired_ = 0;
   std::string owned_;
   SourceText source_;
   std::string_view whole_;
   Records records_;
 };
 
+// "0", "1" … up to the highest number that a column has.
+std::vector<std::string> numbers_of(const std::map<std::string, std::string>& columns) {
+  std::size_t highest = 0;
+  for (const auto& [use, number] : columns) highest = std::max<std::size_t>(highest, std::stoul(number));
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i <= highest; ++i) names.push_back(std::to_string(i));
+  return names;
+}
+
+// How many cells a row has. A header says it; without one each row needs those that are numbered, and has no more than the first good
+// one, but for empty ones at its end.
+class Width {
+ public:
+  Width(std::size_t named, bool numbered) : named_(named), numbered_(numbered) {}
+
+  bool fits(const Cells& cells) {
+    if (!numbered_) return cells.size() == named_;
+    if (cells.size() < named_) return false;
+    if (most_ == 0) most_ = cells.size();
+    std::size_t filled = cells.size();
+    while (filled > 0 && cells[filled - 1].empty()) --filled;
+    return filled <= most_;
+  }
+  std::size_t expected() const { return most_ == 0 ? named_ : most_; }
+
+ private:
+  std::size_t named_, most_ = 0;
+  bool numbered_;
+};
+
 // `change` sees each row's fields before they become an utterance.
 void read_rows(Table& table, const fs::path& path, std::uint32_t file, const fs::path& root, CorpusBuilder& corpus,
                const std::function<void(FieldValues&)>& change) {
   Manifest manifest(corpus, file, root);
-  if (table.repaired()) corpus.count_repaired();
+  corpus.count_repaired(table.repaired());
   const auto& columns = corpus.options().columns;
   const bool numbered =
       !columns.empty() && std::all_of(columns.begin(), columns.end(), [](const auto& one) { return is_number(one.second); });
   Cells cells;
   if (!table.next(cells)) throw DataError("{}: expected rows, found none: the file is empty", path.string());
-  std::vector<std::string> names(cells.begin(), cells.end());
-  if (numbered)
-    for (std::size_t i = 0; i < names.size(); ++i) names[i] = std::to_string(i);
+  const std::vector<std::string> names = numbered ? numbers_of(columns) : std::vector<std::string>(cells.begin(), cells.end());
   const std::string where = fmt::format("{}:{}", path.string(), table.line());
   std::array<int, fields> places{};
   for (std::size_t f = 0; f < fields; ++f) places[f] = manifest.find(static_cast<Field>(f), names, where);
   for (const Field field : manifest.needed())
     if (places[static_cast<std::size_t>(field)] < 0) manifest.lacks(field, "column", names, where);
   if (!numbered && !table.next(cells)) throw DataError("{}: expected rows, found a header alone", path.string());
+  Width width(names.size(), numbered);
   do {
-    if (cells.size() != names.size()) {
-      corpus.bad_row(file, table.line(), fmt::format("expected {} columns, found {}", names.size(), cells.size()));
+    if (!width.fits(cells)) {
+      corpus.bad_row(file, table.line(), fmt::format("expected {} columns, found {}", width.expected(), cells.size()));
       continue;
     }
     FieldValues values;
@@ -103,6 +132,18 @@ std::unordered_map<std::string, std::string> durations_of(const fs::path& folder
   return seconds;
 }
 
+// Some releases quote sentences as CSV does; others hold quotes of their own, single and unbalanced, which stay.
+std::string without_csv_quotes(const std::string& sentence) {
+  if (sentence.size() < 2 || sentence.front() != '"' || sentence.back() != '"') return sentence;
+  const std::string_view inner = std::string_view(sentence).substr(1, sentence.size() - 2);
+  std::string text;
+  for (std::size_t i = 0; i < inner.size(); ++i) {
+    if (inner[i] == '"' && (++i == inner.size() || inner[i] != '"')) return sentence;
+    text += inner[i];
+  }
+  return text.size() == inner.size() ? sentence : text;
+}
+
 }  // namespace
 
 void read_table(const fs::path& path, CorpusBuilder& corpus) {
@@ -130,6 +171,7 @@ void read_common_voice(const fs::path& path, CorpusBuilder& corpus) {
                 std::string& clip = *at(Field::audio);
                 if (!clip.empty() && fs::path(clip).extension().empty()) clip += ".mp3";  // as early releases wrote it
                 if (!at(Field::id)) at(Field::id) = fs::path(clip).stem().string();
+                if (at(Field::text)) at(Field::text) = without_csv_quotes(*at(Field::text));
                 if (const auto found = durations.find(clip); found != durations.end()) at(Field::duration) = found->second;
                 if (fs::is_directory(path)) at(Field::split) = file.stem().string();
               });

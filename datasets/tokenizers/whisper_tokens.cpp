@@ -80,7 +80,9 @@ std::optional<std::uint32_t> WhisperTokens::language_token(std::string_view lang
     if (wanted == alias.name) wanted = alias.code;
   for (const WhisperLanguage& known : languages_)
     if (wanted == known.code || wanted == known.name) return known.token;
-  return std::nullopt;
+  // Of a locale, as Common Voice's sv-SE, the language.
+  const std::size_t region = wanted.find_first_of("-_");
+  return region == std::string::npos ? std::nullopt : language_token(wanted.substr(0, region));
 }
 
 std::uint32_t WhisperTokens::timestamp(double seconds) const {

@@ -39,7 +39,7 @@ class WhisperTokens {
                 no_timestamps = 0, first_timestamp = 0;
   const std::vector<WhisperLanguage>& languages() const { return languages_; }  // in the order of their tokens
   bool multilingual() const { return multilingual_; }                           // else it knows English alone, whatever tokens it has
-  // By code or name, in any case; nothing for what the model does not know.
+  // By code, which a region may follow (sv-SE, zh_TW), or name, in any case; nothing for what the model does not know.
   std::optional<std::uint32_t> language_token(std::string_view language) const;
 
   bool is_timestamp(std::uint32_t token) const { return token >= first_timestamp; }

@@ -135,7 +135,7 @@ void make_directory(const fs::path& path) {
 }
 
 MappedFile::MappedFile(const fs::path& path) {
-  const Descriptor file(path, O_RDONLY, false, "open for reading");
+  const Descriptor file(path, O_RDONLY | O_NONBLOCK, false, "open for reading");  // a pipe is refused, not waited for
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) fail(path, "stat", errno, false);
   if (!S_ISREG(info.st_mode)) throw FileError("{}: cannot map: not a regular file", path.string());

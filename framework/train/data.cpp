@@ -159,7 +159,7 @@ DataSet set_of(const std::string& name, const std::string& path, const Recipe& r
                Communicator& comm, const Say& say) {
   DataSet set{name, open_shards(path, recipe, model, data.labels, data.tokenizer.get(), comm, say), {}};
   if (recipe.task != Task::speech_recognition) return set;
-  set.transcripts = transcripts_of(*set.shards, *data.tokenizer);
+  set.transcripts = transcripts_of(*set.shards, *data.tokenizer, recipe, say);
   if (const std::string said = never_learnt(set, *data.objective, model); !said.empty()) say(said);
   return set;
 }

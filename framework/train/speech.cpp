@@ -49,7 +49,8 @@ SpeechOptions speech_options(const Recipe& recipe, const DataModel& model, const
   SpeechOptions options;
   options.corpus = corpus_options(recipe);
   options.limits.min_s = audio.min_seconds;
-  options.limits.max_s = audio.max_seconds > 0 || !model.is("whisper") ? audio.max_seconds : whisper_window_s;
+  options.limits.max_s = audio.max_seconds;
+  if (model.is("whisper")) options.limits.max_s = audio.max_seconds > 0 ? std::min(audio.max_seconds, whisper_window_s) : whisper_window_s;
   options.rules = TextRules(audio.text_rules);
   options.audio = audio.store == "flac" ? AudioCodec::flac : AudioCodec::i16;
   options.bad = BadLimit::parse(audio.bad_limit);
@@ -198,8 +199,8 @@ void check_lengths(const ShardSet& shards, const Recipe& recipe, const DataModel
         shards.directory().string(), rows, least_s, shards.id(first), least_s + 0.01);
 }
 
-// A DataError for shards that the model cannot hear, or not whole.
-void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel& model) {
+// A DataError for shards that the model cannot hear, or not whole where they are to be written down.
+void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel& model, const ShardRanks& ranks) {
   const std::string where = shards.directory().string();
   const AudioCodec codec = shards.audio_codec();
   if (codec == AudioCodec::none) throw DataError("{}: rows are text, but the task {} hears audio", where, name_of(recipe.task));
@@ -214,11 +215,55 @@ void check_speech(const ShardSet& shards, const Recipe& recipe, const DataModel&
   std::uint64_t too_long = 0, first = 0;
   for (std::uint64_t row = shards.rows(); row-- > 0;)
     if (shards.seconds()[row] > whisper_window_s + 0.05) ++too_long, first = row;
-  if (too_long > 0 && recipe.task == Task::speech_recognition)
+  if (too_long == 0) return;
+  if (recipe.task == Task::speech_recognition)
     throw DataError(
-        "{}: {} rows are longer than 30 s, of which Whisper would hear the beginning alone; the first: {}: shard with "
-        "--max-seconds 30, or cut them",
+        "{}: {} rows are longer than 30 s, of which Whisper would hear the beginning alone; the first: {}: leave them out (thaw shard "
+        "--max-seconds 30; data.audio.max_seconds where the recipe shards the corpus itself), or cut them",
         where, too_long, shards.id(first));
+  // As thaw predict does with such recordings.
+  if (ranks.rank == 0)
+    ranks.say(fmt::format("{}: {} rows are longer than 30 s and are heard to there; the first: {}", where, too_long, shards.id(first)));
+}
+
+// "the vocabulary cannot spell 'x', 'y' of 'xyz'": the first few characters, as shards of another alphabet have them all.
+std::string cannot_spell(const std::vector<std::string>& missing, const std::string& text) {
+  constexpr std::size_t most = 5;
+  std::string quoted;
+  for (std::size_t i = 0; i < std::min(most, missing.size()); ++i)
+    quoted += fmt::format("{}'{}'", i == 0 ? "" : ", ", beginning(missing[i], 40));
+  if (missing.size() > most) quoted += fmt::format(" and {} more", missing.size() - most);
+  return fmt::format("the vocabulary cannot spell {} of '{}'", quoted, beginning(text, 200));
+}
+
+// The labels of a CTC model. Shards that were given may hold what its vocabulary cannot spell: it is held to the limit of a corpus, in
+// which such rows are left out; here they stay. Whatever a rank finds, all find.
+std::shared_ptr<const Transcripts> spelled_transcripts(const ShardSet& shards, const CtcVocabulary& vocabulary, const Recipe& recipe,
+                                                       const Say& say) {
+  constexpr std::size_t shown = 3;  // by SpeechReport
+  CorpusReport corpus{shards.directory().string(), "shards", 0, 0, {}};
+  std::uint64_t row = 0;
+  auto transcripts = std::make_shared<const Transcripts>(shards, [&](const std::string& text) {
+    const std::vector<std::string> missing = vocabulary.unspellable(text);
+    if (missing.empty()) {
+      ++corpus.rows;
+    } else {
+      LeftOut& bad = corpus.left_out.emplace_back();
+      bad.reason = name_of(Fault::unspellable);
+      if (corpus.left_out.size() <= shown) bad.where = shards.id(row), bad.detail = cannot_spell(missing, text);
+    }
+    ++row;
+    // Where there is no unknown token, the first row that needs one says so.
+    return vocabulary.encode_plain(text);
+  });
+  if (corpus.left_out.empty()) return transcripts;
+  SpeechReport report;
+  report.corpora.push_back(std::move(corpus));
+  report.check(BadLimit::parse(recipe.data.audio.bad_limit));
+  const CorpusReport& found = report.corpora.front();
+  say(fmt::format("{}: {} of {} rows hold characters that the vocabulary lacks, which are taken as the unknown token; the first: {}: {}",
+                  found.path, found.left_out.size(), shards.rows(), found.left_out.front().where, found.left_out.front().detail));
+  return transcripts;
 }
 
 }  // namespace
@@ -282,15 +327,17 @@ std::shared_ptr<ShardSet> open_speech(const std::string& path, const Recipe& rec
     }
   }
   auto shards = std::make_shared<ShardSet>(directory);
-  check_speech(*shards, recipe, model);
+  check_speech(*shards, recipe, model, ranks);
   return shards;
 }
 
-std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer) {
+std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer, const Recipe& recipe,
+                                                  const Say& say) {
+  if (const auto* const vocabulary = dynamic_cast<const CtcVocabulary*>(&tokenizer))
+    return spelled_transcripts(shards, *vocabulary, recipe, say);
   // Those of Whisper's decoder begin with a blank, as words within a sentence do.
-  const bool blank = !is_ctc(tokenizer);
   return std::make_shared<const Transcripts>(
-      shards, [&](const std::string& text) { return tokenizer.encode_plain(blank ? fmt::format(" {}", trim(text)) : text); });
+      shards, [&](const std::string& text) { return tokenizer.encode_plain(fmt::format(" {}", trim(text))); });
 }
 
 std::string never_learnt(const DataSet& set, const Objective& objective, const DataModel& model) {

@@ -32,7 +32,9 @@ std::shared_ptr<ShardSet> open_speech(const std::string& path, const Recipe& rec
                                       const std::vector<std::string>& labels, const Tokenizer* tokenizer, const ShardRanks& ranks,
                                       const fs::path& cache_dir);
 
-std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer);
+// What is learnt of each row's text. DataError where a CTC vocabulary cannot spell more rows than data.audio.bad_limit allows; says how many
+// it cannot where it allows them.
+std::shared_ptr<const Transcripts> transcripts_of(const ShardSet& shards, const Tokenizer& tokenizer, const Recipe& recipe, const Say& say);
 
 // Says how many rows have fewer frames than their texts' characters need (CTC), or longer transcripts than the decoder takes (Whisper); empty
 // where none has. DataError where rows have no language that a Whisper knows.

@@ -89,6 +89,13 @@ TEST_F(Pronounce, ATableForPeople) {
   }
 }
 
+TEST_F(Pronounce, BlanksAreNotSaid) {
+  const std::string once = pronounce("wav2vec2", said("other.wav", "dark suit") + " --json").output;
+  EXPECT_NE(once.find("DARK SUIT"), std::string::npos) << once;
+  for (const char* text : {"dark  suit", " dark suit ", "dark\tsuit"})
+    EXPECT_EQ(pronounce("wav2vec2", said("other.wav", text) + " --json").output, once) << text;
+}
+
 TEST_F(Pronounce, ManySentences) {
   fs::copy(ctc_file("other.wav"), shop.path("here.wav"));
   shop.write("list.tsv", fmt::format("here.wav\tdark suit\n{}\tsuit 42\nnowhere.wav\tsuit\n{}\tsuit\n{}\tlong\n", ctc_file("short.wav"),

@@ -118,10 +118,9 @@ TEST_F(Refusal, RunDirectory) {
 }
 
 TEST_F(Refusal, RunDirectoryWithALiveOwner) {
-  const Ran ran =
-      shell(std::string(THAW_BINARY_DIR "/thaw ") + shop.train("run", "epochs=100000") + " >/dev/null 2>&1 & first=$!; until [ -s " +
-            shop.path("run/log.jsonl") + " ]; do sleep 0.05; done; " + THAW_BINARY_DIR + "/thaw " + shop.train("run", "epochs=100000") +
-            "; code=$?; kill -9 $first; exit $code");
+  const Ran ran = shell(std::string(THAW_BINARY_DIR "/thaw ") + shop.train("run", "epochs=100000") +
+                        " >/dev/null 2>&1 & first=$!; until [ -s " + shop.path("run/log.jsonl") + " ]; do sleep 0.05; done; " +
+                        THAW_BINARY_DIR + "/thaw " + shop.train("run", "epochs=100000") + "; code=$?; kill -9 $first; exit $code");
   EXPECT_EQ(ran.exit_code, 73) << ran.output;
 }
 

@@ -126,6 +126,41 @@ TEST_F(ShardSpeech, TheModelsFeatures) {
   EXPECT_EQ(set.features(0).size(), 3000u * 80);
 }
 
+// A Whisper whose directory does not say so takes Whisper's usual features, and those of the file that training writes.
+TEST_F(ShardSpeech, TheUsualFeaturesOfAWhisper) {
+  sound("good.wav", 1);
+  shop.write("rows.tsv", "path\tsentence\ngood.wav\ta good film\n");
+  const std::string model = shop.path("model/config.json");
+  Json config = Json::parse(read_file(model));
+  config["model_type"] = "whisper", config["num_mel_bins"] = 20;
+  shop.write("model/config.json", config.dump());
+  expect(command("rows.tsv", "out", "--audio features"), 0, {"rows.tsv (table): 1 rows"});
+  const ShardSet set(shop.path("out"));
+  EXPECT_EQ(set.index().feature_width, 20u);
+  EXPECT_EQ(set.features(0).size(), 3000u * 20);
+  shop.write("model/preprocessor_config.json", "{\"feature_extractor_type\": \"WhisperFeatureExtractor\", \"feature_size\": 20}");
+  expect(command("rows.tsv", "said", "--audio features"), 0, {"rows.tsv (table): 1 rows"});
+  EXPECT_EQ(ShardSet(shop.path("said")).features(0), set.features(0));
+}
+
+// What is for rows of text would be passed over in silence; and rows of speech that were taken for text are told the way.
+TEST_F(ShardSpeech, OptionsOfTextAreRefused) {
+  sound("good.wav", 1);
+  shop.write("rows.csv", "path,text\ngood.wav,a good film\n");
+  expect(command("rows.csv", "out", "--audio i16 --format jsonl"), 64,
+         {"--format: speech has the format of its corpus in --corpus; leave this option out"});
+  expect(command("rows.csv", "out", "--audio i16 --header no"), 64,
+         {"--header: speech has numbers in --column where a table has no header; leave this option out"});
+  expect(command("rows.csv", "out", "--audio i16 --skip-bad-rows"), 64,
+         {"--skip-bad-rows: speech lists bad rows and goes on up to --bad-limit; leave this option out"});
+  expect(command("rows.csv", "out", "--audio i16 --format auto"), 0, {"rows.csv (table): 1 rows"});
+  shop.write("rows.jsonl", "\xEF\xBB\xBF{\"audio_filepath\": \"good.wav\", \"text\": \"a good film\"}\n");
+  expect(command("rows.jsonl", "text"), 65,
+         {"expected the key 'label' (label), found audio_filepath, text: name the right one; if 'audio_filepath' names recordings, this is "
+          "speech: shard it with --audio i16"});
+  expect(command("rows.csv", "text"), 65, {"expected a column 'label' (label)", "if 'path' names recordings, this is speech"});
+}
+
 TEST_F(ShardSpeech, WrongWords) {
   kaldi("data", 4);
   shop.write("data/wav.scp", "r0 touch " + shop.path("seen") + " |\n");

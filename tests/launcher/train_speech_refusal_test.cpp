@@ -82,6 +82,60 @@ TEST_F(TrainSpeechRefusal, TextsThatCannotBeSpelledOrSpoken) {
               {"1 rows are shorter than the", "data.audio.min_seconds"});
 }
 
+// Shards that were made for another vocabulary are held to the limit of a corpus; within it the texts stay.
+TEST_F(TrainSpeechRefusal, TextsOfShardsThatCannotBeSpelled) {
+  sound("a.wav", 1, 0.3F);
+  shop.write("rows.tsv", "path\ttext\tid\na.wav\tabc\tgood\na.wav\tabxСтоуэ\tbad\na.wav\tfed\tbetter\n");
+  const Ran sharded = thaw(fmt::format("shard {} --out {} --audio i16 --label-kind none --model {}", shop.path("rows.tsv"),
+                                       shop.path("shards"), made("whisper")));
+  ASSERT_EQ(sharded.exit_code, 0) << sharded.output;
+  recipe("ctc", "wav2vec2", "steps: 1");
+  const std::string as_eval = "data.eval.dev=" + shop.path("shards");
+  const std::vector<std::string> refused{"1 of 3 utterances are bad input, expected at most 0 (5%)",
+                                         shop.path("shards: unspellable: 1 (bad: "),
+                                         "the vocabulary cannot spell 'x', 'С', 'т', 'о', 'у' and 1 more of 'abxСтоуэ'"};
+  const std::vector<std::string> allowed{shop.path("shards: 1 of 3 rows hold characters that the vocabulary lacks"),
+                                         "which are taken as the unknown token; the first: bad: the vocabulary cannot spell 'x'"};
+  for (const int ranks : {1, 2}) expect_said(thaw(train("ctc", "refused", as_eval), ranks), 65, refused);
+  expect_said(thaw(train("ctc", "run", as_eval + " data.audio.bad_limit=1"), 2), 0, allowed);
+  // The model that came of it has a vocabulary of its own, for whatever it learns or is measured on next.
+  const std::string eval = fmt::format("eval {} --data {}", shop.path("run"), shop.path("shards"));
+  expect_said(thaw(eval + " data.audio.bad_limit=0"), 65, {"1 of 3 utterances are bad input, expected at most 0 (0)"});
+  expect_said(thaw(eval), 0, allowed);  // the run's own limit
+  recipe_for("again", "automatic-speech-recognition", shop.path("run/best"), shop.path("shards"), made("corpus/dev.tsv"), "steps: 1");
+  expect_said(thaw(train("again", "again-refused")), 65, refused);
+  expect_said(thaw(train("again", "again", "data.audio.bad_limit=50%")), 0, allowed);
+  // Built from these rows, it spells them.
+  const Ran spelled = thaw(train("again", "built", "speech.vocabulary=transcripts data.eval=null"));
+  expect_said(spelled, 0, {"vocabulary 15 characters"});
+  EXPECT_EQ(spelled.output.find("unknown token"), std::string::npos) << spelled.output;
+}
+
+// A Whisper hears 30 s.
+TEST_F(TrainSpeechRefusal, RowsThatAWhisperDoesNotHearToTheirEnd) {
+  fs::create_directories(shop.path("sounds/one"));
+  fs::create_directories(shop.path("sounds/two"));
+  sound("sounds/one/a.wav", 1, 0.3F), sound("sounds/two/b.wav", 1, 0.2F), sound("sounds/two/long.wav", 31, 0.3F);
+  shop.write("rows.tsv", "path\ttext\tid\nsounds/one/a.wav\tabc\ta\nsounds/two/long.wav\tfed\tlong\n");
+  recipe_for("whisper", "automatic-speech-recognition", made("whisper"), shop.path("rows.tsv"), made("corpus/dev.tsv"),
+             "steps: 1\nspeech: {short_rows: true}");
+  for (const char* limit : {"", "data.audio.max_seconds=40"}) {
+    fs::remove_all(shop.path("run"));
+    expect_said(thaw(train("whisper", "run", fmt::format("data.eval=null {}", limit))), 0, {"left out, too_long: 1", "train 1 ("});
+  }
+  const std::string shard = fmt::format("shard {} --out {} --audio i16 ", shop.path("rows.tsv"), shop.path("spoken"));
+  ASSERT_EQ(thaw(shard + "--label-kind none --model " + made("whisper")).exit_code, 0);
+  expect_said(thaw(train("whisper", "refused", "data.train=" + shop.path("spoken"))), 65,
+              {"1 rows are longer than 30 s", "the first: long: ", "--max-seconds 30", "data.audio.max_seconds"});
+  // Of classes shards say so, as thaw predict does, and a corpus leaves them out.
+  ASSERT_EQ(thaw(fmt::format("shard {} --out {} --audio i16", shop.path("sounds"), shop.path("told"))).exit_code, 0);
+  recipe_for("classes", "audio-classification", made("whisper"), shop.path("told"), shop.path("told"),
+             "steps: 1\nspeech: {short_rows: true}\ndropout: 0");
+  expect_said(thaw(train("classes", "given", "data.eval=null"), 2), 0,
+              {shop.path("told: 1 rows are longer than 30 s and are heard to there; the first: "), "train 3 ("});
+  expect_said(thaw(train("classes", "own", "data.eval=null data.train=" + shop.path("sounds"))), 0, {"left out, too_long: 1", "train 2 ("});
+}
+
 TEST_F(TrainSpeechRefusal, ATaskThatDoesNotFitTheModel) {
   recipe("whisper", "whisper", "steps: 1");
   recipe("many", "multilingual", "steps: 1");
@@ -110,6 +164,8 @@ TEST_F(TrainSpeechRefusal, ATaskThatDoesNotFitTheModel) {
   refuse("ctc", "augment.time_masks=2", "this model has masks of its own");
   refuse("ctc", fmt::format("augment.noises={}", shop.path("model")), "expected recordings, found none", 66);
   refuse("whisper", fmt::format("data.train={}", shop.path("nowhere.tsv")), "nowhere.tsv", 66);
+  fs::create_directories(shop.path("nothing"));
+  refuse("whisper", fmt::format("data.train={}", shop.path("nothing")), "in a recipe data.audio.corpus");
   // What a decoder takes is bounded.
   std::string words;
   for (int i = 0; i < 300; ++i) words += " abc";

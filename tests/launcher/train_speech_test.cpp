@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <regex>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 #include "datasets/audio/audio.h"
 #include "framework/base/file.h"
@@ -100,6 +102,16 @@ TEST_F(TrainSpeech, ErrorReports) {
   };
   EXPECT_NEAR(measured("evaluate.beams=1")["wer"].get<double>(), metrics["dev/wer"].get<double>(), 1e-12);
   EXPECT_NEAR(measured("evaluate.beams=4")["loss"].get<double>(), metrics["dev/loss"].get<double>(), 1e-9);
+
+  // The rows that are counted are those that were measured.
+  const std::string eval = fmt::format("eval {} --data {} ", shop.path("all"), made("corpus/dev.tsv"));
+  for (const auto& [most, rows, said] : {std::tuple{0, 8, "8 rows of "}, {3, 3, "3 of 8 rows of "}, {9, 8, "8 rows of "}}) {
+    const std::string bound = fmt::format("evaluate.max_rows={} ", most);
+    const Ran json = thaw(eval + bound + "--json 2>/dev/null"), text = thaw(eval + bound + "2>/dev/null");
+    ASSERT_EQ(json.exit_code, 0) << json.output;
+    EXPECT_EQ(Json::parse(json.output)["rows"], rows);
+    EXPECT_EQ(text.output.find(said), 0U) << text.output;
+  }
 
   run("whisper", "some", at_the_end + "evaluate.max_rows=3");
   EXPECT_NE(shop.file("some/eval/dev.wer.txt").find("utterances            3,"), std::string::npos);
@@ -276,7 +288,9 @@ TEST_F(TrainSpeech, SoundsAreToldApart) {
     recipe_for(model, "audio-classification", made(model), made("classes/train"), made("classes/dev"),
                whisper ? "dropout: 0\nthaw: {phases: [{trainable: [head], until: {epochs: 40}}]}" : "dropout: 0\nepochs: 6");
     const std::string run_of = fmt::format("run-{}", model);
-    expect_said(run(model, run_of, at_the_end), 0, {"audio-classification: high, low"});
+    // The head of a Whisper is 32 x 16 + 16 and 16 x 2 + 2 numbers.
+    expect_said(run(model, run_of, at_the_end), 0,
+                {"audio-classification: high, low", whisper ? " parameters, 562 learning)" : " parameters, all learning)"});
     const auto [first, last] = first_and_last(run_of, 4);
     EXPECT_LT(last, 0.9 * first) << model;
     const Json metrics = result(run_of)["metrics"];
@@ -361,6 +375,16 @@ TEST_F(TrainSpeech, PlansAndStepsBySeconds) {
     }
     EXPECT_EQ(rows, 32);
   }
+}
+
+// However slow: no rate reads 0.
+TEST_F(TrainSpeech, PlansSayHowSlowAModelIs) {
+  recipe("ctc", "wav2vec2", "epochs: 1");
+  const Ran plan = thaw(fmt::format("plan {} --measure 1", shop.path("ctc.yaml")));
+  ASSERT_EQ(plan.exit_code, 0) << plan.output;
+  std::smatch found;  // behind the memory, before the time
+  ASSERT_TRUE(std::regex_search(plan.output, found, std::regex(" [kMG]B +([0-9.]+) +(-|[0-9.]+) +[0-9]"))) << plan.output;
+  EXPECT_TRUE(std::regex_match(found[1].str(), std::regex("[1-9][0-9]+|[1-9][.][0-9]|0[.][0-9][0-9]"))) << plan.output;
 }
 
 }  // namespace

@@ -83,10 +83,32 @@ TEST_F(Transcribe, AnotherFileOfTheSameModelAndPausesSayTheSame) {
   EXPECT_EQ(transcribe(sentences[4].string() + " --windows pauses --precision bf16").output, first.output);
 }
 
+// Sentences after one another, in both kinds of windows; Whisper ends some texts before their window does.
+TEST_F(Transcribe, WindowsAtPausesLoseNothing) {
+  const std::string recording = joined("long.wav", 1);
+  const std::string whole = transcribe(recording).output, parts = transcribe(recording + " --windows pauses").output;
+  const auto words = [](const std::string& text) { return split(text, ' ').size(); };
+  EXPECT_NEAR(static_cast<double>(words(parts)), static_cast<double>(words(whole)), 4) << whole << "\n" << parts;
+}
+
+// Without timestamps nothing says where a text ends; the silence behind it is not heard again.
+TEST_F(Transcribe, WordTimesAddNoWords) {
+  for (const fs::path& sentence : sentences) {
+    const std::string plain = sentence.string() + " --no-timestamps";
+    EXPECT_EQ(transcribe(plain + " --word-times").output, transcribe(plain).output);
+  }
+}
+
 TEST_F(Transcribe, WhatCannotBeHeardIsNamedAndTheOthersGoOn) {
   fs::create_directories(shop.path("in"));
   shop.write("in/broken.wav", "RIFF nothing of the kind");
   fs::copy(sentences[4], shop.path("in/whole.wav"));
+  ASSERT_EQ(shell("mkfifo " + shop.path("in/pipe.wav")).exit_code, 0);
+  const Ran unread = transcribe(fmt::format("{0}/pipe.wav {0}/whole.wav", shop.path("in")));
+  EXPECT_EQ(unread.exit_code, 65) << unread.output;
+  EXPECT_NE(unread.output.find("pipe.wav: cannot map"), std::string::npos) << unread.output;
+  EXPECT_NE(unread.output.find("whole.wav\tHe might even"), std::string::npos) << unread.output;
+  fs::remove(shop.path("in/pipe.wav"));
   const Ran ran = transcribe(shop.path("in"));
   EXPECT_EQ(ran.exit_code, 65);
   EXPECT_NE(ran.output.find("broken.wav: unreadable"), std::string::npos) << ran.output;
@@ -110,6 +132,10 @@ TEST_F(Transcribe, WordsThatCannotBe) {
   expect(recording + " " + sentences[3].string() + " --format srt", 64, "2 recordings are as many files");
   expect(recording + " --format srt --json", 64, "--json");
   expect(recording + " --format srt --max-words-per-line 0", 64, "--max-words-per-line");
+  expect(recording + " --format srt --max-words-per-line 3 --max-line-width 40 --max-line-count 2", 64, "--max-words-per-line");
+  for (const char* wrong :
+       {"--best-of 0", "--temperatures 0,-1", "--temperatures nan", "--patience 0", "--patience nan", "--unknown-word nan"})
+    expect(fmt::format("{} {}", recording, wrong), 64, std::string(wrong).substr(0, std::string_view(wrong).find(' ')).c_str());
   expect(recording + " --format doc", 64, "doc");
   expect(recording + " --language de", 64, "English");
   expect(fmt::format("{0} {0} --output {1}", recording, shop.path("out")), 64, "same file");

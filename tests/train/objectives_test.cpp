@@ -7,6 +7,7 @@
 #include <set>
 
 #include "datasets/audio/audio.h"
+#include "framework/base/error.h"
 #include "framework/base/file.h"
 #include "framework/comm/communicator.h"
 #include "framework/models/registry.h"
@@ -168,6 +169,40 @@ TEST_F(Objectives, TimesFollowTheSpeed) {
     EXPECT_NEAR(0.01 * static_cast<double>(loud[-1].item<std::int64_t>()), seconds / speed, 0.03);
   }
   EXPECT_EQ(speeds.size(), 2U);
+}
+
+// A row's own language where the model knows it, with a region or without; else the recipe's.
+TEST_F(Objectives, LanguagesThatTheModelDoesNotKnow) {
+  std::vector<float> samples(16000);
+  for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = i % 40 < 20 ? 0.2F : -0.2F;
+  write_file_atomically(folder_ / "one.wav", audio::encode_audio(samples, 16000, audio::AudioFormat::wav));
+  const auto languages = [&](const std::string& rows, const std::string& of_recipe) {
+    write_file_atomically(folder_ / "rows.tsv", fmt::format("path\ttext\tlocale\n{}", rows));
+    std::vector<std::string> overrides{fmt::format("data.train={}", (folder_ / "rows.tsv").string())};
+    if (!of_recipe.empty()) overrides.push_back(fmt::format("data.audio.language={}", of_recipe));
+    const RunData data = data_of("multilingual", overrides);
+    const DataSet& set = data.train[0];
+    std::vector<std::int64_t> tokens;
+    for (std::uint64_t row = 0; row < set.shards->rows(); ++row) {
+      Context context;
+      data.objective->targets({{&set, row}}, context);
+      tokens.push_back(context.input_ids[1].item<std::int64_t>());
+    }
+    std::vector<std::string> found;
+    for (const std::int64_t token : tokens) found.push_back(token == *data.tokenizer->token_id("<|ru|>") ? "ru" : "en");
+    std::sort(found.begin(), found.end());  // shards may have another order
+    return found;
+  };
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(languages("one.wav\tabc\tru-RU\none.wav\tabc\ten\n", ""), (Texts{"en", "ru"}));
+  EXPECT_EQ(languages("one.wav\tabc\tga-IE\none.wav\tabc\ten_GB\none.wav\tabc\t\n", "ru"), (Texts{"en", "ru", "ru"}));
+  try {
+    languages("one.wav\tabc\tga-IE\n", "");
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("found 'ga-IE'"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("data.audio.language"), std::string::npos) << error.what();
+  }
 }
 
 // A transcript of more tokens than the decoder takes loses its end, and nothing else.

@@ -1,5 +1,6 @@
 // The text of a recording whose windows were cut beforehand, at pauses (speech_windows.h): many are decoded at once, and none knows
-// what another said. Faster than one after another, for recordings with a voice detection that can be relied upon.
+// what another said. Faster than one after another, for recordings with a voice detection that can be relied upon. Where a window's
+// text ends before the window does, the rest is decoded as a window of its own.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "framework/tasks/transcription/caption_cues.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <iterator>
@@ -59,7 +61,8 @@ class Lines {
 
   void add(const Segment& segment) {
     const std::size_t most = options_.max_words_per_line.value_or(unlimited);
-    for (std::size_t i = 0; i < segment.words.size(); ++i) add(segment.words[i], i % most == 0);
+    for (std::size_t i = 0; i < segment.words.size(); ++i)
+      add(segment.words[i], keeps_segments_ ? i % most == 0 : options_.sentences && words_ >= most);
   }
   std::vector<std::vector<TimedWord>> cues() && {
     finish_cue();
@@ -76,9 +79,11 @@ class Lines {
     }
     const bool has_room = width_ + width <= options_.max_line_width.value_or(unlimited);
     const bool starts_cue = starts_line && !cue_.empty() && keeps_segments_;
+    const bool line_is_full = starts_line && !keeps_segments_;
     last_ = word.start;
-    if (width_ > 0 && has_room && !paused && !starts_cue) {
+    if (width_ > 0 && has_room && !paused && !starts_cue && !line_is_full) {
       width_ += width;
+      ++words_;
     } else {
       word.word = strip_blanks(word.word);
       const std::size_t stripped = count_characters(word.word);
@@ -90,6 +95,7 @@ class Lines {
         word.word.insert(0, "\n");
       }
       width_ = stripped;
+      words_ = 1;
     }
     cue_.push_back(std::move(word));
   }
@@ -106,9 +112,9 @@ class Lines {
   }
 
   const CaptionOptions& options_;
-  bool keeps_segments_;  // a cue has words of one segment alone
-  double last_;          // s, the start of the word before
-  std::size_t width_ = 0, lines_ = 1;
+  bool keeps_segments_;                            // a cue has words of one segment alone
+  double last_;                                    // s, the start of the word before
+  std::size_t width_ = 0, words_ = 0, lines_ = 1;  // of the line, and of the cue
   std::vector<TimedWord> cue_;
   std::vector<std::vector<TimedWord>> cues_;
 };
@@ -129,7 +135,7 @@ void highlight(const std::vector<TimedWord>& words, bool escaped, std::vector<Cu
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::int64_t start = milliseconds(words[i].start), end = milliseconds(words[i].end);
     if (last < start) cues.push_back({last, start, plain});
-    cues.push_back({start, end, text_of(words, escaped, i)});
+    if (start < end) cues.push_back({start, end, text_of(words, escaped, i)});
     last = end;
   }
 }
@@ -140,6 +146,27 @@ void stay(std::vector<Cue>& cues) {
     const std::int64_t longest = i + 1 < cues.size() ? cues[i + 1].start : std::numeric_limits<std::int64_t>::max();
     cues[i].end = std::max(cues[i].end, std::min(cues[i].start + shortest_cue_ms, longest));
   }
+}
+
+// A text of no length is shown until the next one begins, or with the next one where that begins at once.
+void show_all(std::vector<Cue>& cues) {
+  for (std::size_t i = 0; i < cues.size(); ++i) {
+    Cue& cue = cues[i];
+    if (cue.start < cue.end) continue;
+    const bool last = i + 1 == cues.size();
+    cue.end = last ? cue.start + shortest_cue_ms : std::min(cue.start + shortest_cue_ms, cues[i + 1].start);
+    if (cue.start < cue.end) continue;
+    cues[i + 1].text = fmt::format("{} {}", cue.text, cues[i + 1].text);
+    cue.text.clear();
+  }
+  std::erase_if(cues, [](const Cue& cue) { return cue.text.empty(); });
+}
+
+// Whisper's last window is filled up with silence, in which it may hear something, too.
+void end_with(std::vector<Cue>& cues, double seconds) {
+  const std::int64_t end = milliseconds(seconds);
+  std::erase_if(cues, [&](const Cue& cue) { return cue.start >= end; });
+  for (Cue& cue : cues) cue.end = std::min(cue.end, end);
 }
 
 }  // namespace
@@ -164,7 +191,9 @@ std::vector<Cue> caption_cues(const Transcript& transcript, const CaptionOptions
     }
   }
   std::erase_if(cues, [](const Cue& cue) { return strip_blanks(cue.text).empty(); });
+  show_all(cues);
   if (options.sentences && !options.highlight_words) stay(cues);
+  if (transcript.seconds) end_with(cues, *transcript.seconds);
   return cues;
 }
 

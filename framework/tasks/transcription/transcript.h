@@ -30,7 +30,8 @@ struct Segment {
 struct Transcript {
   std::string text, language;  // no language where the model knows no languages
   std::vector<Segment> segments;
-  bool word_times = false;  // whether words were looked for
+  bool word_times = false;        // whether words were looked for
+  std::optional<double> seconds;  // of the recording, where that is known
 };
 
 }  // namespace thaw

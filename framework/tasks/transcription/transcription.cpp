@@ -83,7 +83,10 @@ class Transcription {
     if (options_.word_times) {
       add_word_times(window, cut.segments);
       const std::optional<double> last_word = end_of(cut.segments);
-      if (!cut.ends_in_silence && last_word && *last_word > seconds_of(window.seek)) seek = frame_at(*last_word);
+      // Words at a window's end may be cut in two: they are heard again. Where the recording ends with it, and nothing says that more
+      // is to come, openai-whisper would make words of the silence behind it.
+      const bool all_heard = cut.ends_in_silence || (!options_.decoding.timestamps && seek >= content_frames_);
+      if (!all_heard && last_word && *last_word > seconds_of(window.seek)) seek = frame_at(*last_word);
       if (options_.hallucination_silence_threshold) {
         const SilenceRules rules{*options_.hallucination_silence_threshold, content_frames_};
         const SilenceVerdict verdict = skip_silence(rules, window, cut.segments, seek, cut.ends_in_silence, last_speech_);

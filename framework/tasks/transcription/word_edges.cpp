@@ -51,7 +51,11 @@ void snap_to_voice(Transcript& transcript, const std::vector<TimeSpan>& voiced) 
     if (before != nullptr) before->end = std::max(pause->begin_s, before->start + shortest_word);
     if (after != nullptr) after->start = pause->end_s;
   }
-  for (TimedWord* word : words) word->end = std::max(word->end, word->start + shortest_word);
+  double last = 0;
+  for (TimedWord* word : words) {
+    word->start = std::max(word->start, last);
+    last = word->end = std::max(word->end, word->start + shortest_word);
+  }
   bound_by_words(transcript);
 }
 

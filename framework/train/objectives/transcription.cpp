@@ -30,7 +30,7 @@ bool WhisperTranscription::with_times(const DataSet& set, std::uint64_t row) con
 
 std::string WhisperTranscription::language_in(const DataSet& set, std::uint64_t row) const {
   const std::string own = set.shards->language(row);
-  return own.empty() ? options_.language : own;
+  return options_.language.empty() || knows(own) ? own : options_.language;
 }
 
 bool WhisperTranscription::knows(const std::string& language) const {

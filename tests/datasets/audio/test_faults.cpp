@@ -138,6 +138,35 @@ TEST(AudioFaults, PartsAndLimits) {
   expect_fault(wav(), AudioFault::too_long, "0.4 s", options);
 }
 
+// What resampling hears beside a part, and what is decoded to reach it, is not judged.
+TEST(AudioFaults, APartIsJudgedByItself) {
+  const Folder folder;
+  auto sound = white_noise(10 * 22050, 0.3);
+  std::fill(sound.begin() + 4 * 22050, sound.begin() + 6 * 22050, 0.0f);
+  std::string uncounted = read_file(write_sound(folder.path() / "x", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, 22050, 1, sound));
+  uncounted.replace(std::min(uncounted.find("Info"), uncounted.find("Xing")), 4, "none");
+  ASSERT_TRUE(inspect_audio(bytes_of(uncounted)).estimated);
+  EXPECT_LT(inspect_audio(bytes_of(uncounted)).seconds(), 8) << "a wrong estimate";
+  EXPECT_NEAR(read_audio(bytes_of(uncounted)).seconds(), 10, 0.15) << "all of it is heard";
+  for (const std::string& recording : {encode_audio(sound, 22050, AudioFormat::wav), uncounted}) {
+    ReadOptions options;
+    options.max_s = 2;
+    for (const double begin : {0.0, 3.3, 7.9}) {
+      options.begin_s = begin;
+      options.end_s = begin + 2;
+      EXPECT_EQ(read_audio(bytes_of(recording), options).samples.size(), 32000u) << begin;
+      options.end_s = begin + 2.001;
+      expect_fault(recording, AudioFault::too_long, "more than 2 s", options);
+    }
+    options.begin_s = 1;
+    options.end_s.reset();
+    expect_fault(recording, AudioFault::too_long, "more than 2 s", options);
+    options.begin_s = recording == uncounted ? 4.4 : 4.02;  // a codec blurs where silence begins
+    options.end_s = 5.92;
+    EXPECT_EQ(find_fault(read_audio(bytes_of(recording), options)), AudioFault::silent);
+  }
+}
+
 TEST(AudioFaults, Samples) {
   const auto fault = [](std::span<const float> samples) {
     return find_fault(read_audio(bytes_of(encode_audio(samples, 16000, AudioFormat::wav))));

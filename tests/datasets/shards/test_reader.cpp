@@ -206,6 +206,9 @@ TEST(Reader, EveryWrongRowIsNamed) {
   EXPECT_SAYS(error_for("{\"text\": \"a\", \"label\": 1}\n{\"text\": }\n", {}, SourceFormat::jsonl), "data.x:2: row 2: not valid JSON");
   EXPECT_SAYS(error_for("[1]\n", {}, SourceFormat::jsonl), "data.x:1: row 1: expected a JSON object, found array");
   EXPECT_SAYS(error_for("{\"txt\": \"a\", \"label\": 1}\n", {}, SourceFormat::jsonl), "expected the key 'text' (text), found label, txt");
+  EXPECT_SAYS(error_for("{\"wav\": \"a.wav\", \"text\": \"a\"}\n", {}, SourceFormat::jsonl),
+              "found text, wav: name the right one; if 'wav' names recordings, this is speech: shard it with --audio i16");
+  EXPECT_SAYS(error_for("audio\twho\tsentence\na.wav\tb\tc\n"), "or say the number of each column, from 0; if 'audio' names recordings, ");
   EXPECT_SAYS(error_for("{\"text\": 5, \"label\": 1}\n", {}, SourceFormat::jsonl), "expected a string, found number");
   EXPECT_SAYS(error_of([] { RowReader("rows.parquet", {}); }), "rows.parquet");
   EXPECT_SAYS(error_of([] { format_of("rows.parquet", SourceFormat::by_name); }), "expected .tsv, .csv or .jsonl");

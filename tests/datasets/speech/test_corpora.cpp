@@ -74,6 +74,28 @@ TEST_F(Corpora, CommonVoice) {
   EXPECT_EQ(reasons(test.left_out), (Texts{"audio_without_text "}));
 }
 
+// Some releases quote sentences as CSV does; in the others quotes are characters, whatever they look like.
+TEST_F(Corpora, CommonVoiceQuotesAsCsvDoes) {
+  const std::vector<std::pair<std::string, std::string>> cells{{R"("""Good-bye,"" said the boy.")", R"("Good-bye," said the boy.)"},
+                                                               {R"("He said ""yes"".")", R"(He said "yes".)"},
+                                                               {R"("Good-bye.")", R"("Good-bye.")"},
+                                                               {R"("Yes," he said, "no.")", R"("Yes," he said, "no.")"},
+                                                               {R"("One ""two" three")", R"("One ""two" three")"},
+                                                               {R"("open)", R"("open)"},
+                                                               {R"(a ""b"" c)", R"(a ""b"" c)"},
+                                                               {R"(")", R"(")"},
+                                                               {R"("")", R"("")"}};
+  std::string rows = "client_id\tpath\tsentence\n";
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    audio(fmt::format("cv/clips/{}.mp3", i), 0.5, mp3);
+    rows += fmt::format("s\t{}.mp3\t{}\n", i, cells[i].first);
+  }
+  text("cv/train.tsv", rows);
+  const Corpus corpus = read_corpus(folder / "cv");
+  ASSERT_EQ(corpus.utterances.size(), cells.size());
+  for (std::size_t i = 0; i < cells.size(); ++i) EXPECT_EQ(corpus.utterances[i].text, cells[i].second);
+}
+
 TEST_F(Corpora, Kaldi) {
   audio("data/r1.wav", 3), audio("data/r2.wav");
   text("data/wav.scp", "r1 r1.wav\nr2 " + (folder / "data/r2.wav").string() + "\n");
@@ -95,6 +117,20 @@ TEST_F(Corpora, Kaldi) {
   EXPECT_EQ(corpus.left_out[4].where, (folder / "data/text").string() + ":5");
 }
 
+TEST_F(Corpora, KaldiRecordingsThatNoSegmentCutsAreListed) {
+  std::string scp;
+  for (int i = 9; i > 0; --i) audio(fmt::format("data/r{}.wav", i)), scp += fmt::format("r{0} r{0}.wav\n", i);
+  text("data/wav.scp", scp), text("data/text", "u5 five\nu6 six\n"), text("data/segments", "u5 r5 0 0.2\nu6 r6 0 x\n");
+  const Corpus corpus = read_corpus(folder / "data");
+  EXPECT_EQ(corpus.utterances.size(), 1u);
+  EXPECT_EQ(reasons(corpus.left_out),
+            (Texts{"bad_row ", "audio_without_text r9", "audio_without_text r8", "audio_without_text r7", "audio_without_text r4",
+                   "audio_without_text r3", "audio_without_text r2", "audio_without_text r1"}));
+  EXPECT_EQ(corpus.left_out[1].where, (folder / "data/wav.scp").string() + ":1");
+  EXPECT_EQ(corpus.left_out[4].where, (folder / "data/wav.scp").string() + ":6");
+  EXPECT_EQ(corpus.left_out[4].detail, "no segment is cut out of it");
+}
+
 // wav.scp may hold commands: nothing of the kind is run unless the user says so.
 TEST_F(Corpora, KaldiPipesAreRefused) {
   audio("data/r1.wav");
@@ -105,6 +141,10 @@ TEST_F(Corpora, KaldiPipesAreRefused) {
   EXPECT_SAYS(error_of([&] { read_corpus(folder / "data"); }),
               "is a command, which would be run here with your rights: read it, then shard it with thaw shard --allow-pipes");
   EXPECT_FALSE(fs::exists(seen));
+  std::string many = fmt::format("file {}\n", (folder / "data/r1.wav").string());
+  for (int i = 0; i < 50; ++i) many += fmt::format("c{} touch {} |\n", i, seen);
+  text("many/wav.scp", many);
+  EXPECT_SAYS(error_of([&] { read_corpus(folder / "many"); }), "wav.scp:2: 'touch ");
   CorpusOptions allowed;
   allowed.allow_pipes = true;
   const Corpus corpus = read_corpus(folder / "data", allowed);
@@ -140,6 +180,9 @@ TEST_F(Corpora, Festvox) {
   EXPECT_EQ(corpus.utterances[1].text, "два слова");
   EXPECT_EQ(corpus.utterances[1].line, 3u);
   EXPECT_EQ(reasons(corpus.left_out), (Texts{"text_without_audio ru_3"}));
+  EXPECT_EQ(corpus.repaired, 0u);
+  text("ru/etc/txt.done.data", "( ru_1 \"caf\xE9\" )\n( ru_2 \"two\n\xE9t\xE9\" )\n");
+  EXPECT_EQ(read_corpus(folder / "ru").repaired, 2u);
   text("ru/etc/txt.done.data", "( ru_1 \"one\" )\n( ru_2 \"two )\n");
   EXPECT_SAYS(error_of([&] { read_corpus(folder / "ru"); }), "txt.done.data:2: the text that begins here never ends");
   text("ru/etc/txt.done.data", "( ru_1 \"one\" \"two\" )\n");
@@ -149,7 +192,7 @@ TEST_F(Corpora, Festvox) {
 TEST_F(Corpora, FoldersOfClasses) {
   for (const char* name : {"yes/ab12_nohash_0.wav", "yes/ab12_nohash_1.wav", "no/cd34_nohash_0.wav", "no/ab12_nohash_0.wav"})
     audio(std::string("words/") + name);
-  audio("words/_background_noise_/rain.wav"), audio("words/stray.wav");
+  audio("words/_background_noise_/rain.wav"), audio("words/.ipynb_checkpoints/rain.wav"), audio("words/stray.wav");
   text("words/testing_list.txt", "no/cd34_nohash_0.wav\n");
   CorpusOptions options;
   options.need_text = false;
@@ -163,7 +206,30 @@ TEST_F(Corpora, FoldersOfClasses) {
   EXPECT_EQ(corpus.utterances[3].split, "train");
   EXPECT_EQ(reasons(corpus.left_out), (Texts{"bad_row stray"}));
   ASSERT_EQ(corpus.notes.size(), 1u);
-  EXPECT_SAYS(corpus.notes[0], "left aside: _background_noise_");
+  EXPECT_SAYS(corpus.notes[0], "left aside: .ipynb_checkpoints, _background_noise_ (");
+}
+
+// Recordings that are not decoded are rows to be listed; where one lies beside another that is, that one is heard.
+TEST_F(Corpora, RecordingsOfOtherFormatsAreSeen) {
+  const std::vector<std::string> endings{"m4a", "mp4", "aac", "wma", "webm", "amr", "3gp", "caf", "aiff", "sph", "M4A"};
+  for (const std::string& ending : endings) text("words/yes/" + ending + "." + ending, "no samples");
+  audio("words/no/a.wav"), text("words/no/a.mp4", "a film"), text("words/no/notes.txt", "words");
+  CorpusOptions options;
+  options.need_text = false;
+  const Corpus corpus = read_corpus(folder / "words", options);
+  ASSERT_EQ(corpus.utterances.size(), endings.size() + 1);
+  EXPECT_EQ(corpus.utterances[0].audio, (folder / "words/no/a.wav").string());
+  EXPECT_EQ(reasons(corpus.left_out), (Texts{"duplicate_id no/a"}));
+  Listener listener(SpeechLimits{});
+  for (std::size_t i = 1; i < corpus.utterances.size(); ++i)
+    EXPECT_EQ(listener.hear(corpus.utterances[i]).fault, Fault::unreadable) << corpus.utterances[i].audio;
+  // The same beside a list of ids.
+  audio("lj/wavs/LJ1.wav"), text("lj/wavs/LJ1.m4a", "x"), text("lj/wavs/LJ2.m4a", "x");
+  text("lj/metadata.csv", "LJ1|one|one\n");
+  const Corpus lj = read_corpus(folder / "lj");
+  EXPECT_EQ(lj.utterances.at(0).audio, (folder / "lj/wavs/LJ1.wav").string());
+  ASSERT_EQ(reasons(lj.left_out), (Texts{"audio_without_text "}));
+  EXPECT_EQ(lj.left_out[0].where, (folder / "lj/wavs/LJ2.m4a").string());
 }
 
 TEST_F(Corpora, NamesByAPattern) {

@@ -70,6 +70,20 @@ TEST_F(Hearing, AHeaderThatLies) {
   EXPECT_SAYS(heard.detail, "32000 bytes of samples, found 128000");
 }
 
+// A WAV's channels stand at 22, its rate at 24, the bytes of a second at 28.
+TEST_F(Hearing, AHeaderThatContradictsItself) {
+  const std::string bytes = read_file(written("good.wav", tone(1)));
+  std::string rate = bytes, channels = bytes;
+  rate.replace(24, 4, std::string("\x44\xAC\x00\x00", 4));
+  channels.replace(22, 2, std::string("\x02\x00", 2));
+  for (const auto& [content, said] :
+       {std::pair(rate, "44100 Hz, but 32000 bytes a second"), {channels, "2 channels of 16 bits, but 2 bytes"}}) {
+    const auto heard = hear(folder.file("bad.wav", content));
+    EXPECT_EQ(heard.fault, Fault::header_lies) << heard.detail;
+    EXPECT_SAYS(heard.detail, said);
+  }
+}
+
 TEST_F(Hearing, SegmentsAndDurations) {
   std::vector<float> samples = tone(1, 300, 0.3);
   const std::vector<float> second = tone(1, 300, 0.6);

@@ -35,6 +35,33 @@ TEST_F(Manifests, Nemo) {
   EXPECT_EQ(reasons(corpus.left_out), (Texts{"text_without_audio 4", "bad_row ", "bad_row ", "bad_row ", "bad_row ", "bad_row "}));
 }
 
+// A long recording's first segment begins at 0; without an offset a duration is the file's.
+TEST_F(Manifests, AnOffsetOfNothingMakesASegment) {
+  const Corpus corpus =
+      read_corpus(folder.file("m.jsonl",
+                              "{\"audio_filepath\": \"a.wav\", \"offset\": 0.0, \"duration\": 0.4, \"text\": \"first\"}\n"
+                              "{\"audio_filepath\": \"a.wav\", \"offset\": 0, \"duration\": 1.0, \"text\": \"whole\"}\n"
+                              "{\"audio_filepath\": \"a.wav\", \"offset\": 0, \"duration\": 2.0, \"text\": \"too much\"}\n"
+                              "{\"audio_filepath\": \"a.wav\", \"duration\": 0.4, \"text\": \"a lie\"}\n"
+                              "{\"audio_filepath\": \"a.wav\", \"offset\": 0, \"text\": \"all\"}\n"));
+  ASSERT_EQ(corpus.utterances.size(), 5u);
+  EXPECT_EQ(corpus.utterances[0].begin_s, 0);
+  EXPECT_EQ(corpus.utterances[0].end_s, 0.4);
+  EXPECT_FALSE(corpus.utterances[3].is_segment());
+  EXPECT_FALSE(corpus.utterances[4].is_segment());
+  Listener listener(SpeechLimits{});
+  const auto samples = [&](std::size_t row) {
+    const Listener::Heard heard = listener.hear(corpus.utterances[row]);
+    EXPECT_FALSE(heard.fault) << heard.detail;
+    return heard.audio.samples.size();
+  };
+  EXPECT_EQ(samples(0), 6400u);
+  EXPECT_EQ(samples(1), 16000u);
+  EXPECT_EQ(listener.hear(corpus.utterances[2]).fault, Fault::wrong_duration) << "the recording ends before";
+  EXPECT_EQ(listener.hear(corpus.utterances[3]).fault, Fault::wrong_duration);
+  EXPECT_EQ(samples(4), 16000u);
+}
+
 TEST_F(Manifests, EspnetAndNamedKeys) {
   const fs::path file = folder.file("m.jsonl", "{\"key\": \"utt1\", \"wav\": \"a.wav\", \"txt\": \"one\", \"wer\": 0.5}\n");
   EXPECT_EQ(read_corpus(file).utterances[0].id, "utt1");
@@ -113,6 +140,37 @@ TEST_F(Manifests, ATableWithoutHeaderElsewhere) {
   ASSERT_EQ(corpus.utterances.size(), 2u);
   EXPECT_EQ(corpus.utterances[0].text, "one");
   EXPECT_EQ(corpus.utterances[1].audio, (folder / "sub/b.wav").string());
+}
+
+// No row of such a table says how wide the others are: neither a first line that is none, nor a tab that strayed.
+TEST_F(Manifests, RowsOfATableWithoutHeaderMayDifferInWidth) {
+  CorpusOptions options;
+  options.columns = {{"audio", "0"}, {"text", "1"}};
+  const Corpus corpus = read_corpus(folder.file("list.tsv", "# my sentences\na.wav\tin being\nc.wav\n"), options);
+  ASSERT_EQ(corpus.utterances.size(), 1u);
+  EXPECT_EQ(corpus.utterances[0].text, "in being");
+  EXPECT_EQ(corpus.utterances[0].line, 2u);
+  ASSERT_EQ(reasons(corpus.left_out), (Texts{"bad_row ", "bad_row "}));
+  EXPECT_EQ(corpus.left_out[0].where, (folder / "list.tsv").string() + ":1");
+  EXPECT_EQ(corpus.left_out[0].detail, "expected 2 columns, found 1");
+  const Corpus wide = read_corpus(folder.file("wide.tsv", "a.wav\tone\t\nc.wav\ttwo\nsub/b.wav\tthree\n"), options);
+  EXPECT_EQ(wide.utterances.size(), 3u);
+  EXPECT_TRUE(wide.left_out.empty());
+  const Corpus commas = read_corpus(folder.file("list.csv", "a.wav,one\nc.wav,two, three\n"), options);
+  ASSERT_EQ(reasons(commas.left_out), Texts{"bad_row "});
+  EXPECT_EQ(commas.left_out[0].detail, "expected 2 columns, found 3") << "a comma without quotes does not cut the text";
+  options.columns["speaker"] = "3";
+  EXPECT_SAYS(error_of([&] { read_corpus(folder / "wide.tsv", options); }), "bad_row: 3; the first of them: ");
+  EXPECT_SAYS(error_of([&] { read_corpus(folder / "wide.tsv", options); }), "wide.tsv:1 (bad_row expected 4 columns, found 3)");
+}
+
+TEST_F(Manifests, EachLineOfATableThatIsRepairedCounts) {
+  const fs::path tsv = folder.file("t.tsv", "path\ttext\na.wav\tcaf\xE9\nc.wav\tplain\nsub/b.wav\t\xE9t\xE9\n");
+  const Corpus corpus = read_corpus(tsv);
+  EXPECT_EQ(corpus.utterances[2].text, "\uFFFDt\uFFFD");
+  EXPECT_EQ(corpus.repaired, 2u);
+  EXPECT_EQ(read_corpus(folder.file("t.csv", "path,text\r\na.wav,\"caf\xE9,\r\nc\xE9\"\r\nc.wav,two\r\n")).repaired, 2u);
+  EXPECT_EQ(read_corpus(folder.file("u.tsv", "path\ttext\na.wav\tcaf\xC3\xA9\n")).repaired, 0u);
 }
 
 TEST_F(Manifests, BytesThatAreNotUtf8AreRepairedAndCounted) {

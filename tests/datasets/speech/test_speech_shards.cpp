@@ -51,6 +51,9 @@ TEST(SpeechShards, FlacAsItCame) {
   const fs::path manifest =
       folder.file("m.jsonl", "{\"audio\": \"lj/wavs/a.flac\", \"offset\": 0.5, \"duration\": 0.25, \"text\": \"x\"}\n");
   shard(manifest, folder / "cut", speech(AudioCodec::flac));
+  const fs::path whole = folder.file("whole.jsonl", "{\"audio\": \"lj/wavs/a.flac\", \"offset\": 0, \"duration\": 1.0, \"text\": \"x\"}\n");
+  shard(whole, folder / "all", speech(AudioCodec::flac));
+  EXPECT_TRUE(ShardSet(folder / "all").audio_file(0) == read_file(folder / "lj/wavs/a.flac")) << "a segment that is all of it";
   EXPECT_EQ(decoded(ShardSet(folder / "cut").audio_file(0)).size(), 4000u);
 }
 

@@ -69,6 +69,18 @@ TEST_F(WhisperReference, Prompts) {
     }
 }
 
+// Common Voice's languages are locales.
+TEST_F(WhisperReference, ARegionMayFollowALanguage) {
+  THAW_NEEDS_PYTHON();
+  for (const auto& [kind, tokens] : models) {
+    for (const auto& [locale, code] : {std::pair("sv-SE", "sv"), {"zh_TW", "zh"}, {"nn-NO", "nn"}, {"ZH-hant-hk", "zh"}}) {
+      EXPECT_TRUE(tokens.language_token(code)) << kind << code;
+      EXPECT_EQ(tokens.language_token(locale), tokens.language_token(code)) << kind << locale;
+    }
+    for (const char* none : {"ga-IE", "-sv", "_", "", "svSE"}) EXPECT_FALSE(tokens.language_token(none)) << kind << none;
+  }
+}
+
 TEST_F(WhisperReference, Decoding) {
   THAW_NEEDS_PYTHON();
   for (const auto& [kind, tokens] : models)

@@ -18,13 +18,14 @@ Transcript heard(int number, const std::vector<TimeSpan>& windows, std::int64_t 
   test::FakeDecoder decoder(test::fake_tokens());
   const at::Tensor features = test::with_silence(test::recording(number, 13000));
   Transcript found = transcribe_windows(decoder, test::vocabulary_of(test::fake_tokens()), features, windows, batch, options);
-  EXPECT_EQ(decoder.encoded, (static_cast<std::int64_t>(windows.size()) + batch - 1) / batch);
+  EXPECT_GE(decoder.encoded, (static_cast<std::int64_t>(windows.size()) + batch - 1) / batch);
+  EXPECT_LE(decoder.encoded, static_cast<std::int64_t>(2 * windows.size()));
   return found;
 }
 
 TEST(BatchedTranscription, WindowsAsOpenAi) {
   THAW_NEEDS_PYTHON();
-  std::size_t compared = 0, unfinished = 0;
+  std::size_t compared = 0, unfinished = 0, rests = 0;
   const Json expected = test::reference("tasks/transcription/batched_transcription_reference.py");
   for (const Json& c : expected["windows"]) {
     SCOPED_TRACE(c["number"].get<int>());
@@ -35,6 +36,13 @@ TEST(BatchedTranscription, WindowsAsOpenAi) {
     const Transcript found = heard(c["number"], windows, 4, options);
     std::size_t next = 0;
     for (const Segment& segment : found.segments) {
+      if (const auto rest = std::find_if(c["rests"].begin(), c["rests"].end(),
+                                         [&](const Json& one) { return one["seek"] == segment.seek && one["start"] == segment.start; });
+          rest != c["rests"].end()) {  // of a window that ended with "go on from here"
+        EXPECT_EQ(segment.tokens, (*rest)["tokens"].get<TokenIds>());
+        ++rests;
+        continue;
+      }
       const Json wanted = next < c["segments"].size() ? c["segments"][next] : Json();
       if (wanted.is_null() || segment.seek != wanted["seek"] || segment.tokens != wanted["tokens"].get<TokenIds>()) {
         // What a window leaves unfinished, openai-whisper hears again in another window.
@@ -53,6 +61,7 @@ TEST(BatchedTranscription, WindowsAsOpenAi) {
   EXPECT_GT(compared, 30u);
   EXPECT_LT(unfinished, compared);
   EXPECT_GT(unfinished, 0u);
+  EXPECT_GT(rests, 0u);
 }
 
 TEST(BatchedTranscription, TextDoesNotDependOnTheBatch) {

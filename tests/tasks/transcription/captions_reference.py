@@ -12,7 +12,7 @@ def transcript(with_words, long):
     for i in range(rng.randrange(0, 7) if long else 1):
         words, start = [], at
         for _ in range(rng.randrange(1, 16)):
-            length = round(rng.choice([0, 0.02, 0.0004, 0.34, 1.1]) + rng.random() * 0.01, 4)
+            length = round(rng.choice([0.0015, 0.02, 0.34, 1.1]) + rng.random() * 0.01, 4)  # cues of no length are shown otherwise here
             words.append({"word": rng.choice(WORDS), "start": at, "end": at + length, "probability": rng.random()})
             at += length + rng.choice([0, 0, 0.1, 3.5])
         segment = {"id": i, "seek": rng.randrange(9000), "start": start, "end": at, "text": "".join(w["word"] for w in words), "tokens": [rng.randrange(50000)],

@@ -122,7 +122,7 @@ TEST(Captions, WhatPlayersMustNotSee) {
   Transcript t;
   t.segments = {said(0, 1.5, " an --> arrow ---->"),
                 said(1.5, 1.5, " at once"),
-                said(1.0, 2.0, " <i>two\n\n\nlines & more"),
+                said(1.75, 2.0, " <i>two\n\n\nlines & more"),
                 said(2, 3, "  "),
                 said(3, 4, ""),
                 said(3661.0015, 3599999.9996, " late")};
@@ -130,10 +130,10 @@ TEST(Captions, WhatPlayersMustNotSee) {
   ASSERT_EQ(srt.size(), 4u);
   ASSERT_EQ(vtt.size(), 4u);
   EXPECT_EQ(srt[0].text, "an -> arrow ->");
-  EXPECT_EQ(srt[1].start, srt[1].end);
+  EXPECT_EQ(srt[1].end, "00:00:01,750") << "until the next one";
   EXPECT_EQ(srt[2].text, "<i>two\nlines & more");
   EXPECT_EQ(vtt[2].text, "&lt;i>two\nlines &amp; more");
-  EXPECT_EQ(vtt[2].start, "00:01.000");
+  EXPECT_EQ(vtt[2].start, "00:01.750");
   EXPECT_EQ(srt[3].start, "01:01:01,002");
   EXPECT_EQ(srt[3].end, "1000:00:00,000");
   EXPECT_EQ(vtt[3].start, "01:01:01.002");
@@ -161,6 +161,30 @@ TEST(Captions, NoCueEndsBeforeItBegins) {
   const std::vector<ReadCue> cues = read_cues(to_srt(t, options), true);
   EXPECT_EQ(cues.size(), 4u);  // a word each, and the pause before the last
   for (const ReadCue& cue : cues) EXPECT_LT(cue.start, cue.end);
+}
+
+// Whisper's alignment gives some words no time: they are shown all the same, and by themselves where there is room.
+TEST(Captions, WordsOfNoLengthAreShown) {
+  Transcript t;
+  t.word_times = true;
+  t.segments = {said(0, 3, "")};
+  t.segments[0].words = {{" a", 0, 1, 1, {}},     {" b", 1, 1, 1, {}}, {" c", 1, 1.5, 1, {}},
+                         {" d", 1.5, 1.5, 1, {}}, {" e", 2, 3, 1, {}}, {" f", 3, 3, 1, {}}};
+  CaptionOptions options;
+  options.max_words_per_line = 1;
+  const auto shown = [&] {
+    std::vector<std::string> all;
+    for (const ReadCue& cue : read_cues(to_vtt(t, options), false)) all.push_back(fmt::format("{} {} {}", cue.start, cue.end, cue.text));
+    return all;
+  };
+  EXPECT_EQ(shown(), (std::vector<std::string>{"00:00.000 00:01.000 a", "00:01.000 00:01.500 b c", "00:01.500 00:02.000 d",
+                                               "00:02.000 00:03.000 e", "00:03.000 00:04.000 f"}));
+  t.seconds = 2.5;
+  EXPECT_EQ(shown().back(), "00:02.000 00:02.500 e") << "what is heard behind the end";
+  t.seconds.reset();
+  options = {};
+  options.highlight_words = true;
+  for (const ReadCue& cue : read_cues(to_srt(t, options), true)) EXPECT_LT(cue.start, cue.end);
 }
 
 TEST(Captions, LinesKeepTheirLimits) {
@@ -196,9 +220,12 @@ TEST(Captions, SentencesAndPausesPartCues) {
   const std::vector<std::string> texts{"Mr. Hu came.\"", "Yes!", "And then", "he stayed until", "three.", "No.", "Never."};
   ASSERT_EQ(cues.size(), texts.size());
   for (std::size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(cues[i].text, texts[i]);
-  EXPECT_EQ(cues[1].end, "00:00:02,400");   // stays for a second
+  EXPECT_EQ(cues[1].end, "00:00:02,400");  // stays for a second
   EXPECT_EQ(cues[5].end, "00:00:13,700");  // as long as the next one lets it
   EXPECT_EQ(cues[6].end, "00:00:14,700");
+  options.max_words_per_line = 2;
+  EXPECT_EQ(read_cues(to_srt(t, options), true).at(0).text, "Mr. Hu\ncame.\"");
+  options.max_words_per_line.reset();
   options.sentences = false;
   EXPECT_EQ(read_cues(to_srt(t, options), true).size(), 2u);
 }

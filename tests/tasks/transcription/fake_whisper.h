@@ -137,6 +137,7 @@ class FakeDecoder : public SpeechDecoder {
       add(first_timestamp + std::min<std::int64_t>(favourite, 1500), 20);
     }
     logits[static_cast<std::size_t>(eot())] = -6 + static_cast<double>(said) * (kind == 3 ? 1.0 : 0.75) + 4 * noise(h ^ 1, 0);
+    if (kind == 7 && said > 6 && std::min(tokens.back(), tokens[tokens.size() - 2]) >= first_timestamp) add(eot(), 30);
     if (next >= 0) add(next, 16 * noise(random_key(sequence.key, tokens.size() - 1), 0));
     std::transform(logits.begin(), logits.end(), out, [](double value) { return static_cast<float>(value); });
   }

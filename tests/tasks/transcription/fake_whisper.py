@@ -90,7 +90,7 @@ def window_key(mel):
 
 def logits_after(key, tokens):
     """float64 [N_VOCAB], exact in float32, after the whole list `tokens`."""
-    kind = key % 8  # 0 repeats itself, 1 is undecided, 2 is silence, 3 says little, others speak
+    kind = key % 8  # 0 repeats itself, 1 is undecided, 2 is silence, 3 says little, 7 stops early, others speak
     start = len(tokens) - 1 - tokens[::-1].index(SOT) if SOT in tokens else 0
     said = len(tokens) - 1 - start
     h = key
@@ -109,6 +109,8 @@ def logits_after(key, tokens):
         favourite = latest + int(h >> 16 & (1023 if h >> 32 & 7 == 0 else 255)) * (0 if h >> 40 & 1 else 1)
         logits[T0 + min(favourite, 1500)] += 20
     logits[EOT] = -6 + said * (1.0 if kind == 3 else 0.75) + 4 * noise(h ^ 1, 1)[0]
+    if kind == 7 and said > 6 and min(tokens[-2:]) >= T0:  # "go on from here"
+        logits[EOT] += 30
     return logits
 
 

@@ -123,6 +123,19 @@ TEST(WordEdges, WordsBesideAPauseBeginAndEndWithTheVoice) {
   EXPECT_EQ(transcript.segments[1].start, 2.1);
 }
 
+// The pause reaches into the second word, and behind it.
+TEST(WordEdges, WordsKeepTheirOrder) {
+  Transcript transcript = said({{{" a", 0, 1, 1, {}}, {" b", 1, 1.2, 1, {}}, {" c", 1.2, 1.6, 1, {}}, {" d", 1.6, 1.6, 1, {}}}});
+  snap_to_voice(transcript, {{0, 0.5}, {1.4, 2}});
+  double last = 0;
+  for (const TimedWord& word : transcript.segments[0].words) {
+    EXPECT_GE(word.start, last) << word.word;
+    EXPECT_GE(word.end, word.start + 0.0199) << word.word;
+    last = word.end;
+  }
+  EXPECT_EQ(transcript.segments[0].words[1].start, 1.4);
+}
+
 TEST(WordEdges, WithoutVoiceOrPauseNothingMoves) {
   Transcript transcript = said({{{" a", 0.5, 1, 1, {}}, {" b", 1, 1.5, 1, {}}}});
   snap_to_voice(transcript, {});
