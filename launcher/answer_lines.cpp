@@ -56,7 +56,8 @@ std::string AnswerLines::line(const std::string& file, const std::string& label,
     if (!file.empty()) json["file"] = file;
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
-  return fmt::format("{}{}{}{}{}", file, file.empty() ? "" : "\t", label, problem_ == Problem::regression ? "" : "\t", value);
+  return fmt::format("{}{}{}{}{}", printable_cell(file), file.empty() ? "" : "\t", label, problem_ == Problem::regression ? "" : "\t",
+                     value);
 }
 
 }  // namespace thaw

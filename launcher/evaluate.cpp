@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "framework/base/error.h"
+#include "framework/base/file.h"
 #include "framework/tasks/selective.h"
 #include "framework/train/evaluator.h"
 #include "launcher/commands.h"
@@ -46,6 +47,9 @@ void print_table(const std::vector<SelectivePoint>& points) {
 
 int evaluate(Ranks& ranks, const EvalOptions& options) {
   TrainedModel trained = open_trained_model(options.model, ranks.device, ranks.comm.get(), options.overrides);
+  if (!options.report.empty() && !trained.data.recognises())
+    throw UsageError("--report: expected a model that writes down what it hears, found another one: leave it out");
+  if (!options.report.empty() && ranks.first()) make_directory(fs::path(options.report) / "eval");  // before hours of decoding
   const DataSet set = open_set("eval", options.data, trained.recipe, trained.data, {trained.directory, trained.config}, *ranks.comm,
                                [&](const std::string& line) {
                                  if (ranks.first()) fmt::print(stderr, "{}\n", printable(line));
@@ -87,7 +91,7 @@ void add_eval(CLI::App& app, int& exit_code) {
       ->required();
   command->add_option("overrides", options->overrides, "key.sub=value of the recipe, as evaluate.normalizer=english");
   command->add_option("--report", options->report,
-                      "A directory: speech recognition writes every utterance with its errors to eval/eval.wer.txt");
+                      "A directory: speech recognition writes all that was heard wrong to eval/eval.wer.txt, each utterance aligned");
   command->add_flag(
       "--confidence", options->confidence,
       "Also what thaw predict --unknown-below would bring: rows answered, and the accuracy among them (--json has it always)");

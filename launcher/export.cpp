@@ -34,8 +34,12 @@ int export_run(const ExportOptions& options) {
   export_model(*trained.model, trained.data, trained.recipe.data.max_length, trained.directory, options.destination);
   if (options.json) fmt::print("{}\n", Json{{"directory", options.destination}}.dump(-1, ' ', false, Json::error_handler_t::replace));
   else
-    fmt::print("{}: config.json, model.safetensors and what is to be read beside them; loads in transformers as it is\n",
-               options.destination);
+    fmt::print("{}: config.json, model.safetensors and what is to be read beside them; {}\n", options.destination,
+               trained.model->export_class == "WhisperForCTC"
+                   ? "for thaw: transformers has no Whisper with a CTC head, and would load its encoder alone"
+               : trained.data.short_rows
+                   ? "loads in transformers, which hears windows of 30 s where this model learnt without their silence"
+                   : "loads in transformers as it is");
   return 0;
 }
 

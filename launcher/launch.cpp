@@ -17,6 +17,7 @@
 #include "framework/base/file.h"
 #include "framework/base/machine.h"
 #include "framework/train/recipe.h"
+#include "launcher/checks.h"
 #include "launcher/commands.h"
 #include "launcher/page/server.h"
 #include "launcher/supervisor/supervisor.h"
@@ -114,7 +115,7 @@ void add_launch(CLI::App& app, int& exit_code) {
   auto* const hosts = command->add_option("--hosts", arguments->hosts, "HOST:SLOTS,…: where they run (the Slurm job's nodes, or here)");
   command->add_option("--hostfile", arguments->hostfile, "The same as a file of Open MPI's: HOST slots=N")->excludes(hosts);
   command->add_option("--max-restarts", arguments->max_restarts, "Starts after a lost rank or host, each from the last checkpoint (3)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(from_zero);
   command->add_option("--min-ranks", arguments->min_ranks, "With fewer left, do not go on (1)")->check(CLI::PositiveNumber);
   command->add_option("--mpirun", arguments->mpirun, "Open MPI's mpirun (from PATH)");
   command->add_option("--mpirun-option", arguments->more, "An option for mpirun, as it is; may be given several times")

@@ -9,6 +9,7 @@
 
 #include "framework/base/error.h"
 #include "launcher/alone.h"
+#include "launcher/checks.h"
 #include "launcher/commands.h"
 
 namespace thaw {
@@ -35,11 +36,12 @@ void add_predict(CLI::App& app, int& exit_code) {
   command->add_option("inputs", options->inputs,
                       "Of a model that reads: a TSV with the text in its first column or under the recipe's header; - is standard input "
                       "(the default). Of one that hears: recordings (WAV, FLAC, OGG, MP3), or folders of them");
-  command->add_flag("--json", options->json, "One JSON object a line, with every label's probability");
+  command->add_flag("--json", options->json, "One JSON object a line, with every label's probability where something was heard");
   command
       ->add_option("--unknown-below", options->unknown_below,
                    "Answer 'unknown' where the label is less probable; thaw eval --confidence says what that costs and brings")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(CLI::Range(0.0, 1.0))
+      ->check(from_zero);
   command
       ->add_option_function<std::string>(
           "--silence", [options](const std::string& word) { options->silence = silences.at(word); },

@@ -52,7 +52,9 @@ class RecordingPredictor {
     audio::Audio recording = audio::read_audio(file);
     const std::optional<audio::AudioFault> fault = audio::find_fault(recording);
     if (fault == audio::AudioFault::too_short || fault == audio::AudioFault::too_long)
-      throw audio::AudioError(*fault, file.string(), fmt::format("{:.2f} s", recording.seconds()));
+      throw audio::AudioError(
+          *fault, file.string(),
+          fmt::format("{:.3f} s, expected {} to {} s", recording.seconds(), audio::AudioLimits().min_s, audio::AudioLimits().max_s));
     const bool silent = (silence_ != Silence::never && fault == audio::AudioFault::silent) ||
                         (silence_ == Silence::voice && audio::VoiceActivity(recording.samples, recording.sample_rate).regions().empty());
     if (silent) {
@@ -60,6 +62,9 @@ class RecordingPredictor {
       return;
     }
     if (most_seconds() > 0 && recording.seconds() > most_seconds() + frame_s) ++cut_;
+    // As shards hold what was learnt and is measured.
+    if (trained_.recipe.data.audio.store == "i16")
+      for (float& sample : recording.samples) sample = static_cast<float>(audio::i16_of(sample)) / 32768;
     const at::Tensor features = inputs_.of(std::move(recording.samples));
     if (length_ + features.size(0) > inputs_.evaluation_length()) answer();
     length_ += features.size(0);

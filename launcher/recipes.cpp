@@ -62,7 +62,7 @@ void show(const RecipesOptions& options) {
     whose = fmt::format("{}, {} layers", place.name, names.blocks.size());
   }
   const double lr = options.lr > 0 ? options.lr : found->lr.value_or(OptimizerRecipe().lr);
-  const YamlNode thaw = as_yaml(preset(found->name, names.blocks, lr));
+  const YamlNode thaw = as_yaml(preset(found->name, names, lr));
   if (options.json) {
     fmt::print("{}\n", Json{{"name", found->name},
                             {"summary", found->summary},

@@ -10,6 +10,7 @@
 #include "framework/base/hash.h"
 #include "framework/models/pretrained.h"
 #include "framework/train/speech.h"
+#include "launcher/checks.h"
 
 namespace thaw {
 namespace {
@@ -109,8 +110,8 @@ void add_speech_options(CLI::App& command, SpeechWords& words) {
                   "What is done to transcripts, in this order: lower, upper, strip_punctuation[:KEEP], remove:CHARACTERS, yo_to_ye, "
                   "collapse_spaces, nfc, nfkc; as often as needed")
       ->group(group);
-  command.add_option("--min-seconds", words.limits.min_s, "Leave out shorter audio")->check(CLI::NonNegativeNumber)->group(group);
-  command.add_option("--max-seconds", words.limits.max_s, "Leave out longer audio")->check(CLI::NonNegativeNumber)->group(group);
+  command.add_option("--min-seconds", words.limits.min_s, "Leave out shorter audio")->check(from_zero)->group(group);
+  command.add_option("--max-seconds", words.limits.max_s, "Leave out longer audio")->check(from_zero)->group(group);
   command.add_option("--bad-limit", words.bad_limit, "How much bad input ends it: a share, or a number of rows")
       ->capture_default_str()
       ->group(group);

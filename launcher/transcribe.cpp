@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "framework/tasks/transcription/captions.h"
 #include "framework/tasks/transcription/transcript_json.h"
 #include "launcher/alone.h"
+#include "launcher/checks.h"
 #include "launcher/commands.h"
 #include "launcher/recordings.h"
 #include "launcher/transcriber.h"
@@ -96,7 +96,7 @@ int transcribe_all(TranscribeArguments arguments) {
       const std::string text = written(*transcript, file, one, arguments.captions);
       if (!arguments.output.empty())
         write_file_atomically(fs::path(arguments.output) / (file.stem().string() + "." + (one == "text" ? "txt" : one)), text);
-      else if (files.size() > 1 && one == "text") fmt::print("{}\t{}\n", file.string(), trim(transcript->text));
+      else if (files.size() > 1 && one == "text") fmt::print("{}\t{}\n", printable_cell(file.string()), trim(transcript->text));
       else fmt::print("{}", text);
     }
     flush_output();
@@ -104,13 +104,6 @@ int transcribe_all(TranscribeArguments arguments) {
   if (failed == 0) return 0;
   fmt::print(stderr, "thaw: {} of {} recordings could not be transcribed\n", failed, files.size());
   return static_cast<int>(ExitCode::bad_data);
-}
-
-// Also refuses "nan" and "inf", which CLI11's own checks let through.
-std::string from_zero(const std::string& given) {
-  double number = 0;
-  const bool good = CLI::detail::lexical_cast(given, number) && number >= 0 && std::isfinite(number);
-  return good ? std::string() : fmt::format("expected a number of 0 or more, found {}", given);
 }
 
 std::vector<CLI::Option*> add_for_whisper(CLI::App& group, TranscriberOptions& hearing) {

@@ -53,6 +53,9 @@ struct Audio {
 Audio read_audio(const std::filesystem::path& path, const ReadOptions& options = {});
 Audio read_audio(AudioBytes encoded, const ReadOptions& options = {});
 
+// The 16-bit number nearest to a sample; what lies outside of [-1, 1] stands at full scale.
+std::int16_t i16_of(float sample);
+
 // Mono, 16 bits, lossless; rounded to nearest, what lies outside of [-1, 1] is cut off. The bytes of a file.
 enum class AudioFormat { wav, flac };
 std::string encode_audio(std::span<const float> samples, int sample_rate, AudioFormat format);

@@ -42,15 +42,13 @@ SF_VIRTUAL_IO callbacks() {
   return io;
 }
 
-std::int16_t to_i16(float sample) {
-  return static_cast<std::int16_t>(std::clamp<long>(std::lround(static_cast<double>(sample) * 32768), -32768, 32767));
-}
-
 }  // namespace
+
+std::int16_t i16_of(float sample) { return static_cast<std::int16_t>(std::lrint(std::clamp(sample * 32768.0f, -32768.0f, 32767.0f))); }
 
 std::string encode_audio(std::span<const float> samples, int sample_rate, AudioFormat format) {
   std::vector<std::int16_t> rounded(samples.size());
-  std::transform(samples.begin(), samples.end(), rounded.begin(), to_i16);
+  std::transform(samples.begin(), samples.end(), rounded.begin(), i16_of);
   Target target;
   SF_VIRTUAL_IO io = callbacks();
   SF_INFO info{};

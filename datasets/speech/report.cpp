@@ -109,7 +109,11 @@ std::string SpeechReport::to_text(std::size_t most) const {
 }
 
 Json SpeechReport::to_json() const {
-  Json json{{"rows", rows()}, {"hours", hours()}, {"rows_per_second", rows_per_second()}, {"bad", bad()}, {"corpora", Json::array()}};
+  Json json{{"rows", rows()},
+            {"hours", hours()},
+            {"rows_per_second", took_s > 0 ? Json(rows_per_second()) : Json(nullptr)},
+            {"bad", bad()},
+            {"corpora", Json::array()}};
   for (const CorpusReport& corpus : corpora) {
     Json left = Json::array();
     for (const LeftOut& one : corpus.left_out) left.push_back(Json(one.to_json()));

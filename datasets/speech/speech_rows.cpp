@@ -21,12 +21,9 @@ std::optional<double> number_of(const std::string& text) {
   return value;
 }
 
-// The sample that 16 bits hold nearest to one in [-1, 1]; what lies outside stands at full scale.
-std::int16_t i16_of(float sample) { return static_cast<std::int16_t>(std::lrint(std::clamp(sample * 32768.0f, -32768.0f, 32767.0f))); }
-
 std::vector<std::int16_t> samples_of(const std::vector<float>& samples) {
   std::vector<std::int16_t> rounded(samples.size());
-  std::transform(samples.begin(), samples.end(), rounded.begin(), i16_of);
+  std::transform(samples.begin(), samples.end(), rounded.begin(), audio::i16_of);
   return rounded;
 }
 

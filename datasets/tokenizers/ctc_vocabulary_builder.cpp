@@ -14,7 +14,8 @@ void CtcVocabularyBuilder::add(std::string_view transcript) {
     const std::size_t begin = at;
     const char32_t c = next_code_point(text, at);
     const std::string_view one(text.data() + begin, at - begin);
-    if (!strip_left(one).empty() && one != options_.delimiter_token) ++counts_[c];
+    const bool blank = c < 0x80 && strip_left(one).empty();  // others, as U+00A0, are spelt as they are
+    if (!blank && one != options_.delimiter_token) ++counts_[c];
   }
 }
 

@@ -22,6 +22,13 @@ inline std::string printable(std::string_view text) {
   return out;
 }
 
+// The same as one cell of a table: line ends and tabs too.
+inline std::string printable_cell(std::string_view text) {
+  std::string out;
+  for (const char c : printable(text)) out += c == '\t' ? "\\t" : c == '\n' ? "\\n" : std::string(1, c);
+  return out;
+}
+
 // The parts between the separators; "" is one empty part.
 inline std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;

@@ -84,6 +84,7 @@ struct Model {
   int decoder = -1;                                  // an encoder–decoder's first decoder layer, in `layers`
   // Tokens that a layer below the decoder reads of a row, by the length of what the first layer reads of it; empty: as many.
   std::function<std::int64_t(int layer, std::int64_t length)> row_tokens;
+  std::int64_t embeddings_read = 0;  // the width of what the layer above the first reads, where that is not `width`
   std::vector<std::string> tied;     // names under which files may repeat a tied parameter: not read
   std::deque<Parameter> parameters;  // stable addresses: layers point at them
   std::vector<Layer> layers;
@@ -106,6 +107,7 @@ struct Model {
   std::int64_t tokens_read(int layer, std::int64_t length) const {
     return reads_first_tokens(layer) ? 1 : row_tokens ? row_tokens(layer, length) : length;
   }
+  std::int64_t width_read(int layer) const { return layer == 1 && embeddings_read > 0 ? embeddings_read : width; }
   // The layer whose input spares most work while nothing below `frontier` learns: that one, but in an encoder–decoder, whose decoder's
   // layers read two things, none above the decoder's first.
   int kept_layer(int frontier) const { return decoder >= 0 && frontier > decoder ? decoder : frontier; }

@@ -46,6 +46,7 @@ std::unique_ptr<Model> build(const JsonView& json, const HeadSpec& head, const c
   };
   model->max_positions = config.convolutions.samples_needed(most_positions);
   model->width = config.width;
+  model->embeddings_read = config.channels.back();
   model->first_block = first_block;
   model->layers.push_back(wav2vec2_feature_extractor(*model, config));
   model->layers.push_back(wav2vec2_embeddings(*model, config));

@@ -35,6 +35,7 @@ double ClassCounts::accuracy() const {
   return ratio(static_cast<double>(right), static_cast<double>(total()));
 }
 
+double ClassCounts::accuracy(std::size_t c) const { return ratio(static_cast<double>(at(c, c)), static_cast<double>(targets(c))); }
 double ClassCounts::f1(std::size_t c) const { return f1_of(at(c, c), predictions(c) - at(c, c), targets(c) - at(c, c)); }
 
 double ClassCounts::f1_macro() const {

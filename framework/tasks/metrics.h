@@ -13,6 +13,7 @@ class ClassCounts {
   void add(std::size_t target, std::size_t prediction) { ++counts_[target * classes_ + prediction]; }
 
   double accuracy() const;
+  double accuracy(std::size_t of_class) const;  // its recall: of its rows those that are right; 0 where it has none
   double f1(std::size_t of_class) const;
   double f1_macro() const;  // over the classes that occur, as a target or a prediction
   double f1_micro() const;  // equals accuracy for one label a row

@@ -11,7 +11,9 @@ enum Presence : std::uint8_t { absent, being_written, present };
 }  // namespace
 
 ActivationRegion::ActivationRegion(const Model& model, int layer, const std::vector<std::vector<std::uint32_t>>& lengths)
-    : width_(model.width), dtype_(model.flow_type()), token_bytes_(static_cast<std::uint64_t>(width_) * c10::elementSize(dtype_)) {
+    : width_(model.width_read(layer)),
+      dtype_(model.flow_type()),
+      token_bytes_(static_cast<std::uint64_t>(width_) * c10::elementSize(dtype_)) {
   std::uint64_t rows = 0;
   for (const auto& set : lengths) rows += set.size();
   std::uint64_t row = 0, offset = (rows + 4095) / 4096 * 4096;

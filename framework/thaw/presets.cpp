@@ -79,7 +79,7 @@ ThawRecipe lp_ft() {
   return {{}, {}, {probe, tune}};
 }
 
-ThawRecipe freeze_feature_encoder() { return {{}, {}, {phase({"all", "not feature_extractor"}, 15)}}; }
+ThawRecipe freeze_feature_encoder(const std::string& convolutions) { return {{}, {}, {phase({"all", "not " + convolutions}, 15)}}; }
 
 ThawRecipe freeze_n_steps() {
   PhaseRecipe frozen;
@@ -141,7 +141,7 @@ const std::vector<Preset>& presets() {
        false,
        true},
       {"freeze_feature_encoder",
-       "of a speech model all but the convolutions that read the waveform, for 15 epochs",
+       "of a speech model all but the convolutions that read the sound, for 15 epochs",
        {"transformers' run_speech_recognition_ctc.py with --freeze_feature_encoder, its README's run on Common Voice: 15 epochs,",
         "which go with optimizer: {lr: 3.0e-4}, schedule: {name: linear, warmup_steps: 500}. fairseq never trains these",
         "convolutions when it fine-tunes (feature_grad_mult: 0)."}},
@@ -174,14 +174,14 @@ std::string advice_on_presets(const std::string& name) {
   return fmt::format("expected one of {}, found {}; the nearest is {}", fmt::join(names, ", "), name, nearest_of(names, name));
 }
 
-ThawRecipe preset(const std::string& name, const std::vector<std::string>& blocks, double lr) {
-  if (name == "ulmfit") return ulmfit(blocks);
-  if (name == "allennlp") return allennlp(blocks);
-  if (name == "fastai") return fastai(blocks, lr);
+ThawRecipe preset(const std::string& name, const ModelNames& model, double lr) {
+  if (name == "ulmfit") return ulmfit(model.blocks);
+  if (name == "allennlp") return allennlp(model.blocks);
+  if (name == "fastai") return fastai(model.blocks, lr);
   if (name == "lp_ft") return lp_ft();
-  if (name == "freeze_feature_encoder") return freeze_feature_encoder();
+  if (name == "freeze_feature_encoder") return freeze_feature_encoder(model.convolutions);
   if (name == "freeze_n_steps") return freeze_n_steps();
-  if (name == "chain_thaw") return chain_thaw(blocks, lr);
+  if (name == "chain_thaw") return chain_thaw(model.blocks, lr);
   throw std::logic_error("unknown preset: " + name);
 }
 

@@ -11,8 +11,9 @@ namespace thaw {
 
 // The names that a model gives its parts. The lowest layer is "embeddings", the highest "head", in every model.
 struct ModelNames {
-  std::vector<std::string> blocks;      // the layers between, lowest first
-  std::vector<std::string> parameters;  // as on the hub
+  std::vector<std::string> blocks;                 // the layers between, lowest first
+  std::vector<std::string> parameters;             // as on the hub
+  std::string convolutions = "feature_extractor";  // the layer that reads sound
 };
 ModelNames numbered_blocks(int blocks);  // "encoder.layer.0" …, without parameters
 
@@ -30,6 +31,6 @@ const Preset* find_preset(const std::string& name);      // null where there is 
 std::string advice_on_presets(const std::string& name);  // of one that does not exist: the list, and the nearest
 
 // `lr`: optimizer.lr, of which rates are multiples where Preset::lr is one. The name must be known.
-ThawRecipe preset(const std::string& name, const std::vector<std::string>& blocks, double lr);
+ThawRecipe preset(const std::string& name, const ModelNames& model, double lr);
 
 }  // namespace thaw

@@ -112,6 +112,7 @@ ModelNames names_of(const Model& model) {
   ModelNames names;
   for (int i = model.first_block; i < model.head(); ++i) names.blocks.push_back(model.layers[static_cast<std::size_t>(i)].name);
   for (const Parameter& parameter : model.parameters) names.parameters.push_back(parameter.name);
+  if (model.hears) names.convolutions = model.layers.front().name;
   return names;
 }
 

@@ -6,6 +6,7 @@
 #include "datasets/shards/cache.h"
 #include "datasets/shards/split.h"
 #include "framework/base/error.h"
+#include "framework/tasks/text/text_normalizer.h"
 #include "framework/train/encoder.h"
 #include "framework/train/inputs/text_inputs.h"
 #include "framework/train/objectives/classification.h"
@@ -170,6 +171,7 @@ RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& co
   RunData data = described(recipe, model, recipe.data.labels);
   if (recipe.task == Task::speech_recognition) {  // what it lacks shows before any audio is read
     data.tokenizer = recognition_tokenizer(recipe, model, comm, say, data.files);
+    data.files.merge(missing_generation(recipe, model, *data.tokenizer));
     data.objective = recognition(recipe, model, data.tokenizer, data.inputs);
   } else if (!hears(recipe.task)) {
     data.tokenizer = load_tokenizer(model.directory);
@@ -200,6 +202,9 @@ RunData data_of_model(const Recipe& recipe, const DataModel& model, const std::v
 DataSet open_set(const std::string& name, const std::string& path, const Recipe& recipe, const RunData& data, const DataModel& model,
                  Communicator& comm, const Say& say) {
   DataSet set = set_of(name, path, recipe, data, model, comm, say);
+  if (recipe.evaluate.normalizer == "english" && !fs::exists(spelling_file(model.directory)))
+    say(fmt::format("{}: British spellings are not made American as Whisper's normaliser does: {} is missing", name,
+                    spelling_file(model.directory).string()));
   if (has_labels(recipe)) set.label_ids = number_labels(path, *set.shards, data.labels);
   return set;
 }

@@ -114,7 +114,7 @@ struct KeptBytes {
 };
 
 KeptBytes kept_bytes(const Model& model, const EpochRows& epoch, int layer) {
-  const double token = static_cast<double>(model.width) * static_cast<double>(c10::elementSize(model.flow_type()));
+  const double token = static_cast<double>(model.width_read(layer)) * static_cast<double>(c10::elementSize(model.flow_type()));
   const LayerLoad& load = epoch.layers[static_cast<std::size_t>(layer)];
   return {token * (layer == model.decoder ? load.memory : load.tokens), token * load.evaluation_tokens};
 }

@@ -374,7 +374,7 @@ void expand_thaw(Recipe& recipe, const ModelNames& model) {
   }
   if (!recipe.thaw.preset.empty()) {
     const LayerDecay decay = recipe.thaw.layer_decay;
-    recipe.thaw = preset(recipe.thaw.preset, model.blocks, recipe.optimizer.lr);
+    recipe.thaw = preset(recipe.thaw.preset, model, recipe.optimizer.lr);
     if (decay.convention != Convention::none) recipe.thaw.layer_decay = decay;  // of a preset without one
   }
   recipe.length = Recipe().length;  // the phases' sum from now on

@@ -15,6 +15,7 @@
 #include "datasets/speech/word_list.h"
 #include "datasets/tokenizers/ctc_vocabulary.h"
 #include "datasets/tokenizers/ctc_vocabulary_builder.h"
+#include "datasets/tokenizers/whisper_tokens.h"
 #include "framework/base/error.h"
 #include "framework/models/frame_lengths.h"
 #include "framework/models/registry.h"
@@ -44,11 +45,21 @@ CorpusOptions corpus_options(const Recipe& recipe) {
   return options;
 }
 
+FrameLengths frame_lengths_of(const DataModel& model) {
+  return frame_lengths(JsonView(model.config, (model.directory / "config.json").string()));
+}
+
+// The least that a model makes a frame of, in s. A Whisper's windows have silence behind them.
+double least_seconds(const Recipe& recipe, const DataModel& model) {
+  if (model.is("whisper") && !recipe.speech.short_rows) return 0;
+  return static_cast<double>(frame_lengths_of(model).samples_needed(1)) / heard_rate;
+}
+
 SpeechOptions speech_options(const Recipe& recipe, const DataModel& model, const Tokenizer* tokenizer) {
   const AudioRecipe& audio = recipe.data.audio;
   SpeechOptions options;
   options.corpus = corpus_options(recipe);
-  options.limits.min_s = audio.min_seconds;
+  options.limits.min_s = std::max(audio.min_seconds, least_seconds(recipe, model));
   options.limits.max_s = audio.max_seconds;
   if (model.is("whisper")) options.limits.max_s = audio.max_seconds > 0 ? std::min(audio.max_seconds, whisper_window_s) : whisper_window_s;
   options.rules = TextRules(audio.text_rules);
@@ -181,14 +192,9 @@ void check_features(const ShardSet& shards, const Recipe& recipe, const DataMode
     refuse(fmt::format(" of {} mels, but the model reads {}: shard with this model", shards.index().feature_width, mels));
 }
 
-FrameLengths frame_lengths_of(const DataModel& model) {
-  return frame_lengths(JsonView(model.config, (model.directory / "config.json").string()));
-}
-
-// Rows of which the model makes no frame. A Whisper's windows have silence behind them.
+// Rows of which the model makes no frame.
 void check_lengths(const ShardSet& shards, const Recipe& recipe, const DataModel& model) {
-  if (model.is("whisper") && !recipe.speech.short_rows) return;
-  const double least_s = static_cast<double>(frame_lengths_of(model).samples_needed(1)) / heard_rate;
+  const double least_s = least_seconds(recipe, model);
   std::uint64_t rows = 0, first = 0;
   for (std::uint64_t row = shards.rows(); row-- > 0;)
     if (static_cast<double>(shards.seconds()[row]) < least_s) ++rows, first = row;
@@ -283,6 +289,44 @@ std::map<std::string, std::string> missing_files(const DataModel& model) {
   return {{"preprocessor_config.json", usual_preprocessor(model)}};
 }
 
+std::map<std::string, std::string> missing_generation(const Recipe& recipe, const DataModel& model, const Tokenizer& tokenizer) {
+  if (!model.is("whisper") || is_ctc(tokenizer) || fs::exists(model.directory / "generation_config.json")) return {};
+  const WhisperTokens tokens(std::shared_ptr<const Tokenizer>(&tokenizer, [](const Tokenizer*) {}));
+  const std::uint32_t end = tokens.end_of_text, start = tokens.start_of_transcript;
+  std::vector<std::uint32_t> suppressed = tokens.non_speech();
+  suppressed.insert(suppressed.end(),
+                    {start, tokens.translate, tokens.transcribe, tokens.start_of_lm, tokens.start_of_prev, tokens.no_speech});
+  std::sort(suppressed.begin(), suppressed.end());
+  std::vector<std::uint32_t> never_first = tokens.encode(" ");
+  never_first.push_back(end);
+  OrderedJson file{{"begin_suppress_tokens", never_first},
+                   {"bos_token_id", end},
+                   {"decoder_start_token_id", start},
+                   {"eos_token_id", end},
+                   {"is_multilingual", tokens.multilingual()},
+                   {"max_initial_timestamp_index", 50},
+                   {"max_length", model.config.value("max_target_positions", 448)},
+                   {"no_timestamps_token_id", tokens.no_timestamps},
+                   {"pad_token_id", end},
+                   {"prev_sot_token_id", tokens.start_of_prev},
+                   {"return_timestamps", false},
+                   {"suppress_tokens", suppressed}};
+  // CTranslate2 keeps them in its config.json.
+  if (const fs::path own = model.directory / "config.json"; fs::exists(own))
+    if (const JsonFile config(own); config.view().has("alignment_heads")) file["alignment_heads"] = config.raw()["alignment_heads"];
+  if (tokens.multilingual()) {
+    const auto own = tokens.language_token(recipe.data.audio.language);
+    for (const WhisperLanguage& language : tokens.languages()) {
+      const std::string token = fmt::format("<|{}|>", language.code);
+      file["lang_to_id"][token] = language.token;
+      if (own == language.token) file["language"] = token;
+    }
+    file["task_to_id"] = {{"transcribe", tokens.transcribe}, {"translate", tokens.translate}};
+    file["task"] = recipe.speech.translate ? "translate" : "transcribe";
+  }
+  return {{"generation_config.json", file.dump(2) + "\n"}};
+}
+
 std::shared_ptr<const Tokenizer> recognition_tokenizer(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say,
                                                        std::map<std::string, std::string>& files) {
   if (!spells_by_ctc(recipe, model.config)) return load_tokenizer(model.directory);
@@ -356,8 +400,13 @@ std::string never_learnt(const DataSet& set, const Objective& objective, const D
 
 std::unique_ptr<AudioInputs> audio_inputs(const DataModel& model, bool short_rows, Augmentation augmentation) {
   augmentation.sound.shortest = static_cast<std::size_t>(frame_lengths_of(model).samples_needed(1));
-  if (!model.is("whisper"))
-    return std::make_unique<WaveformInputs>(audio::WaveformConfig::read(model.directory).do_normalize, std::move(augmentation));
+  if (!model.is("whisper")) {
+    const audio::WaveformConfig config = audio::WaveformConfig::read(model.directory);
+    if (config.sample_rate != heard_rate)
+      throw ModelError("{}: sampling_rate: expected {}, which rows of speech have, found {}", model.directory.string(), heard_rate,
+                       config.sample_rate);
+    return std::make_unique<WaveformInputs>(config.do_normalize, std::move(augmentation));
+  }
   audio::LogMelConfig config = audio::LogMelConfig::read(model.directory);
   config.mels = model.config.value("num_mel_bins", config.mels);
   return std::make_unique<LogMelInputs>(config, short_rows, std::move(augmentation));

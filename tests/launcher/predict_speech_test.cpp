@@ -210,6 +210,20 @@ TEST_F(PredictSpeech, EvalSaysWhatAThresholdBrings) {
       << text.output;
 }
 
+// Of another rate than the model's: what is resampled is rounded as in shards, which eval reads.
+TEST_F(PredictSpeech, IsAsSureAsEvalMeasures) {
+  std::vector<float> samples;
+  for (int i = 0; i < 8000; ++i) samples.push_back(0.3F * static_cast<float>(std::sin(2 * std::numbers::pi * 400 * i / 8000)));
+  fs::create_directories(shop->path("slow/low"));
+  shop->write("slow/low/a.wav", audio::encode_audio(samples, 8000, audio::AudioFormat::wav));
+  const Ran ran = thaw(fmt::format("eval {} --data {} --json", shop->path("run"), shop->path("slow")));
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  const Json metrics = Json::parse(ran.output.substr(ran.output.find("{\"")))["metrics"];
+  const double probability = answers(shop->path("slow") + " --silence never")[0]["probabilities"]["low"];
+  EXPECT_NEAR(-std::log(probability), metrics["loss"].get<double>(), 1e-5);
+  EXPECT_EQ(metrics["accuracy/low"], probability > 0.5 ? 1 : 0);
+}
+
 TEST_F(PredictSpeech, WhatCannotBeHeardIsNamedAndTheOthersGoOn) {
   fs::create_directories(shop->path("bad"));
   shop->write("bad/broken.wav", "RIFF nothing of the kind");
@@ -247,6 +261,9 @@ TEST_F(PredictSpeech, WordsThatCannotBe) {
   expect(shop->path("nowhere.wav"), 66, "no such file");
   expect(shop->path("model"), 66, "expected recordings");
   expect(shop->path("in/00.wav") + " --unknown-below 1.5", 64, "1.5");
+  expect(shop->path("in/00.wav") + " --unknown-below nan", 64, "nan");
+  const Ran report = thaw(fmt::format("eval {} --data {} --report {}", shop->path("run"), shop->path("dev"), shop->path("report")));
+  EXPECT_EQ(report.exit_code, 64) << report.output;
   expect(shop->path("in/00.wav") + " --silence perhaps", 64, "perhaps");
 }
 

@@ -78,7 +78,12 @@ TEST_F(TrainSpeechRefusal, TextsThatCannotBeSpelledOrSpoken) {
   // Not even one frame.
   sound("tiny.wav", 0.001, 0.3F);
   shop.write("tiny.tsv", "path\ttext\nlong.wav\tabc\ntiny.wav\ta\n");
-  expect_said(thaw(train("ctc", "tiny", fmt::format("data.eval=null data.train={}", shop.path("tiny.tsv")))), 65,
+  expect_said(thaw(train("ctc", "tiny", fmt::format("data.eval=null data.train={} steps=1", shop.path("tiny.tsv")))), 0,
+              {"left out, too_short: 1"});
+  const Ran sharded = thaw(fmt::format("shard {} --out {} --audio i16 --label-kind none --model {}", shop.path("tiny.tsv"),
+                                       shop.path("tiny-shards"), made("whisper")));
+  ASSERT_EQ(sharded.exit_code, 0) << sharded.output;
+  expect_said(thaw(train("ctc", "given", fmt::format("data.eval=null data.train={}", shop.path("tiny-shards")))), 65,
               {"1 rows are shorter than the", "data.audio.min_seconds"});
 }
 
@@ -162,6 +167,9 @@ TEST_F(TrainSpeechRefusal, ATaskThatDoesNotFitTheModel) {
   refuse("ctc", "loss.label_smoothing=0.1", "the loss of a CTC model has none");
   refuse("ctc", "speech.head=decoder", "a wav2vec2 has none");
   refuse("ctc", "augment.time_masks=2", "this model has masks of its own");
+  fs::copy(made("wav2vec2"), shop.path("slow"));
+  shop.write("slow/preprocessor_config.json", R"({"feature_extractor_type": "Wav2Vec2FeatureExtractor", "sampling_rate": 8000})");
+  refuse("ctc", fmt::format("model={}", shop.path("slow")), "sampling_rate: expected 16000");
   refuse("ctc", fmt::format("augment.noises={}", shop.path("model")), "expected recordings, found none", 66);
   refuse("whisper", fmt::format("data.train={}", shop.path("nowhere.tsv")), "nowhere.tsv", 66);
   fs::create_directories(shop.path("nothing"));

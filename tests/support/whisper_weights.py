@@ -2,7 +2,8 @@
 
     whisper_weights.py SOURCE OUT
 
-SOURCE: an OpenAI checkpoint (tiny.en.pt), or a folder of CTranslate2 (model.bin, with config.json). A tokenizer.json beside it is copied.
+SOURCE: an OpenAI checkpoint (tiny.en.pt), or a folder of CTranslate2 (model.bin, with config.json). A tokenizer.json and a
+normalizer.json beside it are copied.
 """
 import json, pathlib, re, shutil, struct, sys
 
@@ -112,5 +113,6 @@ out.mkdir(parents=True, exist_ok=True)
 save_file({name: tensor.contiguous() for name, tensor in weights.items()}, out / "model.safetensors", {"format": "pt"})
 (out / "config.json").write_text(json.dumps(config_of(weights, encoder_heads, decoder_heads), indent=1))
 folder = source if source.is_dir() else source.parent
-if (folder / "tokenizer.json").exists():
-    shutil.copy(folder / "tokenizer.json", out)
+for beside in ("tokenizer.json", "normalizer.json"):
+    if (folder / beside).exists():
+        shutil.copy(folder / beside, out)

@@ -4,7 +4,7 @@ import json, random, sys, warnings
 import numpy as np
 import torch
 from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, mean_absolute_error, mean_squared_error
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, mean_absolute_error, mean_squared_error, recall_score
 
 warnings.filterwarnings("ignore")
 rng = random.Random(1)
@@ -18,6 +18,7 @@ def classes(targets, predictions, n):
         "macro": f1_score(targets, predictions, average="macro", zero_division=0),
         "micro": f1_score(targets, predictions, average="micro", zero_division=0),
         "each": f1_score(targets, predictions, average=None, labels=list(range(n)), zero_division=0).tolist(),
+        "recalls": recall_score(targets, predictions, average=None, labels=list(range(n)), zero_division=0).tolist(),
         "matthews": matthews_corrcoef(targets, predictions)})
 
 

@@ -25,6 +25,7 @@ TEST(Metrics, OneLabelAsScikitLearn) {
     EXPECT_NEAR(counts.f1_micro(), c["micro"], 1e-12);
     EXPECT_NEAR(counts.matthews(), c["matthews"], 1e-12);
     for (std::size_t k = 0; k < c["each"].size(); ++k) EXPECT_NEAR(counts.f1(k), c["each"][k], 1e-12);
+    for (std::size_t k = 0; k < c["recalls"].size(); ++k) EXPECT_NEAR(counts.accuracy(k), c["recalls"][k], 1e-12);
   }
 }
 

@@ -117,6 +117,10 @@ TEST(Presets, freeze_feature_encoder) {
   EXPECT_EQ(course(thaw), (std::vector<std::pair<double, Words>>{{15, {"all", "not feature_extractor"}}}));
   EXPECT_FALSE(thaw.phases[0].lr);
   EXPECT_FALSE(thaw.phases[0].restart) << "the run's schedule";
+  ModelNames whisper = numbered_blocks(3);
+  whisper.convolutions = "encoder.conv";
+  EXPECT_EQ(course(preset("freeze_feature_encoder", whisper, 1e-3)),
+            (std::vector<std::pair<double, Words>>{{15, {"all", "not encoder.conv"}}}));
 }
 
 TEST(Presets, freeze_n_steps) {

@@ -99,8 +99,10 @@ std::string BasicTextNormalizer::operator()(std::string_view text) const {
   return utf8(collapse_space(s));
 }
 
+fs::path spelling_file(const fs::path& model_directory) { return model_directory / "normalizer.json"; }
+
 Spelling read_spelling(const fs::path& model_directory) {
-  const fs::path path = model_directory / "normalizer.json";
+  const fs::path path = spelling_file(model_directory);
   Spelling spelling;
   if (!fs::exists(path)) return spelling;
   try {

@@ -25,7 +25,10 @@ class BasicTextNormalizer {
 
 using Spelling = std::unordered_map<std::u32string, std::u32string>;  // British to American words, lower case
 
-// The table that Whisper's model directories have as normalizer.json; empty where there is none. ModelError for what is no table.
+// The table of British spellings that Whisper's model directories have: normalizer.json.
+std::filesystem::path spelling_file(const std::filesystem::path& model_directory);
+
+// Empty where there is none. ModelError for what is no table.
 Spelling read_spelling(const std::filesystem::path& model_directory);
 
 // For English. Without a table there is no step of spelling: "colour" and "color" stay two words.

@@ -15,13 +15,15 @@ using Table = std::vector<std::pair<std::string, std::function<double(const Coun
 using Numbers = std::pair<std::vector<double>, std::vector<double>>;  // expected, predicted
 
 Table<ClassCounts> of_classes(const std::vector<std::string>& labels) {
-  Table<ClassCounts> table{{"accuracy", &ClassCounts::accuracy},
+  Table<ClassCounts> table{{"accuracy", [](const ClassCounts& counts) { return counts.accuracy(); }},
                            {"f1_macro", &ClassCounts::f1_macro},
                            {"f1_micro", &ClassCounts::f1_micro},
                            {"matthews_correlation", &ClassCounts::matthews}};
   if (labels.size() == 2) table.emplace_back("f1", [](const ClassCounts& counts) { return counts.f1(1); });
-  for (std::size_t c = 0; c < labels.size(); ++c)
+  for (std::size_t c = 0; c < labels.size(); ++c) {
     table.emplace_back("f1/" + labels[c], [c](const ClassCounts& counts) { return counts.f1(c); });
+    table.emplace_back("accuracy/" + labels[c], [c](const ClassCounts& counts) { return counts.accuracy(c); });
+  }
   return table;
 }
 

@@ -1,5 +1,7 @@
 #include "framework/train/objectives/heard.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "framework/tasks/wer_report.h"
@@ -37,7 +39,8 @@ std::optional<Metrics> Recognition::measure(const DataSet& set, const Evaluation
   for (const auto& [column, values] : error_rates_by_column(pairs)) {
     constexpr std::size_t most = 20;
     if (values.size() < 2 || values.size() > most) continue;
-    for (const auto& [value, rates] : values) metrics.emplace_back("wer/" + column + "/" + value, rates.words.rate());
+    for (const auto& [value, rates] : values) metrics.emplace_back(fmt::format("wer/{}/{}", column, value), rates.words.rate());
+    for (const auto& [value, rates] : values) metrics.emplace_back(fmt::format("cer/{}/{}", column, value), rates.characters.rate());
   }
   if (!evaluation.run_directory.empty()) write_error_report(evaluation.run_directory, set.name, pairs);
   return metrics;

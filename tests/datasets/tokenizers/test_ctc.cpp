@@ -138,7 +138,8 @@ TEST(CtcVocabulary, Refusals) {
 
 TEST(CtcVocabularyBuilder, FromTranscripts) {
   THAW_NEEDS_PYTHON();
-  const std::vector<std::string> transcripts = {"Grüße aus Köln", "straße | É", "\xC3(x\tx"}, texts = {"Köln Grüße", "straße|x", "Ω"};
+  const std::vector<std::string> transcripts = {"Grüße aus Köln", "straße | É", "\xC3(x\tx\u00A0x"},
+                                 texts = {"Köln Grüße", "straße|x", "Ω", "x\u00A0x"};
   for (const auto casing : {CtcVocabularyOptions::as_written, CtcVocabularyOptions::folded}) {
     const bool folded = casing == CtcVocabularyOptions::folded;
     CtcVocabularyBuilder builder({.casing = casing});
