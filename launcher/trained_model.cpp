@@ -89,6 +89,8 @@ TrainedModel open_trained_model(const std::string& place, const at::Device& devi
   HeadSpec head = trained.data.objective->head();
   head.short_rows = trained.recipe.speech.short_rows;
   trained.model = load_model(trained.directory, head, 0, &report);
+  // Published CTC models often lack the vector that masks training alone.
+  std::erase_if(report.initialised, [&](const std::string& name) { return trained.model->find(name)->group != trained.model->head(); });
   if (!report.initialised.empty())
     throw ModelError("{}: the weights lack {}: this is a pretrained model without a trained head; fine-tune it first (thaw train)",
                      trained.directory.string(), fmt::join(report.initialised, ", "));

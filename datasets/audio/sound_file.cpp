@@ -9,7 +9,7 @@ namespace thaw::audio {
 namespace {
 
 constexpr int most_channels = 256;
-constexpr sf_count_t tag_bytes = 128;  // which mpg123 looks for at an MP3's end
+constexpr std::size_t tag_bytes = 128;  // which mpg123 looks for at an MP3's end
 
 // Only what we read is handed to libsndfile, which knows thirty formats.
 std::string format_of(std::span<const std::byte> bytes) {
@@ -34,6 +34,19 @@ bool tells_count(std::span<const std::byte> bytes) {
   return frame.find("Xing") != frame.npos || frame.find("Info") != frame.npos || frame.find("VBRI") != frame.npos;
 }
 
+// An MP3 without what may stand behind its frames (ID3v1, Lyrics3, zeros), of which mpg123 stands a kilobyte.
+std::span<const std::byte> without_tail(std::span<const std::byte> bytes) {
+  constexpr std::size_t tail = 512;  // of zeros stays: a frame's last bytes may be some
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (std::size_t before = 0; before != text.size();) {
+    before = text.size();
+    if (const std::size_t filled = text.find_last_not_of('\0') + 1; text.size() - filled > 2 * tail) text = text.substr(0, filled + tail);
+    if (text.size() >= tag_bytes && text.substr(text.size() - tag_bytes, 3) == "TAG") text.remove_suffix(tag_bytes);
+    if (text.ends_with("LYRICS200")) text = text.substr(0, text.rfind("LYRICSBEGIN"));
+  }
+  return bytes.first(text.size());
+}
+
 }  // namespace
 
 SF_VIRTUAL_IO SoundFile::callbacks() {
@@ -48,7 +61,7 @@ SF_VIRTUAL_IO SoundFile::callbacks() {
   io.read = [](void* into, sf_count_t count, void* user) {
     Position& position = *static_cast<Position*>(user);
     const auto size = static_cast<sf_count_t>(position.bytes.size());
-    if (position.end > size && position.at + tag_bytes >= position.end) {
+    if (position.end > size && position.at + static_cast<sf_count_t>(tag_bytes) >= position.end) {
       std::memset(into, 0, static_cast<std::size_t>(count));
       return count;
     }
@@ -67,14 +80,14 @@ SoundFile::SoundFile(AudioBytes encoded) : encoded_(encoded), position_(std::mak
   info_.format = format_of(encoded.bytes);
   if (info_.format.empty()) fail(AudioFault::unreadable, "by its first bytes none of these");
   if (info_.format == "WAV") check_riff(encoded);
-  check_header(open(static_cast<sf_count_t>(encoded.bytes.size())));
+  check_header(open(encoded.bytes, encoded.bytes.size()));
   // libsndfile reads no further than an MP3's estimated length, which may be half of it: that of a file that ends far behind.
-  constexpr sf_count_t most_rates = 64;  // the first frame's bit rate against the mean
-  if (info_.estimated) open(static_cast<sf_count_t>(encoded.bytes.size()) * most_rates + tag_bytes);
+  constexpr std::size_t most_rates = 64;  // the first frame's bit rate against the mean
+  if (info_.estimated) open(without_tail(encoded.bytes), encoded.bytes.size() * most_rates + tag_bytes);
 }
 
-SF_INFO SoundFile::open(sf_count_t end) {
-  *position_ = {encoded_.bytes, end, 0};
+SF_INFO SoundFile::open(std::span<const std::byte> bytes, std::size_t end) {
+  *position_ = {bytes, static_cast<sf_count_t>(end), 0};
   SF_VIRTUAL_IO io = callbacks();
   SF_INFO header{};
   file_.reset(sf_open_virtual(&io, SFM_READ, &header, position_.get()));
@@ -103,7 +116,7 @@ void SoundFile::seek(std::int64_t frame) {
 std::int64_t SoundFile::read(float* into, std::int64_t frames) {
   const std::int64_t got = sf_readf_float(file_.get(), into, frames);
   // A decoder that has come to the last byte and wants more is not confused: the file was cut off, which its length tells.
-  const bool cut_off = got < frames && position_->at >= static_cast<sf_count_t>(encoded_.bytes.size());
+  const bool cut_off = got < frames && position_->at >= static_cast<sf_count_t>(position_->bytes.size());
   if (sf_error(file_.get()) != SF_ERR_NO_ERROR && !cut_off) fail(AudioFault::unreadable, sf_strerror(file_.get()));
   return got;
 }

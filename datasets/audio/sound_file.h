@@ -31,7 +31,7 @@ class SoundFile {
     void operator()(SNDFILE* file) const { sf_close(file); }
   };
   static SF_VIRTUAL_IO callbacks();
-  SF_INFO open(sf_count_t end);
+  SF_INFO open(std::span<const std::byte> bytes, std::size_t end);
   void check_header(const SF_INFO& header);
 
   AudioBytes encoded_;

@@ -18,6 +18,7 @@ SpanMask mask_of(const JsonView& json, const std::string& axis, double share, st
                 json.integer_or(key("min_masks"), least)};
   if (!(mask.share >= 0 && mask.share <= 1)) json[key("prob")].fail("a share in [0, 1]");
   if (mask.least < 0 || mask.least > 1'000'000) json[key("min_masks")].fail("an integer of at least 0");
+  if (!json.boolean_or("apply_spec_augment", true)) mask.share = 0;
   return mask;
 }
 
@@ -47,8 +48,6 @@ void read_dropouts(const JsonView& json, const HeadSpec& head, Wav2Vec2Config& c
   c.layer_drop = probability_or(json, "layerdrop", 0.1);
   c.time_mask = mask_of(json, "time", 0.05, 2);
   c.feature_mask = mask_of(json, "feature", 0, 0);
-  c.has_mask_vector = c.time_mask.share > 0 || c.feature_mask.share > 0;
-  if (!json.boolean_or("apply_spec_augment", true)) c.time_mask.share = c.feature_mask.share = 0;
 }
 
 void read_buckets(const JsonView& json, Wav2Vec2Config& c) {

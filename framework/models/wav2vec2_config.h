@@ -23,7 +23,6 @@ struct Wav2Vec2Config {
   bool convolution_bias, norms_over_time, normed_features;
   std::int64_t position_kernel, position_groups;
   SpanMask time_mask, feature_mask;
-  bool has_mask_vector = false;  // also where config.json says that masks are not applied
   // WavLM's: num_buckets and max_bucket_distance; 0 in the others
   std::int64_t buckets = 0, bucket_distance = 0;
 };

@@ -74,10 +74,9 @@ using Masking = std::function<at::Tensor(at::Tensor x, const Packed& in, const C
 
 // SpecAugment, while training: spans of frames become a learned vector, spans of features 0.
 Masking declare_masks(Model& model, const Wav2Vec2Config& c, int group) {
-  if (!c.has_mask_vector) return [](const at::Tensor& x, const Packed&, const Context&) { return x; };
+  if (c.time_mask.share == 0 && c.feature_mask.share == 0) return [](const at::Tensor& x, const Packed&, const Context&) { return x; };
   Parameter& parameter = model.add(c.prefix + "masked_spec_embed", {c.width}, Role::matrix, group);
   parameter.may_be_missing = parameter.keep_fp32 = true;  // models that were trained without masks have none
-  parameter.fixed = c.time_mask.share == 0 && c.feature_mask.share == 0;
   return [=, &parameter](at::Tensor x, const Packed& in, const Context& context) {
     if (const RandomSite site = context.row_site(c.time_mask.share, group, 1); site.p > 0) {
       const at::Tensor spans = masked_spans(c.time_mask, in.cu_seqlens, site).to(x.device());

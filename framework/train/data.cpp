@@ -172,6 +172,8 @@ RunData open_data(const Recipe& recipe, const DataModel& model, Communicator& co
   if (recipe.task == Task::speech_recognition) {  // what it lacks shows before any audio is read
     data.tokenizer = recognition_tokenizer(recipe, model, comm, say, data.files);
     data.files.merge(missing_generation(recipe, model, *data.tokenizer));
+    if (model.is("whisper") && model.config.contains("apply_spec_augment") && model.config["apply_spec_augment"] == true)
+      say("config.json's apply_spec_augment is not done: augment.time_masks and frequency_masks in the recipe take its place");
     data.objective = recognition(recipe, model, data.tokenizer, data.inputs);
   } else if (!hears(recipe.task)) {
     data.tokenizer = load_tokenizer(model.directory);

@@ -197,7 +197,7 @@ void check_lengths(const ShardSet& shards, const Recipe& recipe, const DataModel
   const double least_s = least_seconds(recipe, model);
   std::uint64_t rows = 0, first = 0;
   for (std::uint64_t row = shards.rows(); row-- > 0;)
-    if (static_cast<double>(shards.seconds()[row]) < least_s) ++rows, first = row;
+    if (shards.seconds()[row] < static_cast<float>(least_s)) ++rows, first = row;
   if (rows > 0)
     throw DataError(
         "{}: {} rows are shorter than the {:.3f} s of the model's first frame; the first: {}: leave them out (--min-seconds {:.2f}; "
@@ -400,19 +400,17 @@ std::string never_learnt(const DataSet& set, const Objective& objective, const D
 
 std::unique_ptr<AudioInputs> audio_inputs(const DataModel& model, bool short_rows, Augmentation augmentation) {
   augmentation.sound.shortest = static_cast<std::size_t>(frame_lengths_of(model).samples_needed(1));
-  if (!model.is("whisper")) {
-    const audio::WaveformConfig config = audio::WaveformConfig::read(model.directory);
-    if (config.sample_rate != heard_rate)
-      throw ModelError("{}: sampling_rate: expected {}, which rows of speech have, found {}", model.directory.string(), heard_rate,
-                       config.sample_rate);
-    return std::make_unique<WaveformInputs>(config.do_normalize, std::move(augmentation));
-  }
+  if (!model.is("whisper"))
+    return std::make_unique<WaveformInputs>(audio::WaveformConfig::read(model.directory).do_normalize, std::move(augmentation));
   audio::LogMelConfig config = audio::LogMelConfig::read(model.directory);
   config.mels = model.config.value("num_mel_bins", config.mels);
   return std::make_unique<LogMelInputs>(config, short_rows, std::move(augmentation));
 }
 
 std::shared_ptr<const Inputs> speech_inputs(const Recipe& recipe, const DataModel& model) {
+  if (!model.is("whisper"))
+    if (const int rate = audio::WaveformConfig::read(model.directory).sample_rate; rate != heard_rate)
+      throw ModelError("{}: sampling_rate: expected {}, which rows of speech have, found {}", model.directory.string(), heard_rate, rate);
   if (!model.is("whisper") && recipe.augment.time_masks + recipe.augment.frequency_masks > 0)
     throw RecipeError(
         "{}: augment.time_masks, frequency_masks: this model has masks of its own (config.json: mask_time_prob, "

@@ -98,6 +98,21 @@ TEST_F(TrainSpeech, AWhisperSaysItsLanguagesTasksAndTimes) {
   EXPECT_EQ(file["suppress_tokens"].size(), 88U);
 }
 
+// As facebook/wav2vec2-base-960h is published.
+TEST_F(TrainSpeech, AModelWithoutItsVectorOfMasksIsMeasured) {
+  recipe("ctc", "wav2vec2", "steps: 1");
+  run("ctc", "run", at_the_end);
+  const fs::path file = shop.path("run/best/model.safetensors");
+  std::vector<std::pair<std::string, at::Tensor>> kept;
+  const SafetensorsFile all(file);
+  for (const std::string& name : all.names())
+    if (!name.ends_with("masked_spec_embed")) kept.emplace_back(name, all.tensor(name).clone());
+  ASSERT_EQ(kept.size() + 1, all.names().size());
+  write_safetensors(file, kept, {{"format", "pt"}});
+  const Ran ran = thaw(fmt::format("eval {} --data {} --json", shop.path("run/best"), made("corpus/dev.tsv")));
+  EXPECT_EQ(ran.exit_code, 0) << ran.output;
+}
+
 // All but the convolutions learns, on what they made once: the same losses as without it, also where they are narrower than the blocks.
 TEST_F(TrainSpeech, KeptConvolutionsGiveTheSameLosses) {
   for (const char* precision : {"fp32", "bf16"}) {

@@ -131,6 +131,7 @@ std::string text_of(const std::vector<TimedWord>& words, bool escaped, std::size
 // One cue a word, and between words one that underlines none.
 void highlight(const std::vector<TimedWord>& words, bool escaped, std::vector<Cue>& cues) {
   const std::string plain = text_of(words, escaped, words.size());
+  const std::size_t before = cues.size();
   std::int64_t last = milliseconds(words.front().start);
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::int64_t start = milliseconds(words[i].start), end = milliseconds(words[i].end);
@@ -138,34 +139,40 @@ void highlight(const std::vector<TimedWord>& words, bool escaped, std::vector<Cu
     if (start < end) cues.push_back({start, end, text_of(words, escaped, i)});
     last = end;
   }
+  if (cues.size() == before) cues.push_back({last, last, plain});
 }
 
 // Texts stay long enough to be read, as far as the next one lets them.
-void stay(std::vector<Cue>& cues) {
+void stay(std::vector<Cue>& cues, std::int64_t end) {
   for (std::size_t i = 0; i < cues.size(); ++i) {
-    const std::int64_t longest = i + 1 < cues.size() ? cues[i + 1].start : std::numeric_limits<std::int64_t>::max();
+    const std::int64_t longest = i + 1 < cues.size() ? cues[i + 1].start : end;
     cues[i].end = std::max(cues[i].end, std::min(cues[i].start + shortest_cue_ms, longest));
   }
 }
 
-// A text of no length is shown until the next one begins, or with the next one where that begins at once.
-void show_all(std::vector<Cue>& cues) {
+// A text of no length is shown until the next one begins, or with it where that begins at once; the last one for as long as the recording
+// goes on, or with the one before.
+void show_all(std::vector<Cue>& cues, std::int64_t end) {
   for (std::size_t i = 0; i < cues.size(); ++i) {
     Cue& cue = cues[i];
     if (cue.start < cue.end) continue;
     const bool last = i + 1 == cues.size();
-    cue.end = last ? cue.start + shortest_cue_ms : std::min(cue.start + shortest_cue_ms, cues[i + 1].start);
+    cue.end = std::min(cue.start + shortest_cue_ms, last ? end : cues[i + 1].start);
     if (cue.start < cue.end) continue;
-    cues[i + 1].text = fmt::format("{} {}", cue.text, cues[i + 1].text);
+    if (last && i == 0) {
+      cue.start = std::max<std::int64_t>(0, end - shortest_cue_ms), cue.end = end;
+      continue;
+    }
+    Cue& other = cues[last ? i - 1 : i + 1];
+    other.text = last ? fmt::format("{} {}", other.text, cue.text) : fmt::format("{} {}", cue.text, other.text);
     cue.text.clear();
   }
   std::erase_if(cues, [](const Cue& cue) { return cue.text.empty(); });
 }
 
 // Whisper's last window is filled up with silence, in which it may hear something, too.
-void end_with(std::vector<Cue>& cues, double seconds) {
-  const std::int64_t end = milliseconds(seconds);
-  std::erase_if(cues, [&](const Cue& cue) { return cue.start >= end; });
+void end_at(std::vector<Cue>& cues, std::int64_t end) {
+  std::erase_if(cues, [&](const Cue& cue) { return cue.start > end || (cue.start == end && cue.end > end); });
   for (Cue& cue : cues) cue.end = std::min(cue.end, end);
 }
 
@@ -191,9 +198,10 @@ std::vector<Cue> caption_cues(const Transcript& transcript, const CaptionOptions
     }
   }
   std::erase_if(cues, [](const Cue& cue) { return strip_blanks(cue.text).empty(); });
-  show_all(cues);
-  if (options.sentences && !options.highlight_words) stay(cues);
-  if (transcript.seconds) end_with(cues, *transcript.seconds);
+  const std::int64_t end = transcript.seconds ? milliseconds(*transcript.seconds) : std::numeric_limits<std::int64_t>::max();
+  end_at(cues, end);
+  show_all(cues, end);
+  if (options.sentences && !options.highlight_words) stay(cues, end);
   return cues;
 }
 

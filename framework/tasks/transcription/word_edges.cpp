@@ -51,10 +51,13 @@ void snap_to_voice(Transcript& transcript, const std::vector<TimeSpan>& voiced) 
     if (before != nullptr) before->end = std::max(pause->begin_s, before->start + shortest_word);
     if (after != nullptr) after->start = pause->end_s;
   }
+  // One after another: an end that is too late gives way, and where there is no room for a word those after it do.
   double last = 0;
-  for (TimedWord* word : words) {
-    word->start = std::max(word->start, last);
-    last = word->end = std::max(word->end, word->start + shortest_word);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    TimedWord& word = *words[i];
+    word.start = std::max(word.start, last);
+    if (i + 1 < words.size()) word.end = std::min(word.end, words[i + 1]->start);
+    last = word.end = std::max(word.end, word.start + shortest_word);
   }
   bound_by_words(transcript);
 }

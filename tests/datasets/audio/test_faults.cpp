@@ -148,6 +148,9 @@ TEST(AudioFaults, APartIsJudgedByItself) {
   ASSERT_TRUE(inspect_audio(bytes_of(uncounted)).estimated);
   EXPECT_LT(inspect_audio(bytes_of(uncounted)).seconds(), 8) << "a wrong estimate";
   EXPECT_NEAR(read_audio(bytes_of(uncounted)).seconds(), 10, 0.15) << "all of it is heard";
+  for (const std::string& junk :
+       {std::string(4096, '\0'), "LYRICSBEGIN" + std::string(3000, 'x') + "LYRICS200", "TAG" + std::string(125, ' ')})
+    EXPECT_NEAR(read_audio(bytes_of(uncounted + junk)).seconds(), 10, 0.15) << junk.substr(0, 3);
   for (const std::string& recording : {encode_audio(sound, 22050, AudioFormat::wav), uncounted}) {
     ReadOptions options;
     options.max_s = 2;

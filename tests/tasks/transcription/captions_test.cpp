@@ -181,7 +181,11 @@ TEST(Captions, WordsOfNoLengthAreShown) {
                                                "00:02.000 00:03.000 e", "00:03.000 00:04.000 f"}));
   t.seconds = 2.5;
   EXPECT_EQ(shown().back(), "00:02.000 00:02.500 e") << "what is heard behind the end";
+  t.seconds = 3;
+  EXPECT_EQ(shown().back(), "00:02.000 00:03.000 e f") << "the last word ends with the recording";
   t.seconds.reset();
+  options.highlight_words = true;
+  EXPECT_NE(to_vtt(t, options).find("b"), std::string::npos);
   options = {};
   options.highlight_words = true;
   for (const ReadCue& cue : read_cues(to_srt(t, options), true)) EXPECT_LT(cue.start, cue.end);

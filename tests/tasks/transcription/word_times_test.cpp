@@ -134,6 +134,11 @@ TEST(WordEdges, WordsKeepTheirOrder) {
     last = word.end;
   }
   EXPECT_EQ(transcript.segments[0].words[1].start, 1.4);
+  Transcript late = said({{{" a", 0, 1, 1, {}}, {" b", 1, 2, 1, {}}}, {{" c", 1.2, 1.5, 1, {}}, {" d", 1.5, 1.8, 1, {}}}});
+  snap_to_voice(late, {{0, 2}});
+  EXPECT_EQ(late.segments[0].words[1].end, 1.2) << "an end that is too late gives way";
+  EXPECT_EQ(late.segments[1].words[0].start, 1.2);
+  EXPECT_EQ(late.segments[1].words[1].start, 1.5);
 }
 
 TEST(WordEdges, WithoutVoiceOrPauseNothingMoves) {
