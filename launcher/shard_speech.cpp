@@ -9,7 +9,7 @@
 #include "datasets/tokenizers/ctc_vocabulary.h"
 #include "framework/base/hash.h"
 #include "framework/models/pretrained.h"
-#include "framework/train/speech.h"
+#include "framework/train/missing_files.h"
 #include "launcher/checks.h"
 
 namespace thaw {

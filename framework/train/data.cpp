@@ -9,6 +9,7 @@
 #include "framework/tasks/text/text_normalizer.h"
 #include "framework/train/encoder.h"
 #include "framework/train/inputs/text_inputs.h"
+#include "framework/train/missing_files.h"
 #include "framework/train/objectives/classification.h"
 #include "framework/train/speech.h"
 

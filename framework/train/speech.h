@@ -18,11 +18,6 @@ namespace thaw {
 // no decoder.
 bool spells_by_ctc(const Recipe& recipe, const Json& config);
 
-// What the directory of a model that hears lacks of what transformers needs to feed it: name and content.
-std::map<std::string, std::string> missing_files(const DataModel& model);
-// The same of a Whisper that writes: generation_config.json, by which transformers knows its languages, tasks and times.
-std::map<std::string, std::string> missing_generation(const Recipe& recipe, const DataModel& model, const Tokenizer& tokenizer);
-
 // The model's own tokenizer; for a CTC model that has no vocabulary, or is to get another one, that of the training transcripts, with
 // its files in `files`. Rank 0's is everybody's. Collective.
 std::shared_ptr<const Tokenizer> recognition_tokenizer(const Recipe& recipe, const DataModel& model, Communicator& comm, const Say& say,
